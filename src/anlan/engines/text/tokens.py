@@ -1,0 +1,85 @@
+"""What a text is found by: words in Latin script, single characters and bigrams of Chinese, full pinyin and initials.
+
+A Chinese run "郑州市" gives its characters 郑 州 市, its bigrams 郑州 州市, and (for names) pinyin zhengzhoushi and the
+initials zzs. A query asks for its bigrams, or for a single character, so that it is a filter over adjacent characters
+and needs no dictionary: a made-up village name is found as surely as a common word. Pure functions, no database.
+"""
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from pypinyin import Style, lazy_pinyin
+
+# CJK unified ideographs with extension A, compatibility block and the planes above (rare surnames live there).
+HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+_RUNS = re.compile(rf"[{HAN}]+|[0-9a-z]+")
+# Longer than any name; keeps a pasted page from filling the index with prefixes.
+MAX_INITIALS = 24
+
+
+def normal(text: str) -> str:
+    """NFKC, lower case: full-width letters and digits typed by an input method count as the plain ones."""
+    return unicodedata.normalize("NFKC", text).lower()
+
+
+def _runs(text: str) -> list[str]:
+    return _RUNS.findall(normal(text))
+
+
+def _is_han(run: str) -> bool:
+    return not run[0].isascii()
+
+
+@lru_cache(maxsize=4096)
+def pinyin(text: str) -> str:
+    """Full pinyin without tones, syllables joined: 张伟 → zhangwei. Other characters are kept in lower case."""
+    return "".join(lazy_pinyin(normal(text), style=Style.NORMAL)).replace(" ", "").replace("ü", "v")
+
+
+@lru_cache(maxsize=4096)
+def initials(text: str) -> str:
+    """First letters of the syllables: 张伟 → zw; Latin words give their first letter, digits stay."""
+    letters: list[str] = []
+    for run in _runs(text):
+        if _is_han(run):
+            letters += [part[:1] for part in lazy_pinyin(run, style=Style.NORMAL) if part[:1].isascii()]
+        elif run.isdigit():
+            letters.append(run)
+        else:
+            letters.append(run[0])
+    return "".join(letters)[:MAX_INITIALS]
+
+
+def document_tokens(text: str, *, name: bool = False) -> list[str]:
+    """Tokens a document is stored under, sorted and without repeats. `name` adds pinyin and initials, also of every
+    suffix ("安澜县应急管理局" is looked for as yjglj as often as alxyjglj)."""
+    found: set[str] = set()
+    for run in _runs(text):
+        if _is_han(run):
+            found.update(run)
+            found.update(run[i : i + 2] for i in range(len(run) - 1))
+            if name:
+                run = run[:MAX_INITIALS]
+                syllables = [part for part in lazy_pinyin(run, style=Style.NORMAL) if part.isascii()]
+                for start in range(len(syllables)):
+                    found.add("".join(part[0] for part in syllables[start:]))
+                    found.add("".join(syllables[start:]).replace("ü", "v"))
+        else:
+            found.add(run)
+    return sorted(found)
+
+
+def query_tokens(text: str) -> list[tuple[str, bool]]:
+    """What a typed text asks for, all of it: (token, prefix?). Chinese by bigrams, Latin runs as prefixes of words,
+    of pinyin and of initials."""
+    asked: list[tuple[str, bool]] = []
+    for run in _runs(text):
+        if not _is_han(run):
+            asked.append((run, True))
+        elif len(run) == 1:
+            asked.append((run, False))
+        else:
+            asked += [(run[i : i + 2], False) for i in range(len(run) - 1)]
+    return list(dict.fromkeys(asked))
