@@ -1,0 +1,195 @@
+"""Strict judgement of one alert: the schema, and the rules of the standard the schema does not carry.
+
+A message conforms only if both hold (CAP 1.2 §4.2). Findings with `note` set are advice and do not make it invalid.
+"""
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass
+from datetime import UTC
+from functools import cache
+from pathlib import Path
+
+from lxml import etree
+
+from .model import NS10, NS11, NS12, VERSIONS, parse_date, parse_date_leniently
+
+XS = "{http://www.w3.org/2001/XMLSchema}"
+SCHEMA = Path(__file__).parent / "data" / "CAP-v1.2.xsd"
+DATES = ("sent", "effective", "onset", "expires")
+MAX_FINDINGS = 50  # a broken message says the same thing a thousand times
+
+
+@dataclass(frozen=True)
+class Finding:
+    code: str  # one word for machines
+    where: str  # path of local names, e.g. alert/info/area/polygon
+    message: str
+    note: bool = False
+
+
+@cache
+def schema(namespace: str) -> etree.XMLSchema | None:
+    """The schema of that version; 1.1 is derived from 1.2 by its five differences; 1.0 has none we may ship."""
+    if namespace == NS10:
+        return None
+    tree = etree.parse(str(SCHEMA))
+    if namespace == NS12:
+        return etree.XMLSchema(tree)
+    root = etree.fromstring(etree.tostring(tree).replace(NS12.encode(), NS11.encode()))
+    for element in list(root.iter(f"{XS}element")):
+        if element.get("name") in DATES:
+            element.remove(element.find(f"{XS}simpleType"))
+            element.set("type", "xs:dateTime")
+        elif element.get("name") == "mimeType":
+            element.set("minOccurs", "0")
+        elif element.get("name") in ("altitude", "ceiling"):
+            element.set("type", "xs:string")
+        elif element.get("name") == "responseType":
+            for value in list(element.iter(f"{XS}enumeration")):
+                if value.get("value") in ("Avoid", "AllClear"):
+                    value.getparent().remove(value)
+    for anything in list(root.iter(f"{XS}any")):
+        anything.getparent().remove(anything)
+    return etree.XMLSchema(root)
+
+
+def check(alert: etree._Element) -> list[Finding]:
+    """Everything wrong with one `alert` element, in document order, at most MAX_FINDINGS."""
+    namespace = etree.QName(alert).namespace or ""
+    found: list[Finding] = []
+    if namespace not in VERSIONS:
+        found.append(Finding("namespace", "alert", f"not a CAP namespace: {namespace or '(none)'}"))
+    elif (rules := schema(namespace)) is not None:
+        alone = copy.deepcopy(alert)  # validates the element as a document of its own, wherever it was embedded
+        if not rules.validate(alone):
+            found += [Finding("schema", _path(alert), _short(error.message)) for error in rules.error_log]
+    else:
+        found.append(Finding("no_schema", "alert", "CAP 1.0 has no schema here; read by its rules only", note=True))
+    found += _rules(alert)
+    return found[:MAX_FINDINGS]
+
+
+def _rules(alert: etree._Element) -> list[Finding]:
+    found: list[Finding] = []
+
+    def bad(code: str, where: str, message: str, note: bool = False) -> None:
+        found.append(Finding(code, where, message, note))
+
+    def texts(parent: etree._Element, name: str) -> list[str]:
+        return [(child.text or "").strip() for child in parent if _local(child) == name]
+
+    def dates(parent: etree._Element, path: str) -> None:
+        for name in DATES:
+            for text in texts(parent, name):
+                try:
+                    offset = parse_date(text).utcoffset()
+                    if offset and offset.total_seconds() % 900:
+                        bad("odd_offset", f"{path}/{name}", f"no zone uses this UTC offset: {text[-6:]}", note=True)
+                except ValueError as error:
+                    bad("date", f"{path}/{name}", str(error))
+
+    for name in ("identifier", "sender"):
+        for text in texts(alert, name):
+            if not text or re.search(r"[\s,<&]", text):
+                bad("identity", f"alert/{name}", f"{name} must not be empty or hold spaces, commas, < or &: {text[:80]!r}")
+    dates(alert, "alert")
+    kind, scope = (texts(alert, "msgType") or [""])[0], (texts(alert, "scope") or [""])[0]
+    references = (texts(alert, "references") or [""])[0]
+    if kind in ("Update", "Cancel") and not references:
+        bad("references", "alert/references", f"{kind} must name the message it is about")
+    for triple in references.split():
+        if not _reference(triple):
+            bad("references", "alert/references", f"not sender,identifier,sent: {triple[:120]!r}")
+    if scope == "Private" and not any(texts(alert, "addresses")):
+        bad("addresses", "alert/addresses", "scope Private needs addresses")
+    if scope == "Restricted" and not any(texts(alert, "restriction")):
+        bad("restriction", "alert/restriction", "scope Restricted should say the rule of its restriction", note=True)
+    if scope and scope != "Restricted" and any(texts(alert, "restriction")):
+        bad("restriction", "alert/restriction", "restriction belongs to scope Restricted only", note=True)
+    for info in (child for child in alert if _local(child) == "info"):
+        dates(info, "alert/info")
+        if not any(texts(info, "expires")):
+            bad("expires", "alert/info/expires", "an info should say when it ends", note=True)
+        for area in (child for child in info if _local(child) == "area"):
+            _area_rules(area, texts, bad)
+    return found
+
+
+def _area_rules(area: etree._Element, texts, bad) -> None:
+    path = "alert/info/area"
+    polygons, circles = texts(area, "polygon"), texts(area, "circle")
+    for text in polygons:
+        if problem := polygon_problem(text):
+            bad("polygon", f"{path}/polygon", problem)
+    for text in circles:
+        if problem := circle_problem(text):
+            bad("circle", f"{path}/circle", problem)
+    if any(texts(area, "ceiling")) and not any(texts(area, "altitude")):
+        bad("ceiling", f"{path}/ceiling", "ceiling is used only with altitude")
+    geocodes = [child for child in area if _local(child) == "geocode"]
+    if not polygons and not circles:
+        what = "only geocodes: receivers must share the code list" if geocodes else "only words: no place a machine can find"
+        bad("place", path, f"the area has {what}", note=True)
+
+
+def polygon_problem(text: str) -> str:
+    """What is wrong with a polygon's text by CAP 1.2, or ''."""
+    if not text:
+        return "empty polygon"
+    pairs = text.split()
+    try:
+        points = [tuple(map(_number, pair.split(","))) for pair in pairs]
+    except ValueError:
+        return f"polygon is not space-separated lat,lon pairs: {text[:60]!r}"
+    if any(len(point) != 2 for point in points):
+        return f"polygon is not space-separated lat,lon pairs: {text[:60]!r}"
+    if any(not (-90 <= lat <= 90 and -180 <= lon <= 180) for lat, lon in points):  # type: ignore[misc]
+        return "polygon leaves the range of latitude or longitude"
+    if len(points) < 4:
+        return f"polygon has {len(points)} pairs, at least 4 are needed"
+    if pairs[0] != pairs[-1]:
+        # As written, not as numbers: receivers compare the text, and 21.28 and 21.280 do not close a ring for them.
+        return "polygon not closed"
+    return ""
+
+
+def circle_problem(text: str) -> str:
+    """What is wrong with a circle's text by CAP 1.2, or ''."""
+    match = re.fullmatch(r"([^\s,]+),([^\s,]+)\s+([^\s,]+)", text)
+    try:
+        lat, lon, radius = map(_number, match.groups() if match else ())
+    except ValueError:
+        return f'circle is not "lat,lon radius": {text[:60]!r}' if text else "empty circle"
+    if not (-90 <= lat <= 90 and -180 <= lon <= 180 and 0 <= radius <= 20_040):  # half the earth's girth in km
+        return "circle leaves the range of latitude, longitude or radius"
+    return ""
+
+
+def _number(text: str) -> float:
+    if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", text):  # float() also takes nan, inf and 1_0
+        raise ValueError(text)
+    return float(text)
+
+
+def _reference(triple: str) -> bool:
+    sender, _, rest = triple.partition(",")
+    identifier, _, sent = rest.rpartition(",")
+    try:
+        # Real senders write UTC and fractions their way in here, pointing at messages that did so; the triple stays readable.
+        return bool(sender and identifier and parse_date_leniently(sent)[0].astimezone(UTC))
+    except (ValueError, OverflowError):
+        return False
+
+
+def _local(element: etree._Element) -> str:
+    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+
+
+def _path(element: etree._Element) -> str:
+    return _local(element)
+
+
+def _short(message: str) -> str:
+    return re.sub(r"\{urn:oasis:names:tc:emergency:cap:1\.\d\}", "", message)[:300]
