@@ -4,6 +4,7 @@
 """
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 from pathlib import Path
@@ -35,6 +36,16 @@ def env(name: str) -> str:
 
 
 HOME = Path(env("ANLAN_HOME")).expanduser()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server listening on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _addresses() -> dict:
