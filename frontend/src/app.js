@@ -1,0 +1,33 @@
+// The whole behaviour of the pages. Pages carry no script: they say what they need in attributes, and this file does it.
+import './css/tokens.css';
+import './css/base.css';
+import './css/components.css';
+import './css/shell.css';
+import './css/desk.css';
+import htmx from 'htmx.org';
+import { startClock } from './clock.js';
+import { startKeys } from './keys.js';
+import { startLive } from './live.js';
+import { startForms } from './forms.js';
+import { startSound } from './sound.js';
+
+window.htmx = htmx; // htmx finds its own configuration in the page: no eval, no injected style
+
+/** Loads the heavy parts only on pages that have something for them. */
+function furnish(root) {
+  const within = (selector) => [...(root.matches?.(selector) ? [root] : []), ...root.querySelectorAll(selector)];
+  const maps = within('[data-map]:not([data-ready])');
+  if (maps.length) import('./map.js').then(({ drawMap }) => maps.forEach(drawMap));
+  const charts = within('[data-chart]:not([data-ready])');
+  if (charts.length) import('./chart.js').then(({ drawChart }) => charts.forEach(drawChart));
+}
+
+document.addEventListener('DOMContentLoaded', () => furnish(document.body));
+if (document.readyState !== 'loading') furnish(document.body);
+document.addEventListener('htmx:load', (event) => furnish(event.detail.elt));
+
+startClock();
+startForms();
+startKeys();
+startSound();
+startLive();
