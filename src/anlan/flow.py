@@ -1,0 +1,47 @@
+"""Which fact sets off which reaction in which room. The one table; read it top to bottom and you know the house.
+
+A *follower* reads sealed facts in order and commits its position with its effects: `handler(facts)`.
+A *job* is durable and retried, in order per subject: `handler(fact)`; it must be idempotent.
+A *timer* fires on a realm's clock: `handler(act, subject, params)`.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Follower:
+    name: str
+    facts: list[str] = field(default_factory=list)
+    handler: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    name: str
+    facts: list[str]
+    handler: str
+
+
+@dataclass(frozen=True)
+class Timer:
+    name: str
+    handler: str
+
+
+FOLLOWERS: list[Follower] = []
+
+JOBS: list[Job] = []
+
+TIMERS: list[Timer] = [
+    Timer("work.silence", "anlan.kernel.work.on_silence"),
+    Timer("orders.silence", "anlan.kernel.orders.on_silence"),
+    Timer("orders.overdue", "anlan.kernel.orders.on_overdue"),
+]
+
+
+def followers() -> Iterator[Follower]:
+    """Every follower, and the one that defers the jobs."""
+    yield from FOLLOWERS
+    yield Follower("flow.jobs", sorted({kind for job in JOBS for kind in job.facts}) or ["-"], "anlan.kernel.flowing.defer_jobs")

@@ -1,0 +1,358 @@
+"""What makes the flow run: the sealer, the followers, the jobs and the ticker; one loop for `anlan work`, one for tests.
+
+A follower reads sealed facts by number and commits its position with its effects. A job reaction is deferred, by a
+follower of its own, in the transaction that moves that position. What fails N times is parked: it waits for a person
+and blocks only its own subject. Killing the process at any point loses nothing and does nothing twice.
+"""
+from __future__ import annotations
+
+import logging
+import select as _select
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django.utils.module_loading import import_string
+
+from . import clock, journal
+from .actions import Act, Actor, action
+from .facts import ReactionParked
+from .ids import derived_id
+from .journal import FactView
+from .models import Due, Parked, Position, ReactionDone, Realm
+
+log = logging.getLogger("anlan.flow")
+TRIES = 4
+BATCH = 500
+Stop = threading.Event
+
+
+def _table() -> Any:
+    from anlan import flow
+
+    return flow
+
+
+def _handler(path: str) -> Callable:
+    return import_string(path)
+
+
+# --- followers -------------------------------------------------------------------------------------------------------
+
+
+def _blocked(reaction: str, facts: list[FactView]) -> set[tuple[UUID, str]]:
+    keys = {(fact.realm_id, fact.subject) for fact in facts}
+    rows = Parked.objects.filter(reaction=reaction, released=False, subject__in={subject for _realm, subject in keys})
+    return {(row.realm_id, row.subject) for row in rows}
+
+
+@action("flow.park")
+def park(act: Act, *, reaction: str, fact: UUID, subject: str, error: str) -> None:
+    """Put a fact that a reaction cannot digest on a person's desk."""
+    _row, made = Parked.objects.get_or_create(
+        reaction=reaction, fact_id=fact, defaults={"realm": act.realm, "subject": subject, "error": error[-4000:], "tries": TRIES}
+    )
+    if made:
+        act.state(ReactionParked(reaction=reaction, fact=fact, error=error[-400:]), subject=f"fact:{fact}", cause=fact)
+
+
+def _park(reaction: str, fact: FactView, error: str) -> None:
+    if fact.realm.is_over:
+        return
+    act = Act(Actor.machine("flow"), fact.realm, op_id=derived_id("park", reaction, fact.id))
+    park(act, reaction=reaction, fact=fact.id, subject=fact.subject, error=error)
+
+
+def step_follower(follower: Any, limit: int = BATCH) -> int:
+    """One batch of one follower; returns how many seal numbers it moved on. Safe to run from several processes."""
+    kinds = follower.facts or None
+    with transaction.atomic():
+        position = Position.objects.select_for_update(skip_locked=True).filter(follower=follower.name).first()
+        if position is None:
+            if Position.objects.filter(follower=follower.name).exists():
+                return 0  # another process has it
+            Position.objects.get_or_create(follower=follower.name)
+            return step_follower(follower, limit)
+        head = journal.head_number()
+        if head <= position.number:
+            return 0
+        facts = journal.sealed_after(position.number, kinds, limit)
+        facts = [fact for fact in facts if fact.number <= head]
+        target = facts[-1].number if len(facts) == limit else head
+        if facts:
+            blocked = _blocked(follower.name, facts)
+            free = [fact for fact in facts if (fact.realm_id, fact.subject) not in blocked]
+            held = [fact for fact in facts if (fact.realm_id, fact.subject) in blocked]
+            for fact in held:
+                _park(follower.name, fact, "an earlier fact about the same subject is parked")
+            if free:
+                _feed(follower, free)
+        moved = target - position.number
+        position.number = target
+        position.save(update_fields=["number"])
+        return moved
+
+
+def _feed(follower: Any, facts: list[FactView]) -> None:
+    handler = _handler(follower.handler)
+    try:
+        with transaction.atomic():
+            handler(facts)
+        return
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("follower %s failed on a batch of %s; one by one now", follower.name, len(facts))
+    stuck: set[tuple[UUID, str]] = set()
+    for fact in facts:
+        if (fact.realm_id, fact.subject) in stuck:
+            _park(follower.name, fact, "an earlier fact about the same subject is parked")
+            continue
+        for attempt in range(TRIES):
+            try:
+                with transaction.atomic():
+                    handler([fact])
+                break
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:
+                error = traceback.format_exc()
+                if attempt == TRIES - 1:
+                    log.error("follower %s parks %s %s\n%s", follower.name, fact.kind, fact.subject, error)
+                    stuck.add((fact.realm_id, fact.subject))
+                    _park(follower.name, fact, error)
+
+
+# --- jobs ------------------------------------------------------------------------------------------------------------
+
+
+def defer_jobs(facts: list[FactView]) -> None:
+    """The follower behind all job reactions: defers each once, in order per subject."""
+    from .tasks import react
+
+    for fact in facts:
+        for job in _table().JOBS:
+            if fact.kind in job.facts:
+                _row, made = ReactionDone.objects.get_or_create(reaction=job.name, fact_id=fact.id, defaults={"realm_id": fact.realm_id})
+                if made:
+                    react.configure(lock=f"{job.name}:{fact.realm_id}:{fact.subject}").defer(reaction=job.name, fact=str(fact.id))
+
+
+def run_job(reaction: str, fact_id: UUID) -> None:
+    """Run a job reaction unless it has already finished. The handler must be idempotent: a crash runs it again."""
+    row = ReactionDone.objects.filter(reaction=reaction, fact_id=fact_id).first()
+    fact = journal.get(fact_id)
+    if row is None or row.done or fact is None:
+        return
+    if fact.realm.is_over:
+        ReactionDone.objects.filter(pk=row.pk).update(done=True)
+        return
+    job = next(job for job in _table().JOBS if job.name == reaction)
+    earlier = Parked.objects.filter(reaction=reaction, realm_id=fact.realm_id, subject=fact.subject, released=False).exclude(fact_id=fact_id)
+    try:
+        if earlier.exists():
+            raise RuntimeError("an earlier fact about the same subject is parked")
+        _handler(job.handler)(fact)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        row.tries += 1
+        row.save(update_fields=["tries"])
+        if row.tries < TRIES:
+            raise
+        error = traceback.format_exc()
+        log.error("job %s parks %s %s\n%s", reaction, fact.kind, fact.subject, error)
+        _park(reaction, fact, error)
+    ReactionDone.objects.filter(pk=row.pk).update(done=True)
+
+
+# --- the ticker ------------------------------------------------------------------------------------------------------
+
+
+def sweep(limit: int = 200) -> int:
+    """Run what is due on every realm's clock; returns how many. Each in a transaction with the removal of its row."""
+    ran = 0
+    for realm in Realm.objects.filter(ended_at=None, pk__in=Due.objects.values("realm_id")):
+        now = realm.time()
+        for key in Due.objects.filter(realm=realm, due_at__lte=now).order_by("due_at", "id").values_list("id", flat=True)[:limit]:
+            ran += _fire(key)
+    return ran
+
+
+def _fire(key: UUID) -> int:
+    """Fire one due row. On failure it is put off and, after N tries, parked as an error in the log and removed."""
+    try:
+        with transaction.atomic():
+            row = Due.objects.select_for_update(skip_locked=True).select_related("realm").filter(pk=key).first()
+            if row is None or row.due_at > row.realm.time():
+                return 0
+            timer = next((timer for timer in _table().TIMERS if timer.name == row.timer), None)
+            if timer is None:
+                log.error("no timer %s in flow.py; %s dropped", row.timer, row.subject)
+                row.delete()
+                return 1
+            act = Act(
+                Actor.machine(row.timer.partition(".")[0]), row.realm,
+                op_id=derived_id("due", row.pk, row.due_at.isoformat()), cause=row.cause,
+            )
+            # Gone before it runs: the handler may arm the same timer again.
+            Due.objects.filter(pk=row.pk).delete()
+            _handler(timer.handler)(act, row.subject, row.params)
+            return 1
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("timer %s failed", key)
+        with transaction.atomic():
+            row = Due.objects.select_for_update().filter(pk=key).first()
+            if row is not None:
+                row.tries += 1
+                if row.tries >= TRIES:
+                    log.error("timer %s for %s given up after %s tries", row.timer, row.subject, row.tries)
+                    row.delete()
+                else:
+                    row.save(update_fields=["tries"])
+        return 1
+
+
+# --- is it quiet? ----------------------------------------------------------------------------------------------------
+
+
+def quiet(realm: Realm) -> bool:
+    """Whether nothing is under way in a realm: all facts sealed and followed, all jobs done, nothing due."""
+    flow = _table()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT NOT EXISTS (SELECT 1 FROM kernel_unsealed u JOIN kernel_fact f ON f.id = u.fact_id WHERE f.realm_id = %(r)s) "
+            "AND NOT EXISTS (SELECT 1 FROM kernel_reactiondone WHERE realm_id = %(r)s AND NOT done) "
+            "AND NOT EXISTS (SELECT 1 FROM kernel_due WHERE realm_id = %(r)s AND due_at <= %(now)s)",
+            {"r": realm.pk, "now": clock.now(realm)},
+        )
+        if not cursor.fetchone()[0]:
+            return False
+        cursor.execute("SELECT coalesce(max(number), 0) FROM kernel_seal WHERE realm_id = %s", [realm.pk])
+        head = cursor.fetchone()[0]
+    positions = dict(Position.objects.values_list("follower", "number"))
+    return all(positions.get(follower.name, 0) >= head for follower in flow.followers())
+
+
+def drain(rounds: int = 200) -> None:
+    """Run everything in this process until quiet: for tests and commands without workers."""
+    flow = _table()
+    for _round in range(rounds):
+        busy = journal.seal()
+        for follower in flow.followers():
+            busy += step_follower(follower)
+        for reaction, fact_id in list(ReactionDone.objects.filter(done=False).values_list("reaction", "fact_id")):
+            try:
+                run_job(reaction, fact_id)
+            except Exception:
+                log.exception("job %s", reaction)
+            busy += 1
+        busy += sweep()
+        if not busy:
+            return
+    raise RuntimeError("the flow did not become quiet")
+
+
+# --- the worker process ----------------------------------------------------------------------------------------------
+
+
+def _listen(channels: list[str], stop: Stop, wake: threading.Event) -> None:
+    """Set `wake` on every NOTIFY of the channels; reconnect for ever."""
+    import psycopg
+
+    while not stop.is_set():
+        try:
+            params = connection.get_connection_params()
+            with psycopg.connect(**{k: v for k, v in params.items() if k not in ("cursor_factory", "context", "prepare_threshold")}, autocommit=True) as own:
+                for channel in channels:
+                    own.execute(f"LISTEN {channel}")
+                wake.set()
+                while not stop.is_set():
+                    ready, _w, _x = _select.select([own.fileno()], [], [], 0.5)
+                    if ready and list(own.notifies(timeout=0)):
+                        wake.set()
+        except Exception as error:
+            log.warning("listening to the database: %s; again in 0.5 s", error)
+            stop.wait(0.5)
+
+
+def _loop(name: str, stop: Stop, wake: threading.Event | None, pause: float, body: Callable[[], int], gap: float = 0.0) -> None:
+    while not stop.is_set():
+        started = time.monotonic()
+        try:
+            moved = body()
+        except Exception as error:
+            if not isinstance(error, (OperationalError, InterfaceError)):
+                log.exception("%s", name)
+            else:
+                log.warning("%s: %s; again in 0.5 s", name, error)
+            connection.close()
+            stop.wait(0.5)
+            continue
+        if moved:
+            if gap:
+                stop.wait(max(0.0, gap - (time.monotonic() - started)))
+            continue
+        if wake is not None:
+            wake.wait(pause)
+            wake.clear()
+        else:
+            stop.wait(pause)
+        close_old_connections()
+    connection.close()
+
+
+def run_worker(stop: Stop, beat: Callable[[], None] | None = None) -> None:
+    """`anlan work`: sealer, followers, ticker and job worker until `stop` is set. Several such processes may run."""
+    from .tasks import run_jobs
+
+    facts, sealed, advance = threading.Event(), threading.Event(), threading.Event()
+    followers = list(_table().followers())
+
+    def follow() -> int:
+        return sum(step_follower(follower) for follower in followers)
+
+    threads = [
+        threading.Thread(target=_listen, args=(["fact"], stop, facts), name="listen-fact", daemon=True),
+        threading.Thread(target=_listen, args=(["sealed"], stop, sealed), name="listen-sealed", daemon=True),
+        threading.Thread(target=_listen, args=(["advance"], stop, advance), name="listen-advance", daemon=True),
+        threading.Thread(target=_loop, args=("sealer", stop, facts, 1.0, journal.seal, settings.SEAL_INTERVAL_S), name="sealer", daemon=True),
+        threading.Thread(target=_loop, args=("followers", stop, sealed, 1.0, follow), name="followers", daemon=True),
+        threading.Thread(target=_loop, args=("ticker", stop, advance, 0.25, sweep), name="ticker", daemon=True),
+        threading.Thread(target=run_jobs, args=(stop,), name="jobs", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    while not stop.wait(1.0):
+        if beat:
+            beat()
+    for event in (facts, sealed, advance):
+        event.set()
+    for thread in threads:
+        thread.join(timeout=5)
+
+
+def release(parked: Parked) -> None:
+    """A person lets a parked fact through again, in order with what piled up behind it."""
+    flow = _table()
+    rows = Parked.objects.filter(reaction=parked.reaction, realm_id=parked.realm_id, subject=parked.subject, released=False)
+    jobs = {job.name for job in flow.JOBS}
+    for row in sorted(rows, key=lambda row: (journal.get(row.fact_id).number or 0)):  # type: ignore[union-attr]
+        fact = journal.get(row.fact_id)
+        assert fact is not None
+        with transaction.atomic():
+            Parked.objects.filter(pk=row.pk).update(released=True)
+            if row.reaction in jobs:
+                _handler(next(job for job in flow.JOBS if job.name == row.reaction).handler)(fact)
+            else:
+                _handler(next(f for f in flow.followers() if f.name == row.reaction).handler)([fact])
+
+

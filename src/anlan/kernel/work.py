@@ -1,0 +1,113 @@
+"""Work items (待办): everything that waits for a person, from any room; silence moves it one post up."""
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext
+
+from . import access, due
+from .actions import Act, Actor, action
+from .facts import WorkClosed, WorkEscalated, WorkOpened, WorkSeen, WorkUnanswered
+from .models import Post, WorkItem
+
+
+def _key(value: Any) -> Any:
+    return getattr(value, "pk", value)
+
+
+def open(  # noqa: A001  (the word of the domain)
+    act: Act, *, post: Any, kind: str, subject: str, msgid: str, params: dict[str, Any] | None = None, region: Any = None,
+    due_at: datetime | None = None, level: str = "", on_silence: str = "escalate", cause: UUID | None = None,
+) -> WorkItem:
+    """Let something wait for a post. `msgid` is an English sentence with {names}, translated when shown.
+
+    Called inside an action. The same kind and subject open once per post; a repeat returns the open one.
+    """
+    post_id = _key(post)
+    found = WorkItem.plain.filter(realm_id=act.realm.pk, kind=kind, subject=subject, first_post_id=post_id, state=WorkItem.OPEN).first()
+    if found is not None:
+        return found
+    minutes = max(1, round((due_at - act.now).total_seconds() / 60)) if due_at else None
+    item = act.create(
+        WorkItem, post_id=post_id, first_post_id=post_id, kind=kind, subject=subject, region_id=_key(region), msgid=msgid, params=params or {},
+        level=level, since=act.now, due_at=due_at, on_silence=on_silence, minutes=minutes, cause=cause or act.cause,
+    )
+    act.state(
+        WorkOpened(item=item.pk, kind=kind, about=subject, post=post_id, level=level, due_at=due_at.isoformat() if due_at else ""), about=item,
+        cause=cause,
+    )
+    if due_at and on_silence:
+        due.at(act, due_at, "work.silence", subject=f"work:{item.pk}")
+    return item
+
+
+def close(act: Act, *, kind: str, subject: str, outcome: str = "done", post: Any = None) -> int:
+    """Close the open items of this kind and subject; returns how many. Called inside an action."""
+    items = WorkItem.plain.select_for_update().filter(realm_id=act.realm.pk, kind=kind, subject=subject, state=WorkItem.OPEN)
+    if post is not None:
+        items = items.filter(post_id=_key(post))
+    count = 0
+    for item in items.order_by("id"):
+        item.state = WorkItem.OVERTAKEN if outcome == "overtaken" else WorkItem.DONE
+        item.outcome, item.closed_at, item.closed_by = outcome, act.now, act.actor.person_id
+        act.save(item)
+        due.cancel(act, "work.silence", f"work:{item.pk}")
+        act.state(WorkClosed(item=item.pk, kind=kind, about=subject, outcome=outcome), about=item)
+        count += 1
+    return count
+
+
+@action("work.seen")
+def seen(act: Act, *, item: UUID) -> WorkItem:
+    """Acknowledge a red item: the sound stops, the item still waits."""
+    row = act.lock(WorkItem, item)
+    if row.post_id not in access.posts(act.actor):
+        access.require(act, "work.read", region=row.region_id)
+    if row.seen_at is None:
+        row.seen_at = act.now
+        act.save(row)
+        act.state(WorkSeen(item=row.pk), about=row)
+    return row
+
+
+@action("work.silence")
+def silence(act: Act, *, item: UUID) -> None:
+    """Timer: nobody answered in time. One post up, with the same time again; the last post keeps it."""
+    row = act.lock(WorkItem, item)
+    if row.state != WorkItem.OPEN:
+        return
+    again = act.now + timedelta(minutes=row.minutes or 30)
+    superior = Post.objects.filter(pk=row.post_id).values_list("superior_id", flat=True).first()
+    if superior is None:
+        if row.due_at and row.escalations < 1000:
+            act.state(WorkUnanswered(item=row.pk, kind=row.kind, about=row.subject, post=row.post_id), about=row)
+        return
+    before, row.post_id = row.post_id, superior
+    row.escalations += 1
+    row.due_at, row.seen_at = again, None
+    act.save(row)
+    act.state(WorkEscalated(item=row.pk, kind=row.kind, about=row.subject, from_post=before, to_post=superior), about=row)
+    due.at(act, again, "work.silence", subject=f"work:{row.pk}")
+
+
+def on_silence(act: Act, subject: str, params: dict) -> None:
+    silence(act, item=UUID(subject.partition(":")[2]))
+
+
+def waiting_for(actor: Actor, realm: Any = None) -> QuerySet[WorkItem]:
+    """Open items of the actor's posts, what runs out first on top; in every realm if none is named."""
+    items = WorkItem.objects.everything().filter(Q(post_id__in=access.posts(actor)), state=WorkItem.OPEN, realm__ended_at=None)
+    if realm is not None:
+        items = items.filter(realm_id=_key(realm))
+    return items.select_related("post", "realm", "region").order_by(F("due_at").asc(nulls_last=True), "since")
+
+
+def text(item: WorkItem) -> str:
+    """The item's sentence in the reader's language."""
+    try:
+        return gettext(item.msgid).format(**item.params)
+    except (KeyError, IndexError, ValueError):
+        return gettext(item.msgid)
