@@ -15,7 +15,10 @@ function refresh(el) {
   waiting.set(el, setTimeout(() => { waiting.delete(el); if (el.isConnected) htmx.trigger(el, 'live'); }, 150));
 }
 
+let seen = Number(document.body.dataset.since || 0); // seal number up to which this browser knows
+
 function tell(message) {
+  if (message.number) seen = Math.max(seen, message.number);
   if (message.type === 'clock') { setClock(message.data.now, message.data.running); return; }
   if (message.type === 'state') { document.body.dataset.stream = message.data; return; }
   document.dispatchEvent(new CustomEvent('anlan:fact', { detail: message.data }));
@@ -24,8 +27,8 @@ function tell(message) {
 const spread = (message) => { tell(message); channel?.postMessage(message); };
 
 function listen() {
-  const source = new EventSource('/live');
-  source.addEventListener('fact', (event) => spread({ type: 'fact', data: JSON.parse(event.data) }));
+  const source = new EventSource(`/live?since=${seen}`);
+  source.addEventListener('fact', (event) => spread({ type: 'fact', number: Number(event.lastEventId), data: JSON.parse(event.data) }));
   source.addEventListener('clock', (event) => spread({ type: 'clock', data: JSON.parse(event.data) }));
   source.addEventListener('bye', () => { source.close(); setTimeout(listen, 1500); });
   let before = null;

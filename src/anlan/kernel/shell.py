@@ -363,12 +363,23 @@ class Shell:
         return bool(self.band and not self.band["over"] and self.signed_in and (self.actor.post_id or access.may(self.actor, "realms.stop")))
 
     @cached_property
+    def head(self) -> int:
+        """Seal number this page knows of: its live stream begins behind it."""
+        from . import journal
+
+        return journal.head_number()
+
+    @cached_property
     def now(self) -> Any:
         return clock.now(self.realm)
 
     @cached_property
     def local(self) -> Any:
         return clock.local(self.now)
+
+    @property
+    def english(self) -> bool:
+        return (get_language() or "").startswith("en")
 
     @property
     def zone(self) -> str:
