@@ -40,6 +40,20 @@ class _All:
 ALL = _All()
 
 
+class _Anywhere:
+    """No region was named: the question is whether the capability is held anywhere at all (pages and menus ask so)."""
+
+
+ANYWHERE: Any = _Anywhere()
+
+
+def _roots() -> set[UUID]:
+    """Regions with nothing above them: who holds a capability there holds it for what has no place."""
+    from .models import Region
+
+    return set(Region.objects.filter(parent_links=None).values_list("pk", flat=True))
+
+
 def _in_force(at: Any) -> Q:
     return Q(starts_at__lte=at) & (Q(ends_at=None) | Q(ends_at__gt=at))
 
@@ -87,8 +101,11 @@ def regions(actor: Any, capability: str) -> Any:
     return actor.cache[key]
 
 
-def may(actor: Any, capability: str, region: UUID | None = None, org: UUID | None = None, incident: UUID | None = None) -> bool:
-    """Whether the actor holds the capability there. Says nothing about the second factor; `require` does."""
+def may(actor: Any, capability: str, region: Any = ANYWHERE, org: UUID | None = None, incident: UUID | None = None) -> bool:
+    """Whether the actor holds the capability there. Says nothing about the second factor; `require` does.
+
+    `region=None` is a thing without a place: it needs the capability everywhere or over a root region.
+    """
     declared = CAPABILITIES.get(capability)
     if actor.machine_name:
         return declared is None or declared.machine
@@ -100,11 +117,14 @@ def may(actor: Any, capability: str, region: UUID | None = None, org: UUID | Non
     if any(grant.organisation_id and grant.organisation_id == org for grant in held):
         return True
     reach = regions(actor, capability)
-    # Without a region the question is "anywhere at all?": pages and menus ask it so; actions on rows name the region.
-    return bool(reach) if region is None else region in reach
+    if region is ANYWHERE:
+        return bool(reach)
+    if region is None:
+        return reach is ALL or bool(reach & _roots())
+    return region in reach
 
 
-def require(act: Any, capability: str, region: Any = None, org: Any = None, incident: Any = None) -> None:
+def require(act: Any, capability: str, region: Any = ANYWHERE, org: Any = None, incident: Any = None) -> None:
     """Raise kernel.forbidden, kernel.second_factor or kernel.sign_in unless the actor may."""
     actor = getattr(act, "actor", act)
     region, org, incident = (getattr(value, "pk", value) for value in (region, org, incident))

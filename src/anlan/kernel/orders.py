@@ -26,7 +26,7 @@ from .facts import (
     OrderWithdrawn,
 )
 from .ids import derived_id
-from .models import Order, OrderReceipt
+from .models import Order, OrderReceipt, Post
 
 BAD_PERCENT = Kind("orders.bad_percent", 422, _("Progress is a number from 0 to 100, not {percent}."))
 
@@ -53,6 +53,7 @@ def issue(
     rule_version: str = "", answer_by: datetime | None = None, cause: UUID | None = None, key: Any = None,
 ) -> Order:
     """Give an order to a post. Called inside an action that has checked the right to. `key` makes it repeatable."""
+    region = region or Post.objects.values_list("region_id", flat=True).get(pk=_key(post))
     answer_by = answer_by or min(act.now + timedelta(minutes=ANSWER_MINUTES), due_at or datetime.max.replace(tzinfo=act.now.tzinfo))
     extra = {"id": derived_id("order", act.realm.pk, key)} if key is not None else {}
     order = act.create(
