@@ -178,3 +178,281 @@ class ReactionParked:
     reaction: str
     fact: UUID
     error: str
+
+
+# --- people, places, shift, data ---------------------------------------------------------------------------------------
+
+
+@fact("kernel.AccountLocked")
+class AccountLocked:
+    """Too many failed tries: the account is locked for a while."""
+
+    account: UUID
+    address: str
+
+
+@fact("kernel.PasswordChanged")
+class PasswordChanged:
+    """The password of an account was changed, by its owner or by an administrator."""
+
+    account: UUID
+    by_other: bool
+
+
+@fact("kernel.PinSet")
+class PinSet:
+    """A person set the PIN for the quick change on the shared duty computer."""
+
+    account: UUID
+
+
+@fact("kernel.SecondFactorEnrolled")
+class SecondFactorEnrolled:
+    """An authenticator was bound to an account."""
+
+    account: UUID
+
+
+@fact("kernel.SessionEnded")
+class SessionEnded:
+    """A session was ended from another device."""
+
+    account: UUID
+    session: UUID
+
+
+@fact("kernel.PersonChanged")
+class PersonChanged:
+    """A shared duty computer passed from one person to another; the first one's authority there ended."""
+
+    before: UUID
+    after: UUID
+    post: UUID
+
+
+@fact("kernel.TwoPersonAsked")
+class TwoPersonAsked:
+    """A person asked for an act of power that another must confirm."""
+
+    request: UUID
+    kind: str
+    reason: str
+
+
+@fact("kernel.TwoPersonAnswered")
+class TwoPersonAnswered:
+    """A second person confirmed or refused an act of power, or the first withdrew it."""
+
+    request: UUID
+    kind: str
+    state: str
+
+
+@fact("kernel.AccountCreated")
+class AccountCreated:
+    """An account was made for a person."""
+
+    account: UUID
+    person: UUID
+
+
+@fact("kernel.AccountClosed")
+class AccountClosed:
+    """An account was closed; its sessions ended."""
+
+    account: UUID
+
+
+@fact("kernel.SecondFactorReset")
+class SecondFactorReset:
+    """The second factor of an account was removed, so that its owner can bind another authenticator."""
+
+    account: UUID
+
+
+@fact("kernel.Assigned")
+class Assigned:
+    """A person was given a post, from and until when, as A, B or acting."""
+
+    assignment: UUID
+    person: UUID
+    post: UUID
+    role: str
+    starts_at: str
+    ends_at: str
+
+
+@fact("kernel.AssignmentEnded")
+class AssignmentEnded:
+    """A person's time at a post ended."""
+
+    assignment: UUID
+    person: UUID
+    post: UUID
+
+
+@fact("kernel.Granted")
+class Granted:
+    """A post was granted a capability, where, from and until when."""
+
+    grant: UUID
+    post: UUID
+    capability: str
+    region: str
+    starts_at: str
+    ends_at: str
+
+
+@fact("kernel.GrantEnded")
+class GrantEnded:
+    """A grant was taken back."""
+
+    grant: UUID
+    post: UUID
+    capability: str
+
+
+@fact("kernel.PartyChanged")
+class PartyChanged:
+    """An organisation, post or person was entered or changed; which fields, never their personal values."""
+
+    kind: str
+    key: UUID
+    fields: list
+
+
+@fact("kernel.PlacesImported")
+class PlacesImported:
+    """Regions were imported from a file: how many, of which digest, in which frame."""
+
+    file: str
+    digest: str
+    frame: str
+    new: int
+    changed: int
+    same: int
+
+
+@fact("kernel.CodesLoaded")
+class CodesLoaded:
+    """A version of a code list was loaded; in force unless the user has an own version."""
+
+    list: str
+    label: str
+    digest: str
+    in_force: bool
+
+
+@fact("kernel.RosterChanged")
+class RosterChanged:
+    """A duty was entered, changed or taken off the roster."""
+
+    entry: UUID
+    post: UUID
+    person: UUID
+    role: str
+    change: str
+
+
+@fact("kernel.RosterImported")
+class RosterImported:
+    """A duty roster was imported from a spreadsheet: rows taken, digest of the file."""
+
+    digest: str
+    new: int
+    changed: int
+    same: int
+
+
+@fact("kernel.SwapAsked")
+class SwapAsked:
+    """A person asked another to take over a duty."""
+
+    swap: UUID
+    entry: UUID
+    asked_of: UUID
+
+
+@fact("kernel.SwapAnswered")
+class SwapAnswered:
+    """A swap of duty was accepted, refused or withdrawn; an accepted one changed the roster."""
+
+    swap: UUID
+    entry: UUID
+    state: str
+
+
+@fact("kernel.ShiftNoted")
+class ShiftNoted:
+    """A line was written into the shift log."""
+
+    note: UUID
+    post: UUID
+    text: str
+
+
+@fact("kernel.HandOverWritten")
+class HandOverWritten:
+    """A shift hand-over was written, with the items open at that moment."""
+
+    hand_over: UUID
+    post: UUID
+    items: int
+    digest: str
+
+
+@fact("kernel.HandOverSigned")
+class HandOverSigned:
+    """A person signed the hand-over; with the second signature the shift has passed on."""
+
+    hand_over: UUID
+    person: UUID
+    side: str
+    complete: bool
+
+
+@fact("kernel.ContactVerified")
+class ContactVerified:
+    """Somebody checked that a person's contact data are right."""
+
+    person: UUID
+
+
+@fact("kernel.NumberShown")
+class NumberShown:
+    """A masked number was shown to somebody without the right to all numbers, for a stated purpose."""
+
+    person: UUID
+    purpose: str
+
+
+@fact("kernel.FileAttached")
+class FileAttached:
+    """A file was attached to a record."""
+
+    file: UUID
+    about: str
+    digest: str
+    size: int
+
+
+@fact("kernel.FileRemoved")
+class FileRemoved:
+    """An attachment was taken off its record."""
+
+    file: UUID
+    about: str
+
+
+@fact("kernel.ChannelsHeld")
+class ChannelsHeld:
+    """After a restore every outward channel was held, because the original may still be running and sending."""
+
+    why: str
+
+
+@fact("kernel.ChannelsReleased")
+class ChannelsReleased:
+    """A person let the outward channels send again."""
+
+    why: str

@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class Lock:
 
     def acquire(self, *, wait: bool = False) -> bool:
         private(self.path.parent)
-        file = open(self.path, "a")  # noqa: SIM115 - held as long as the lock
+        file = open(self.path, "a")
         try:
             fcntl.flock(file, (fcntl.LOCK_SH if self.shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
@@ -73,8 +74,11 @@ class Lock:
         return True
 
     def acquire_or_refuse(self, folder: Path) -> None:
-        if not self.acquire():
-            raise errors.FOLDER_BUSY(folder=folder)
+        until = time.monotonic() + 1.0
+        while not self.acquire():  # somebody may only be looking whether it is held
+            if time.monotonic() > until:
+                raise errors.FOLDER_BUSY(folder=folder)
+            time.sleep(0.02)
 
     def release(self) -> None:
         if self._file is not None:
@@ -82,8 +86,10 @@ class Lock:
             self._file = None
 
     def held_by_other(self) -> bool:
-        if self.acquire():
-            self.release()
+        """Whether somebody holds it exclusively now."""
+        look = Lock(self.path, shared=True)
+        if look.acquire():
+            look.release()
             return False
         return True
 

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -276,3 +277,13 @@ def reload(home: Path | None = None) -> bool:
     except OSError:
         return False
     return True
+
+
+def greeting(host: str, port: int) -> dict[str, Any]:
+    """What a broker says of itself before any sign-in. OSError when nobody answers."""
+    with socket.create_connection((host, port), timeout=3) as link:
+        link.settimeout(3)
+        line = link.makefile("rb").readline(65536)
+    if not line.startswith(b"INFO "):
+        raise OSError(f"not a NATS server: {line[:40]!r}")
+    return json.loads(line[5:])

@@ -182,16 +182,19 @@ class Postgres:
             pid = int(file.read_text().split("\n", 1)[0])
             found = psutil.Process(pid)
             ours = found.name() == "postgres" and os.path.realpath(found.cwd()) == os.path.realpath(self.data)
-        except (OSError, ValueError, psutil.Error):
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            return  # no file, or a dead number: PostgreSQL clears that itself, and checks its shared memory as it does
+        except psutil.Error:
             ours = False
-        if ours:
-            found.send_signal(signal.SIGINT)
-            try:
-                found.wait(10)
-            except psutil.TimeoutExpired:
-                found.send_signal(signal.SIGQUIT)
-                found.wait(10)
-        file.unlink(missing_ok=True)
+        if not ours:
+            file.unlink(missing_ok=True)
+            return
+        found.send_signal(signal.SIGINT)
+        try:
+            found.wait(10)
+        except psutil.TimeoutExpired:
+            found.send_signal(signal.SIGQUIT)
+            found.wait(10)
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start the server process on a prepared folder (also how the supervisor brings a killed one back)."""
@@ -291,3 +294,16 @@ def grant_roles(connection: psycopg.Connection, append_only: list[str], app: str
         secret = [name for name in SECRET_TABLES if name in tables]
         if secret:
             do("REVOKE SELECT ON {tables} FROM {role}", read, *secret)
+
+
+def check_server(url: str) -> str:
+    """Version of the server at `url`, such as 18.4. Refuses one that is too old or does not answer."""
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            number = connection.info.server_version
+    except psycopg.OperationalError as problem:
+        host = psycopg.conninfo.conninfo_to_dict(url).get("host", "")
+        raise errors.UNREACHABLE(part="PostgreSQL", address=host, why=str(problem).strip().splitlines()[-1]) from problem
+    if number // 10000 < LEAST_MAJOR:
+        raise errors.DATABASE_TOO_OLD(found=number // 10000, least=LEAST_MAJOR)
+    return f"{number // 10000}.{number % 10000}"

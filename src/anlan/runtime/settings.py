@@ -26,6 +26,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "ANLAN_SEAL_MS": ("50", "Least time in milliseconds between two runs of the journal's sealer."),
     "ANLAN_READING_HORIZON_H": ("72", "How many hours late a reading may come and still be used by the rules."),
     "ANLAN_OUTBOUND_ALLOW": ("", "Hosts, comma separated, that the outbound client may call although they are private addresses."),
+    "ANLAN_BACKUP_PASSPHRASE": ("", "Passphrase of the encrypted keys for `anlan backup` and `anlan restore`; asked for at the terminal when empty."),
     "ANLAN_DEBUG": ("", "1 shows tracebacks in the browser; never on a machine others can reach."),
 }
 
@@ -92,7 +93,8 @@ def _secret_key() -> str:
 
         key = secrets.token_urlsafe(48)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            HOME.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.parent.mkdir(exist_ok=True, mode=0o700)
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(fd, "w") as file:
                 file.write(key)
@@ -103,17 +105,19 @@ def _secret_key() -> str:
 
 SECRET_KEY = _secret_key()
 DEBUG = env("ANLAN_DEBUG") == "1"
-ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver", *filter(None, env("ANLAN_ALLOWED_HOSTS").split(","))]
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver", env("ANLAN_HOST"), *filter(None, env("ANLAN_ALLOWED_HOSTS").split(","))]
 USE_TZ = True
 TIME_ZONE = "UTC"
 TIME_ZONE_LOCAL = env("ANLAN_TIME_ZONE")
 LANGUAGE_CODE = "zh-hans"
 LANGUAGES = [("zh-hans", "中文"), ("en", "English")]
 USE_I18N = True
+LOCALE_PATHS = [Path(__file__).resolve().parent / "locale"]  # the runtime is no Django app
 AUTH_USER_MODEL = "kernel.Account"
 ROOMS = ["kernel", "sensing", "warning", "plans", "command", "exchange", "demo", "web"]
 
 BASE = Path(__file__).resolve().parent.parent
+FILES = HOME / "files"
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
