@@ -94,6 +94,11 @@ def build() -> tuple[Parser, dict[str, list[tuple[str, str]]]]:
     return parser, groups
 
 
+def parser() -> Parser:
+    """The parser with every command, of ours and of the rooms."""
+    return build()[0]
+
+
 def _titles() -> dict[str, str]:
     return {
         "run": _("Running"),

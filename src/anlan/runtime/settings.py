@@ -36,7 +36,7 @@ def env(name: str) -> str:
     return os.environ.get(name) or SETTINGS[name][0]
 
 
-HOME = Path(env("ANLAN_HOME")).expanduser()
+HOME = Path(env("ANLAN_HOME")).expanduser().absolute()
 
 
 def is_loopback(host: str) -> bool:
