@@ -1,8 +1,19 @@
 """The kernel's Django app."""
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
+
+
+def fill(sender: Any, **_: Any) -> None:
+    """After every migration: the coming months of the access log, and the code lists this release ships."""
+    from . import access_log, codes
+
+    access_log.make_partitions()
+    codes.load_defaults()
 
 
 class KernelConfig(AppConfig):
@@ -11,7 +22,7 @@ class KernelConfig(AppConfig):
     verbose_name = "Kernel"
 
     def ready(self) -> None:
-        from . import access, checks, facts, subjects  # noqa: F401
+        from . import access, checks, facts, search, subjects  # noqa: F401
 
         access.declare("work.read", _("See work items of the region"))
         access.declare("orders.read", _("See orders of the region"))
@@ -22,10 +33,32 @@ class KernelConfig(AppConfig):
         access.declare("kernel.administer_system", _("Administer the system"), second_factor=True)
         access.declare("kernel.administer_security", _("Administer accounts and grants"), second_factor=True)
         access.declare("kernel.audit", _("Audit"), second_factor=True)
-        subjects.register("order", "kernel.Order", "order", _("Order"))
+        access.declare("people.read", _("See organisations, posts and persons"))
+        access.declare("people.manage", _("Keep organisations, posts and persons"), machine=False)
+        access.declare("contacts.read", _("See the contact list of the region"))
+        access.declare("contacts.numbers", _("See all telephone numbers without a mask"), machine=False)
+        access.declare("contacts.manage", _("Keep the contact list"), machine=False)
+        access.declare("shift.read", _("See duty roster, shift log and hand-overs"))
+        access.declare("shift.manage", _("Keep the duty roster"), machine=False)
+        access.declare("shift.log", _("Write the shift log and hand over"), machine=False)
+        access.declare("places.manage", _("Import and change regions"), machine=True)
+        access.declare("codes.manage", _("Change code lists"), machine=False)
+        access.declare("files.read", _("See attachments of the region"))
+        subjects.register("order", "kernel.Order", "kernel:order", _("Order"))
         subjects.register("work", "kernel.WorkItem", "", _("Work item"))
         subjects.register("realm", "kernel.Realm", "", _("Realm"))
         subjects.register("region", "kernel.Region", "", _("Region"))
-        subjects.register("fact", "", "why", _("Fact"))
+        subjects.register("fact", "", "kernel:fact", _("Fact"))
         subjects.register("post", "kernel.Post", "", _("Post"))
-        subjects.register("person", "kernel.Person", "", _("Person"))
+        subjects.register("person", "kernel.Person", "kernel:contact", _("Person"))
+        subjects.register("account", "kernel.Account", "", _("Account"))
+        subjects.register("organisation", "kernel.Organisation", "", _("Organisation"))
+        subjects.register("request", "kernel.TwoPersonRequest", "kernel:request", _("Two-person request"))
+        subjects.register("duty", "kernel.RosterEntry", "", _("Duty"))
+        subjects.register("swap", "kernel.Swap", "kernel:swap", _("Swap of duty"))
+        subjects.register("shift_note", "kernel.ShiftNote", "", _("Shift log"))
+        subjects.register("hand_over", "kernel.HandOver", "kernel:hand_over", _("Hand-over"))
+        subjects.register("file", "kernel.Attachment", "kernel:file", _("Attachment"))
+        subjects.register("codes", "", "kernel:codes_of", _("Code list"))
+        post_migrate.connect(fill, sender=self, dispatch_uid="kernel.fill")
+        search.start()

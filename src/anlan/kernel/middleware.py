@@ -19,11 +19,12 @@ from . import realms, sign_in
 from .actions import Act, Actor
 from .errors import FORBIDDEN, INVALID, NOT_FOUND, SECOND_FACTOR, SIGN_IN, UNEXPECTED, Problem
 from .ids import derived_id, new_id
+from .models import Realm
 
 log = logging.getLogger("anlan.web")
 
 # Answered without anybody signed in. A view elsewhere says so with @public; the rest is closed by default.
-OPEN_PATHS = ("/static/", "/healthz", "/readyz", "/favicon.ico", "/robots.txt")
+OPEN_PATHS = ("/static/", "/healthz", "/readyz", "/favicon.ico", "/robots.txt", "/desk/language", "/desk/theme", "/api/v1/openapi.json")
 LANGUAGE_COOKIE = settings.LANGUAGE_COOKIE_NAME
 
 
@@ -74,6 +75,16 @@ def address(request: HttpRequest) -> str:
     return request.META.get("REMOTE_ADDR", "")[:45]
 
 
+def realm_of(request: HttpRequest) -> Realm:
+    """The realm this session stands in: the exercise it was switched to while that runs or can be looked at, else actual."""
+    chosen = request.session.get("realm")
+    if chosen:
+        realm = Realm.objects.filter(pk=chosen).first()
+        if realm is not None:
+            return realm
+    return realms.actual()
+
+
 class ActorMiddleware:
     """Gives the request its actor, realm and `act()`; shuts out who is not signed in, except from open pages."""
 
@@ -90,7 +101,7 @@ class ActorMiddleware:
             request.actor = Actor(lang=language, device=address(request))  # type: ignore[attr-defined]
         else:
             request.actor = sign_in.actor_of(request, account, language)  # type: ignore[attr-defined]
-        request.realm = realms.of_session(request.session)  # type: ignore[attr-defined]
+        request.realm = realm_of(request)  # type: ignore[attr-defined]
 
         def act(**extra: Any) -> Act:
             """The act of this request, with its operation key and the version the person saw."""
@@ -179,7 +190,7 @@ def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
         if getattr(request, "htmx", False):
             return HttpResponse(status=204, headers={"HX-Redirect": target})
         return HttpResponseRedirect(target)
-    context = {"problem": problem, "status": status, "back": _back(request) if request.method not in ("GET", "HEAD") else ""}
+    context = {"problem": problem, "message": problem.message, "code": problem.kind.code, "status": status, "back": _back(request) if request.method not in ("GET", "HEAD") else ""}
     if getattr(request, "htmx", False):
         response = render(request, "kernel/problem_inline.html", context, status=status)
         response["X-Problem"] = problem.kind.code
