@@ -143,7 +143,11 @@ class Nats:
             },
         ]
         for name, source in sorted(folder.read_json(self.sources).items()):
-            users.append(_source(name, source))
+            try:
+                users.append(_source(name, source))
+            except ValueError as problem:  # one bad entry must not take the other gauges off the air
+                with folder.open_log(self.home, "nats") as log:
+                    log.write(f"sources.json: not taken in: {problem}\n".encode())
         tls = ""
         if self._tls:
             tls = f"\n  tls {{ cert_file: {json.dumps(str(self.data / 'tls' / 'cert.pem'))}, key_file: {json.dumps(str(self.data / 'tls' / 'key.pem'))} }}"

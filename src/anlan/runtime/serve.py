@@ -214,7 +214,7 @@ class Supervisor:
         raise errors.UNREACHABLE(part="web", address=self.host, why="no port")
 
     def _say_port(self, what: str, wanted: int, got: int) -> None:
-        if wanted != got and self.announce:
+        if wanted and wanted != got and self.announce:
             say(_("{what}: port {wanted} is in use, {got} is taken instead").format(what=what, wanted=wanted, got=got))
 
     def web_url(self) -> str:
