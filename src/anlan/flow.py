@@ -30,14 +30,22 @@ class Timer:
     handler: str
 
 
-FOLLOWERS: list[Follower] = []
+FOLLOWERS: list[Follower] = [
+    Follower("warning.proposals", ["sensing.SignalChanged"], "anlan.warning.reactions.on_signals"),
+]
 
-JOBS: list[Job] = []
+JOBS: list[Job] = [
+    Job("warning.deliver", ["warning.AlertIssued", "warning.DeliveryAsked"], "anlan.warning.reactions.deliver"),
+]
 
 TIMERS: list[Timer] = [
+    Timer("sensing.tick", "anlan.sensing.reactions.tick"),
+    Timer("warning.expire", "anlan.warning.reactions.on_expire"),
+    Timer("warning.retry", "anlan.warning.reactions.on_retry"),
     Timer("work.silence", "anlan.kernel.work.on_silence"),
     Timer("orders.silence", "anlan.kernel.orders.on_silence"),
     Timer("orders.overdue", "anlan.kernel.orders.on_overdue"),
+    Timer("plans.term_stale", "anlan.plans.reactions.on_stale"),
 ]
 
 

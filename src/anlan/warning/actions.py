@@ -1,0 +1,904 @@
+"""Warning's use cases, and the only code that writes its rows (attempts and receipts are written by `delivery`)."""
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import shapely
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_noop
+
+from anlan.engines import cap
+from anlan.kernel import access, due, work
+from anlan.kernel.actions import Act, action
+from anlan.kernel.errors import REASON_NEEDED
+from anlan.kernel.ids import derived_id
+from anlan.kernel.models import Region
+from anlan.kernel.models.base import home
+
+from . import compute, hazards, issuers, queries
+from .errors import (
+    BAD_COLOUR,
+    BAD_CONTENT,
+    BAD_HAZARD,
+    BAD_TIMES,
+    CHANNEL_SETTINGS,
+    CONTENT_CHANGED,
+    NO_PERSON,
+    NO_REGION,
+    NO_TEXT,
+    NOT_OURS,
+    NOT_POSSIBLE,
+    SECOND_PERSON,
+    UNKNOWN_ADAPTER,
+    UNKNOWN_ISSUER,
+)
+from .facts import (
+    AlertAcknowledged,
+    AlertApproved,
+    AlertCancelled,
+    AlertComposed,
+    AlertIssued,
+    AlertReturned,
+    AlertSubmitted,
+    ApprovalVoided,
+    ChannelChanged,
+    IssuerTableChanged,
+    OutsideMessageNoted,
+    OutsideMessageRefused,
+    OutsideWarningReceived,
+    ProposalClosed,
+    ProposalMade,
+    WarningEnded,
+)
+from .gate import content_hash
+from .models import RANK, Alert, AlertRegion, Attempt, Channel, IssuerTable, Original, Proposal, Receipt
+
+DEFAULT_HOURS = 6  # how long a warning without a stated end is taken to hold; the author may set any other end
+KEPT_BYTES = 1024 * 1024  # of a message that could not be used; its digest covers the whole
+COLOUR_ZH = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色"}
+HEARD_BY = ("phone", "fax", "chat", "file", "feed", "api", "other")
+
+
+# --- proposals from signals ------------------------------------------------------------------------------------------
+
+
+@action("warning.propose")
+def propose(
+    act: Act, *, region: UUID, hazard: str, station: str, name: str, rule: str, rule_version: str, quantity: str, value: float | None, unit: str,
+    window: str, threshold: float | None, colour: str, at: str, fact: UUID,
+) -> Proposal | None:
+    """A signal changed colour: put it into the area's open proposal, open one, or let the proposal fade.
+
+    Keys are derived from (realm, region, hazard, how many came before), so that the same signals give the same proposals.
+    """
+    open_one = Proposal.plain.select_for_update(of=("self",)).filter(realm=act.realm, region_id=region, hazard=hazard, state=Proposal.OPEN).first()
+    if open_one is None and not colour:
+        return None
+    line = {
+        "station": station, "name": name, "rule": rule, "rule_version": rule_version, "quantity": quantity, "value": value, "unit": unit,
+        "window": window, "threshold": threshold, "colour": colour, "at": at, "fact": str(fact),
+    }
+    before = ""
+    if open_one is None:
+        # A taken proposal still covers its area: new signals of no worse colour are evidence for the alert, not another question.
+        taken = (
+            Proposal.plain.select_for_update(of=("self",)).filter(realm=act.realm, region_id=region, hazard=hazard, state=Proposal.TAKEN)
+            .order_by("-opened_at").first()
+        )
+        if taken is not None and RANK[colour] <= RANK[taken.colour] and Alert.plain.filter(proposal=taken, state__in=queries.UNDER_WAY).exists():
+            _enter(taken, line)
+            taken.changed_at = act.now
+            act.save(taken)
+            return taken
+        count = Proposal.plain.filter(realm=act.realm, region_id=region, hazard=hazard).count()
+        key = derived_id("warning.proposal", act.realm.pk, region, hazard, count)
+        open_one = act.create(
+            Proposal, id=key, region_id=region, hazard=hazard, colour=colour, now_colour=colour, kind=_kind(colour), opened_at=act.now,
+            changed_at=act.now, evidence=[line],
+        )
+    else:
+        before = open_one.colour
+        _enter(open_one, line)
+        worst = max((row["colour"] for row in open_one.evidence), key=RANK.__getitem__)
+        open_one.now_colour, open_one.changed_at = worst, act.now
+        if RANK[worst] > RANK[open_one.colour]:
+            open_one.colour, open_one.kind = worst, _kind(worst)
+        if not worst:
+            _close(act, open_one, Proposal.FADED, "")
+            return open_one
+        act.save(open_one)
+    if RANK[open_one.colour] > RANK[before]:
+        open_one.made_by = act.state(
+            ProposalMade(proposal=open_one.pk, hazard=hazard, colour=open_one.colour, kind=open_one.kind, region=region), about=open_one,
+            id=derived_id("warning.ProposalMade", open_one.pk, open_one.colour),
+        )
+        open_one.save(update_fields=["made_by"])
+        _ask(act, open_one, cause=open_one.made_by)
+    return open_one
+
+
+def _kind(colour: str) -> str:
+    """Below the set colour a prompt, from there on a call-down; a government warning is always a person's choice."""
+    rules = hazards.proposal_rules()
+    return Alert.CALL_DOWN if RANK[colour] >= RANK[rules["call_down_from"]] else Alert.PROMPT
+
+
+def _enter(proposal: Proposal, line: dict[str, Any]) -> None:
+    rest = [row for row in proposal.evidence if (row["station"], row["rule"]) != (line["station"], line["rule"])]
+    proposal.evidence = sorted([*rest, line], key=lambda row: (-RANK[row["colour"]], row["at"], row["station"], row["rule"]))
+
+
+def _ask(act: Act, proposal: Proposal, cause: UUID) -> None:
+    post = queries.duty_post(proposal.region_id)
+    if post is None:
+        return
+    subject = f"warning_proposal:{proposal.pk}"
+    work.close(act, kind="warning.answer_proposal", subject=subject, outcome="overtaken")
+    minutes = hazards.proposal_rules()["answer_minutes"][proposal.colour]
+    work.open(
+        act, post=post, kind="warning.answer_proposal", subject=subject, region=proposal.region_id,
+        msgid=gettext_noop("{count} signals of {hazard} in {place}: warn the posts there?"),
+        params={"count": sum(bool(row["colour"]) for row in proposal.evidence), "hazard": hazards.table()[proposal.hazard].name_zh, "place": proposal.region.name},
+        due_at=act.now + timedelta(minutes=minutes), level=proposal.colour, cause=cause,
+    )
+
+
+def _close(act: Act, proposal: Proposal, state: str, reason: str) -> None:
+    proposal.state, proposal.reason, proposal.closed_at, proposal.closed_by = state, reason, act.now, act.actor.person_id
+    act.save(proposal)
+    act.state(ProposalClosed(proposal=proposal.pk, outcome=state, reason=reason), about=proposal, cause=act.cause or proposal.made_by)
+    work.close(act, kind="warning.answer_proposal", subject=f"warning_proposal:{proposal.pk}", outcome="overtaken" if state == Proposal.FADED else state)
+
+
+@action("warning.dismiss_proposal")
+def dismiss_proposal(act: Act, *, proposal: UUID, reason: str) -> Proposal:
+    """A person decides not to warn, and says why. Needs warning.compose there."""
+    row = act.lock(Proposal, proposal)
+    access.require(act, "warning.compose", region=row.region_id)
+    if row.state != Proposal.OPEN:
+        raise NOT_POSSIBLE(state=row.get_state_display())
+    if not reason.strip():
+        raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
+    _close(act, row, Proposal.DISMISSED, reason.strip())
+    return row
+
+
+# --- composing -------------------------------------------------------------------------------------------------------
+
+
+@action("warning.compose")
+def compose(
+    act: Act, *, kind: str, hazard: str, colour: str, regions: list, headline: str = "", description: str = "", instruction: str = "",
+    urgency: str = "Immediate", certainty: str = "Likely", expires: datetime | None = None, onset: datetime | None = None,
+    translations: dict | None = None, channels: list | None = None, scope: str = "", status: str = "", contact: str = "",
+    proposal: UUID | None = None, predecessor: UUID | None = None, msg_type: str = "Alert",
+) -> Alert:
+    """Write a draft of our own: prompt, call-down or government warning. In an exercise its status is Exercise, whatever was asked.
+
+    Needs warning.compose in every region. Raises warning.not_ours at once when the table of issuers will never let it go.
+    """
+    if kind not in (Alert.PROMPT, Alert.CALL_DOWN, Alert.GOVERNMENT):
+        raise NOT_POSSIBLE(state=kind)
+    audience = "public" if kind == Alert.GOVERNMENT else "internal"
+    ours = issuers.table().ours
+    allowed, why = issuers.table().allows(ours.code, hazard, kind, audience)
+    if not allowed:
+        raise NOT_OURS(reason=why)
+    row = Alert(
+        realm_id=act.realm.pk, kind=kind, audience=audience, identifier="", sender=sender(), issuer=ours.code, issuer_name=ours.name_zh,
+        author=act.actor.person_id, editor=act.actor.person_id, msg_type=msg_type, predecessor_id=predecessor, proposal_id=proposal,
+    )
+    row.identifier = f"urn:uuid:{row.pk}"
+    row.status = _status(act, status)
+    in_app_channel()
+    found = None
+    if proposal is not None:
+        found = act.lock(Proposal, proposal, check_version=False)
+        if found.state != Proposal.OPEN:
+            raise NOT_POSSIBLE(state=found.get_state_display())
+    _fill(
+        act, row, hazard=hazard, colour=colour, headline=headline, description=description, instruction=instruction, urgency=urgency,
+        certainty=certainty, expires=expires, onset=onset, translations=translations, channels=channels, scope=scope, contact=contact,
+    )
+    row.save(force_insert=True)
+    _set_regions(act, row, regions)
+    for key in row.region_ids:
+        access.require(act, "warning.compose", region=UUID(key))
+    _settle(act, row)
+    cause = act.cause or (found.made_by if found else None)
+    row.last_fact = act.state(_composed(row), about=row, cause=cause)
+    row.save(update_fields=["last_fact"])
+    if found is not None:
+        _close(act.child(cause=row.last_fact), found, Proposal.TAKEN, "")
+    return row
+
+
+@action("warning.edit")
+def edit(
+    act: Act, *, alert: UUID, hazard: str | None = None, colour: str | None = None, regions: list | None = None, headline: str | None = None,
+    description: str | None = None, instruction: str | None = None, urgency: str | None = None, certainty: str | None = None,
+    expires: datetime | None = None, onset: datetime | None = None, translations: dict | None = None, channels: list | None = None,
+    scope: str | None = None, contact: str | None = None,
+) -> Alert:
+    """Change a draft. Content that was approved loses its approval; whoever edited can no longer be the second person."""
+    row = act.lock(Alert, alert)
+    if row.state not in (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED):
+        raise NOT_POSSIBLE(state=row.get_state_display())
+    if row.kind == Alert.RELAY and any(value is not None for value in (hazard, colour, headline, description, instruction, urgency, certainty, expires, onset, translations, scope, contact)):
+        raise NOT_OURS(reason="relay")  # a relay goes out unchanged; only its places and channels are ours to choose
+    _must(act, row, "warning.compose")
+    before, old_hash, old_approver = row.content_hash, row.approved_hash, row.approver
+    keep = row.expires
+    if row.kind != Alert.RELAY:
+        _fill(
+            act, row, hazard=row.hazard if hazard is None else hazard, colour=row.colour if colour is None else colour,
+            headline=row.headline if headline is None else headline, description=row.description if description is None else description,
+            instruction=row.instruction if instruction is None else instruction, urgency=urgency or row.urgency, certainty=certainty or row.certainty,
+            expires=expires or keep, onset=onset or row.onset, translations=row.translations if translations is None else translations,
+            channels=row.channels if channels is None else channels, scope=row.scope if scope is None else scope,
+            contact=row.contact if contact is None else contact,
+        )
+    elif channels is not None:
+        row.channels = _channels(channels)
+    if regions is not None:
+        _set_regions(act, row, regions)
+        for key in row.region_ids:
+            access.require(act, "warning.compose", region=UUID(key))
+    row.editor = act.actor.person_id
+    _settle(act, row, save=False)
+    if row.content_hash != before:
+        row.approver = row.approved_at = None
+        row.approved_hash = ""
+        row.state = Alert.DRAFT
+    elif row.approver is not None and row.approver == row.editor:
+        row.editor = None  # nothing changed: the approval stands, and so does the second person
+    act.save(row)
+    if row.content_hash != before:
+        row.last_fact = act.state(_composed(row), about=row, cause=act.cause or row.last_fact)
+        if old_hash:
+            act.state(ApprovalVoided(alert=row.pk, approver=old_approver, approved_hash=old_hash), about=row, cause=row.last_fact)
+        row.save(update_fields=["last_fact"])
+        work.close(act, kind="warning.approve", subject=f"alert:{row.pk}", outcome="overtaken")
+    return row
+
+
+def _status(act: Act, asked: str = "") -> str:
+    """An exercise never makes an actual message; asking for Test or Draft is always allowed."""
+    if not act.realm.is_actual:
+        return "Exercise"
+    return asked if asked in ("Test", "Exercise") else "Actual"
+
+
+def sender() -> str:
+    """Our name in CAP: unique in the world, without spaces or commas."""
+    return f"{home()}@anlan"
+
+
+def _fill(act: Act, row: Alert, *, hazard: str, colour: str, channels: list | None, expires: datetime | None, scope: str, **text: Any) -> None:
+    if hazard not in hazards.table():
+        raise BAD_HAZARD(hazard=hazard)
+    if colour not in RANK:
+        raise BAD_COLOUR(colour=colour)
+    for name, value in text.items():
+        setattr(row, name, value if value is not None else ({} if name == "translations" else None))
+    row.hazard, row.colour, row.category, row.severity = hazard, colour, compute.category_of(hazard), compute.severity_of(colour)
+    row.event = hazards.table()[hazard].name_zh
+    row.expires = expires or act.now + timedelta(hours=DEFAULT_HOURS)
+    row.scope = scope or ("Public" if row.audience == "public" else "Restricted")
+    if not row.headline.strip():
+        raise NO_TEXT(fields=[{"field": "headline", "why": "needed"}])
+    if row.audience == "public" and not row.description.strip():
+        raise NO_TEXT(fields=[{"field": "description", "why": "needed"}])
+    if row.expires <= act.now or (row.onset and row.expires <= row.onset):
+        raise BAD_TIMES(fields=[{"field": "expires", "why": "after now and after the start"}])
+    row.channels = _channels(channels, row)
+
+
+def in_app_channel() -> Channel:
+    """The one channel every installation has: its own posts."""
+    key = derived_id("warning.channel", "in_app")
+    return Channel.objects.get_or_create(pk=key, defaults={"name": "站内（声音提醒）", "adapter": "in_app", "enabled": True})[0]
+
+
+def _channels(chosen: list | None, row: Alert | None = None) -> list[str]:
+    """The chosen channels that exist; none chosen means every channel switched on for this audience."""
+    if chosen is None:
+        if row is None:
+            return []
+        found = Channel.objects.filter(enabled=True, test=row.status == "Test")
+        if row.audience == "internal":
+            found = found.filter(audience="internal")
+        return sorted(str(key) for key in found.values_list("pk", flat=True))
+    return sorted(str(key) for key in Channel.objects.filter(pk__in=[UUID(str(key)) for key in chosen]).values_list("pk", flat=True))
+
+
+def _set_regions(act: Act, row: Alert, regions: list, how: str = "chosen") -> None:
+    keys = list(dict.fromkeys(UUID(str(key)) for key in regions))
+    known = dict(Region.objects.filter(pk__in=keys).values_list("pk", "name"))
+    if not known:
+        raise NO_REGION(fields=[{"field": "regions", "why": "at least one"}])
+    AlertRegion.plain.filter(alert=row).delete()
+    AlertRegion.plain.bulk_create(AlertRegion(realm_id=act.realm.pk, alert=row, region_id=key, how=how) for key in keys if key in known)
+    row.region_id = compute.around([key for key in keys if key in known])
+    row.area_text = "、".join(known[key] for key in keys if key in known)
+    shape = compute.shape_of(known)
+    row.area_wkb = shapely.to_wkb(shape) if shape is not None else None
+
+
+def _settle(act: Act, row: Alert, save: bool = True) -> None:
+    """Judge the whole as CAP before anybody approves it, and bind its digest."""
+    trial_sent, row.sent = row.sent, row.sent or act.now
+    if row.kind != Alert.RELAY:
+        try:
+            cap.build(compute.message_of(row))
+        except cap.CapError as error:
+            raise BAD_CONTENT(reason=str(error)) from None
+    row.sent = trial_sent
+    row.content_hash = content_hash(row)
+    if save:
+        row.save()
+
+
+def _composed(row: Alert) -> AlertComposed:
+    return AlertComposed(alert=row.pk, kind=row.kind, hazard=row.hazard, colour=row.colour, regions=row.region_ids, content_hash=row.content_hash)
+
+
+def _must(act: Act, row: Alert, capability: str) -> None:
+    keys = row.region_ids or ([str(row.region_id)] if row.region_id else [])
+    for key in keys:
+        access.require(act, capability, region=UUID(key))
+    if not keys:
+        access.require(act, capability)
+
+
+def _person(act: Act) -> UUID:
+    if act.actor.person_id is None or act.actor.machine_name:
+        raise NO_PERSON()
+    return act.actor.person_id
+
+
+# --- two persons -----------------------------------------------------------------------------------------------------
+
+
+@action("warning.submit")
+def submit(act: Act, *, alert: UUID) -> Alert:
+    """Put a draft to a second person: whoever is on duty as leader there gets it as work."""
+    row = act.lock(Alert, alert)
+    _must(act, row, "warning.compose")
+    if row.state != Alert.DRAFT:
+        raise NOT_POSSIBLE(state=row.get_state_display())
+    _person(act)
+    row.state = Alert.REVIEW
+    act.save(row)
+    row.last_fact = act.state(AlertSubmitted(alert=row.pk, content_hash=row.content_hash), about=row, cause=act.cause or row.last_fact)
+    row.save(update_fields=["last_fact"])
+    post = queries.approver_post(row)
+    if post is not None:
+        minutes = hazards.proposal_rules()["answer_minutes"].get(row.colour, 30)
+        work.open(
+            act, post=post, kind="warning.approve", subject=f"alert:{row.pk}", region=row.region_id, msgid=gettext_noop("Approve for the public: {headline}"),
+            params={"headline": row.headline}, due_at=act.now + timedelta(minutes=minutes), level=row.colour, cause=row.last_fact,
+        )
+    return row
+
+
+@action("warning.approve")
+def approve(act: Act, *, alert: UUID, seen_hash: str) -> Alert:
+    """A second natural person approves exactly the content seen. Needs warning.approve and the second factor."""
+    row = act.lock(Alert, alert)
+    _must(act, row, "warning.approve")
+    person = _person(act)
+    if row.state not in (Alert.REVIEW, Alert.DRAFT):
+        raise NOT_POSSIBLE(state=row.get_state_display())
+    if row.author is None or person in (row.author, row.editor) or act.actor.on_behalf_of is not None:
+        raise SECOND_PERSON()
+    if seen_hash != row.content_hash or content_hash(row) != row.content_hash:
+        raise CONTENT_CHANGED()
+    row.state, row.approver, row.approved_at, row.approved_hash = Alert.APPROVED, person, act.now, row.content_hash
+    act.save(row)
+    row.last_fact = act.state(
+        AlertApproved(alert=row.pk, author=row.author, approver=person, content_hash=row.content_hash), about=row, cause=act.cause or row.last_fact
+    )
+    row.save(update_fields=["last_fact"])
+    work.close(act, kind="warning.approve", subject=f"alert:{row.pk}", outcome="approved")
+    return row
+
+
+@action("warning.send_back")
+def send_back(act: Act, *, alert: UUID, reason: str) -> Alert:
+    """The second person refuses, with a reason; the draft goes back to its author."""
+    row = act.lock(Alert, alert)
+    _must(act, row, "warning.approve")
+    if row.state not in (Alert.REVIEW, Alert.APPROVED):
+        raise NOT_POSSIBLE(state=row.get_state_display())
+    return _return(act, row, Alert.DRAFT, reason)
+
+
+@action("warning.drop")
+def drop(act: Act, *, alert: UUID, reason: str) -> Alert:
+    """Give up a draft that never went out."""
+    row = act.lock(Alert, alert)
+    _must(act, row, "warning.compose")
+    if row.state not in (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED):
+        raise NOT_POSSIBLE(state=row.get_state_display())
+    return _return(act, row, Alert.DROPPED, reason)
+
+
+def _return(act: Act, row: Alert, state: str, reason: str) -> Alert:
+    if not reason.strip():
+        raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
+    row.state, row.reason = state, reason.strip()
+    row.approver = row.approved_at = None
+    row.approved_hash = ""
+    act.save(row)
+    row.last_fact = act.state(AlertReturned(alert=row.pk, state=state, reason=row.reason), about=row, cause=act.cause or row.last_fact)
+    row.save(update_fields=["last_fact"])
+    work.close(act, kind="warning.approve", subject=f"alert:{row.pk}", outcome="refused")
+    return row
+
+
+@action("warning.issue")
+def issue(act: Act, *, alert: UUID) -> Alert:
+    """Let an alert go out. Internal ones by one person; public ones only approved, with exactly the approved content.
+
+    What was issued is frozen: `sent`, the CAP message, the digest. Sending happens after the transaction (flow: warning.deliver).
+    """
+    row = act.lock(Alert, alert)
+    public = row.audience == "public"
+    _must(act, row, "warning.issue" if public else "warning.issue_internal")
+    person = _person(act)
+    if row.state not in ((Alert.APPROVED,) if public else (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED)):
+        raise NOT_POSSIBLE(state=row.get_state_display())
+    if content_hash(row) != row.content_hash or (public and row.approved_hash != row.content_hash):
+        raise CONTENT_CHANGED()
+    table = issuers.table()
+    allowed, why = table.allows(table.ours.code, row.hazard, row.kind, row.audience)
+    if not allowed:
+        raise NOT_OURS(reason=why)
+    if row.expires and row.expires <= act.now and row.msg_type != "Cancel":
+        raise BAD_TIMES(fields=[{"field": "expires", "why": "has passed"}])
+    before = act.lock(Alert, row.predecessor_id, check_version=False) if row.predecessor_id else None
+    if before is not None and before.state != Alert.ISSUED:
+        raise NOT_POSSIBLE(state=before.get_state_display())
+    row.state, row.issued_by, row.issued_at, row.table_version = Alert.ISSUED, person, act.now, table.version
+    if row.kind == Alert.RELAY:
+        row.cap_xml = bytes(row.relay_of.original.raw) if row.relay_of and row.relay_of.original else None
+    else:
+        row.sent = act.now.replace(microsecond=0)
+        row.cap_xml = cap.build(compute.message_of(row))
+    act.save(row)
+    row.last_fact = act.state(
+        AlertIssued(
+            alert=row.pk, kind=row.kind, hazard=row.hazard, colour=row.colour, regions=row.region_ids, msg_type=row.msg_type, audience=row.audience,
+            sent=row.sent, content_hash=row.content_hash, predecessor=str(row.predecessor_id or ""),
+        ),
+        about=row, cause=act.cause or row.last_fact,
+    )
+    row.save(update_fields=["last_fact"])
+    work.close(act, kind="warning.approve", subject=f"alert:{row.pk}", outcome="issued")
+    if row.relay_of_id:
+        work.close(act, kind="warning.outside", subject=f"alert:{row.relay_of_id}", outcome="relayed")
+    if before is not None:
+        end(act.child(cause=row.last_fact), before, Alert.CANCELLED if row.msg_type == "Cancel" else Alert.UPDATED, row.reason)
+    if row.msg_type == "Cancel":
+        due.at(act, act.now + timedelta(hours=DEFAULT_HOURS), "warning.expire", subject=f"alert:{row.pk}")
+    elif row.expires:
+        due.at(act, row.expires, "warning.expire", subject=f"alert:{row.pk}")
+    return row
+
+
+def end(act: Act, row: Alert, state: str, reason: str) -> None:
+    """A live alert is over. Called inside an action with the row locked."""
+    row.state, row.ended_at = state, act.now
+    row.reason = reason or row.reason
+    act.save(row)
+    due.cancel(act, "warning.expire", f"alert:{row.pk}")
+    row.last_fact = act.state(
+        WarningEnded(
+            alert=row.pk, kind=row.kind, hazard=row.hazard, colour=row.colour, regions=row.region_ids, outcome=state, reason=row.reason
+        ),
+        about=row, cause=act.cause or row.last_fact,
+    )
+    row.save(update_fields=["last_fact"])
+    for kind in ("warning.alert", "warning.outside"):
+        work.close(act, kind=kind, subject=f"alert:{row.pk}", outcome="overtaken")
+
+
+@action("warning.update")
+def update(act: Act, *, alert: UUID, changes: dict | None = None) -> Alert:
+    """Start an update of an issued alert: a new draft with the old content, that replaces it when it is issued."""
+    row = act.lock(Alert, alert)
+    if row.state != Alert.ISSUED or row.kind == Alert.RELAY:
+        raise NOT_POSSIBLE(state=row.get_state_display())
+    values = {
+        "hazard": row.hazard, "colour": row.colour, "regions": row.region_ids, "headline": row.headline, "description": row.description,
+        "instruction": row.instruction, "urgency": row.urgency, "certainty": row.certainty, "translations": row.translations,
+        "channels": row.channels, "scope": row.scope, "contact": row.contact, "status": row.status, "expires": row.expires,
+    }
+    draft = compose(act, kind=row.kind, predecessor=row.pk, msg_type="Update", **(values | (changes or {})))
+    return draft
+
+
+@action("warning.cancel")
+def cancel(act: Act, *, alert: UUID, reason: str) -> Alert:
+    """Start the cancellation of an issued alert: for internal ones it goes out at once, for the public a second person approves it.
+
+    Withdrawing a wrong public warning is itself a public message. Returns the cancelling alert.
+    """
+    row = act.lock(Alert, alert)
+    _must(act, row, "warning.compose")
+    if row.state != Alert.ISSUED:
+        raise NOT_POSSIBLE(state=row.get_state_display())
+    if not reason.strip():
+        raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
+    person = _person(act)
+    if row.kind == Alert.RELAY:
+        # The message is not ours to cancel; we stop passing it on.
+        act.state(AlertCancelled(alert=row.pk, by=person, reason=reason.strip()), about=row, cause=row.last_fact)
+        end(act, row, Alert.CANCELLED, reason.strip())
+        return row
+    draft = compose(
+        act, kind=row.kind, hazard=row.hazard, colour=row.colour, regions=row.region_ids, headline=_cancelled(row.headline), description=reason.strip(),
+        urgency="Past", certainty=row.certainty, channels=row.channels, scope=row.scope, contact=row.contact, status=row.status, predecessor=row.pk,
+        msg_type="Cancel",
+    )
+    act.state(AlertCancelled(alert=row.pk, by=person, reason=reason.strip()), about=row, cause=draft.last_fact)
+    if row.audience == "internal":
+        return issue(act, alert=draft.pk)
+    return submit(act, alert=draft.pk)
+
+
+def _cancelled(headline: str) -> str:
+    return f"解除：{headline}"[:300]
+
+
+@action("warning.expire")
+def expire(act: Act, *, alert: UUID) -> None:
+    """Timer: the end of an alert has come on the realm's clock."""
+    row = act.lock(Alert, alert)
+    if row.state in Alert.LIVE:
+        end(act, row, Alert.EXPIRED, "")
+
+
+@action("warning.acknowledge")
+def acknowledge(act: Act, *, alert: UUID) -> Alert:
+    """A person at a post has seen the alert: the work item closes, the in-app attempt gets its receipt."""
+    row = act.lock(Alert, alert, check_version=False)
+    held = access.posts(act.actor)
+    attempts = list(Attempt.plain.filter(alert=row, channel__adapter="in_app", target__in=[f"post:{key}" for key in held]))
+    if not attempts and not work.waiting_for(act.actor, act.realm).filter(subject=f"alert:{row.pk}").exists():
+        access.require(act, "warning.read", region=row.region_id)
+    for attempt in attempts:
+        Receipt.plain.get_or_create(
+            attempt=attempt, kind="acknowledged", defaults={"realm_id": act.realm.pk, "at": act.now, "person": act.actor.person_id}
+        )
+    for post in held:
+        closed = work.close(act, kind="warning.alert", subject=f"alert:{row.pk}", outcome="acknowledged", post=post)
+        closed += work.close(act, kind="warning.outside", subject=f"alert:{row.pk}", outcome="acknowledged", post=post)
+        if closed or any(attempt.target == f"post:{post}" for attempt in attempts):
+            act.state(AlertAcknowledged(alert=row.pk, post=post), about=row, cause=row.last_fact)
+    return row
+
+
+# --- from outside ----------------------------------------------------------------------------------------------------
+
+
+def _outside(act: Act, row: Alert, real: bool) -> None:
+    """State what came in, wake the duty officer when it is real, arm its end."""
+    if not real:
+        row.last_fact = act.state(OutsideMessageNoted(alert=row.pk, status=row.status, msg_type=row.msg_type), about=row)
+        row.save(update_fields=["last_fact"])
+        return
+    row.last_fact = act.state(
+        OutsideWarningReceived(
+            alert=row.pk, issuer=row.issuer, issuer_name=row.issuer_name, hazard=row.hazard, colour=row.colour, regions=row.region_ids,
+            sent=row.sent, msg_type=row.msg_type, heard_by=row.heard_by,
+        ),
+        about=row,
+    )
+    row.save(update_fields=["last_fact"])
+    if row.expires:
+        due.at(act, row.expires, "warning.expire", subject=f"alert:{row.pk}")
+    post = queries.duty_post(row.region_id)
+    if post is not None:
+        minutes = hazards.proposal_rules()["answer_minutes"].get(row.colour, 30)
+        work.open(
+            act, post=post, kind="warning.outside", subject=f"alert:{row.pk}", region=row.region_id,
+            msgid=gettext_noop("{issuer}: {headline}. Relay it, or confirm you have seen it."),
+            params={"issuer": row.issuer_name, "headline": row.headline or row.event}, due_at=act.now + timedelta(minutes=minutes),
+            level=row.colour, cause=row.last_fact,
+        )
+
+
+@action("warning.enter_by_hand")
+def enter_by_hand(
+    act: Act, *, hazard: str, colour: str, issuer: str, regions: list, text: str = "", headline: str = "", heard_by: str = "phone",
+    sent: datetime | None = None, heard_at: datetime | None = None, expires: datetime | None = None, issuer_name: str = "", identifier: str = "",
+    contact: str = "",
+) -> Alert:
+    """Take down an outside warning heard by phone, fax or chat: colour, hazard, issuer, places, text, time. Needs warning.enter.
+
+    `sent` is the issuer's own time, `heard_at` when we heard it; the fact's event time is `act.occurred_at` or `sent`.
+    """
+    access.require(act, "warning.enter")
+    table = issuers.table()
+    if issuer not in table.issuers or table.issuers[issuer].ours:
+        raise UNKNOWN_ISSUER(issuer=issuer, fields=[{"field": "issuer", "why": "unknown"}])
+    if hazard not in hazards.table():
+        raise BAD_HAZARD(hazard=hazard, fields=[{"field": "hazard", "why": "unknown"}])
+    if colour not in RANK or not colour:
+        raise BAD_COLOUR(colour=colour, fields=[{"field": "colour", "why": "unknown"}])
+    sent = sent or act.occurred_at or act.now
+    act.occurred_at = act.occurred_at or sent
+    event = hazards.table()[hazard].name_zh
+    raw = "\n".join(filter(None, [headline, text])).encode()
+    original = act.create(Original, raw=raw, sha256=hashlib.sha256(raw).hexdigest(), source=f"{heard_by}: {contact}".strip(": "))
+    names = issuer_name or table.issuers[issuer].name_zh
+    row = Alert(
+        realm_id=act.realm.pk, kind=Alert.OUTSIDE, state=Alert.RECEIVED, audience="public", sender=f"{issuer}@by-hand", issuer=issuer,
+        issuer_name=names, sent=sent, status=_status(act), hazard=hazard, colour=colour, event=event, category=compute.category_of(hazard),
+        severity=compute.severity_of(colour), urgency="Immediate" if RANK[colour] >= 3 else "Expected", certainty="Likely",
+        headline=headline or f"{event}{COLOUR_ZH[colour]}预警", description=text, expires=expires,
+        heard_by=heard_by if heard_by in HEARD_BY else "other", heard_at=heard_at or act.now, author=act.actor.person_id, original=original,
+        contact=contact, table_version=table.version, signature="absent", effective=sent,
+    )
+    # Repeatable: the same operation gives the same key. Entered twice by two people it is two rows, both kept.
+    row.identifier = identifier or f"by-hand-{act.op_id}"
+    _end_older(act, row, regions)
+    row.save(force_insert=True)
+    _set_regions(act, row, regions)
+    row.save()
+    row.content_hash = content_hash(row)
+    row.save(update_fields=["content_hash"])
+    _outside(act, row, real=True)
+    return row
+
+
+def _end_older(act: Act, row: Alert, regions: list) -> None:
+    """A later warning of the same issuer and hazard for all of an earlier one's places replaces it, by hand as in a feed."""
+    keys = {str(key) for key in regions}
+    for old in Alert.plain.select_for_update(of=("self",)).filter(
+        realm=act.realm, kind=Alert.OUTSIDE, state=Alert.RECEIVED, issuer=row.issuer, issuer_name=row.issuer_name, hazard=row.hazard, heard_by__in=["phone", "fax", "chat", "other"]
+    ):
+        if old.sent and row.sent and old.sent <= row.sent and set(old.region_ids) <= keys and old.identifier != row.identifier:
+            end(act.child(), old, Alert.UPDATED, "")
+
+
+@action("warning.end_outside")
+def end_outside(act: Act, *, alert: UUID, reason: str, outcome: str = "cancelled") -> Alert:
+    """The issuer has lifted its warning, as heard by phone, fax or chat. Needs warning.enter."""
+    access.require(act, "warning.enter")
+    row = act.lock(Alert, alert)
+    if row.state != Alert.RECEIVED:
+        raise NOT_POSSIBLE(state=row.get_state_display())
+    if not reason.strip():
+        raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
+    end(act, row, Alert.CANCELLED if outcome != Alert.EXPIRED else Alert.EXPIRED, reason.strip())
+    return row
+
+
+def receive(act: Act, message: cap.Message, *, source: str, heard_by: str, original: Original, issuer: str = "other", issuer_name: str = "", signature: str = "") -> Alert | None:
+    """Take in one CAP message. None when it is already here. Called inside an action (exchange.take_in).
+
+    Updates and cancels end what they refer to; what they refer to may come later, and is then ended on arrival.
+    """
+    value = message.alert
+    assert value is not None
+    if Alert.plain.filter(realm=act.realm, kind=Alert.OUTSIDE, sender=value.sender[:200], identifier=value.identifier[:200], sent=value.sent).exists():
+        return None
+    info = compute.best_info(value)
+    areas = [area for one in value.infos for area in one.areas]
+    places, unmapped, shape = compute.place_areas(areas)
+    hazard = hazards.guess(f"{info.event} {info.headline}", info.event_codes) if info else ""
+    colour, said = compute.colour_of(info) if info else ("", False)
+    repairs = list(message.repairs) + [f"not valid: {f.where}: {f.message}" for f in message.findings if not f.note][:10]
+    if colour and not said:
+        repairs.append("colour taken from severity, by convention")
+    row = Alert(
+        realm_id=act.realm.pk, kind=Alert.OUTSIDE, state=Alert.RECEIVED, audience="public", identifier=value.identifier[:200], sender=value.sender[:200],
+        sent=value.sent, status=value.status if act.realm.is_actual or value.status != "Actual" else "Exercise", msg_type=value.msg_type, scope=value.scope,
+        hazard=hazard, colour=colour, issuer=issuer, issuer_name=issuer_name or (info.sender_name[:200] if info else "") or value.sender[:200],
+        heard_by=heard_by, heard_at=act.now, original=original, repairs=repairs, signature=signature or ("unchecked" if message.signature else "absent"),
+        unmapped=unmapped, area_text="；".join(dict.fromkeys(area.description for area in areas if area.description))[:20_000],
+        area_wkb=shapely.to_wkb(shape) if shape is not None else None, geocodes=[list(pair) for area in areas for pair in area.geocodes][:500],
+        table_version=issuers.table().version, expires=value.expires, region_id=compute.around(place.region for place in places),
+    )
+    if info is not None:
+        row.event, row.category = info.event[:200], info.categories[0]
+        row.urgency, row.severity, row.certainty, row.language = info.urgency, info.severity, info.certainty, (info.language or "en-US")[:20]
+        row.headline, row.description, row.instruction = (info.headline or info.event)[:300], info.description, info.instruction
+        row.effective, row.onset, row.contact = info.effective or value.sent, info.onset, info.contact[:200]
+        row.translations = {
+            one.language: {"event": one.event, "headline": one.headline, "description": one.description, "instruction": one.instruction}
+            for one in value.infos if one is not info and one.language and one.language != info.language
+        }
+    act.occurred_at = value.sent
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        return None  # another worker took the same message in
+    AlertRegion.plain.bulk_create(
+        AlertRegion(realm_id=act.realm.pk, alert=row, region_id=place.region, how=place.how, share=place.share) for place in places
+    )
+    row.content_hash = content_hash(row)
+    row.save(update_fields=["content_hash"])
+    over = row.expires is not None and row.expires <= act.now
+    real = value.status == "Actual" and value.msg_type in ("Alert", "Update") and not over
+    _outside(act, row, real)
+    inner = act.child(cause=row.last_fact)
+    inner.occurred_at = None
+    if value.status == "Actual":  # a drill's cancel ends nothing real
+        for reference in value.references:
+            earlier = Alert.plain.select_for_update(of=("self",)).filter(
+                realm=act.realm, kind=Alert.OUTSIDE, sender=reference.sender[:200], identifier=reference.identifier[:200], sent=reference.sent
+            ).first()
+            if earlier is not None and value.msg_type in ("Update", "Cancel"):
+                row.predecessor = row.predecessor or earlier
+                if earlier.state == Alert.RECEIVED:
+                    end(inner, earlier, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED, "")
+                for relay_row in Alert.plain.select_for_update(of=("self",)).filter(relay_of=earlier, state=Alert.ISSUED):
+                    end(inner, relay_row, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED, "")
+        row.save(update_fields=["predecessor"])
+    if over:
+        end(inner, row, Alert.EXPIRED, "")
+    elif value.status == "Actual" and value.msg_type == "Cancel":
+        end(inner, row, Alert.CANCELLED, "")
+    elif real:
+        _ended_before_it_came(inner, row)
+    return row
+
+
+def _ended_before_it_came(act: Act, row: Alert) -> None:
+    """Feeds come out of order: a cancel or update that named this message may already be here."""
+    for later in Alert.plain.filter(
+        realm=act.realm, kind=Alert.OUTSIDE, sender=row.sender, status="Actual", msg_type__in=["Update", "Cancel"], sent__gte=row.sent
+    ).exclude(pk=row.pk).select_related("original"):
+        if later.original is None or row.identifier.encode() not in bytes(later.original.raw):
+            continue
+        for message in cap.read(bytes(later.original.raw)).messages:
+            value = message.alert
+            if value and value.identifier == later.identifier and any(
+                (one.sender, one.identifier, one.sent) == (row.sender, row.identifier, row.sent) for one in value.references
+            ):
+                end(act, row, Alert.CANCELLED if later.msg_type == "Cancel" else Alert.UPDATED, "")
+                return
+
+
+def refuse_message(act: Act, *, raw: bytes, source: str, reason: str) -> Original:
+    """Keep what could not be read, with its reason, and ask a person to look. Called inside an action."""
+    digest = hashlib.sha256(raw).hexdigest()
+    known = Original.plain.filter(realm=act.realm, sha256=digest).exclude(refused="").first()
+    if known is not None:
+        return known  # a feed that serves the same broken bytes each minute asks once
+    row = act.create(Original, raw=raw[:KEPT_BYTES], sha256=digest, source=source[:200], refused=reason[:2000])
+    fact = act.state(OutsideMessageRefused(original=row.pk, source=source[:200], reason=reason[:500]), about=row)
+    post = queries.duty_post(None)
+    if post is not None:
+        work.open(
+            act, post=post, kind="warning.unreadable", subject=f"original:{row.pk}", msgid=gettext_noop("A message from {source} could not be read: look at it."),
+            params={"source": source[:120]}, due_at=act.now + timedelta(minutes=30), level="", cause=fact,
+        )
+    return row
+
+
+@action("warning.looked_at_refused")
+def looked_at_refused(act: Act, *, original: UUID) -> Original:
+    """A person has looked at a message that could not be read. Needs warning.enter."""
+    access.require(act, "warning.enter")
+    row = act.lock(Original, original)
+    work.close(act, kind="warning.unreadable", subject=f"original:{row.pk}", outcome="seen")
+    return row
+
+
+@action("warning.relay")
+def relay(act: Act, *, alert: UUID, regions: list | None = None, channels: list | None = None, audience: str = "public") -> Alert:
+    """Pass an outside warning on, unchanged: text, issuer, time. To the public it still needs the second person."""
+    source = act.lock(Alert, alert)
+    if source.kind != Alert.OUTSIDE or source.state != Alert.RECEIVED or source.status == "Test":
+        raise NOT_POSSIBLE(state=source.get_state_display())
+    row = Alert(realm_id=act.realm.pk, kind=Alert.RELAY, state=Alert.DRAFT, author=_person(act), editor=act.actor.person_id, relay_of=source)
+    for name in (
+        "identifier", "sender", "sent", "msg_type", "scope", "hazard", "event", "colour", "category", "urgency", "severity", "certainty", "language",
+        "headline", "description", "instruction", "translations", "effective", "onset", "expires", "contact", "area_text", "area_wkb", "geocodes",
+        "unmapped", "issuer", "issuer_name", "original_id", "signature", "repairs",
+    ):
+        setattr(row, name, getattr(source, name))
+    in_app_channel()
+    row.status = _status(act, source.status)
+    row.audience = "public" if audience == "public" else "internal"
+    row.channels = _channels(channels, row)
+    row.save(force_insert=True)
+    keys = regions if regions is not None else source.region_ids
+    AlertRegion.plain.bulk_create(AlertRegion(realm_id=act.realm.pk, alert=row, region_id=UUID(str(key)), how="chosen") for key in keys)
+    row.region_id = compute.around(UUID(str(key)) for key in keys)
+    _must(act, row, "warning.compose")
+    _settle(act, row)
+    row.last_fact = act.state(_composed(row), about=row, cause=source.last_fact)
+    row.save(update_fields=["last_fact"])
+    return row if row.audience == "internal" else submit(act, alert=row.pk)
+
+
+# --- channels and the table of issuers -------------------------------------------------------------------------------
+
+
+@action("warning.save_channel")
+def save_channel(
+    act: Act, *, name: str, adapter: str, settings: dict, audience: str = "internal", test: bool = False, channel: UUID | None = None,
+) -> Channel:
+    """Add or change a channel. It is off until a second person confirms it (in-app and test channels need none)."""
+    from . import ports
+
+    access.require(act, "warning.channels")
+    found = ports.adapters().get(adapter)
+    if found is None:
+        raise UNKNOWN_ADAPTER(adapter=adapter)
+    reason = found.problem(settings)
+    if reason:
+        raise CHANNEL_SETTINGS(reason=reason)
+    if channel is None:
+        row = act.create(Channel, name=name.strip(), adapter=adapter, settings=settings, audience=audience, test=test, added_by=act.actor.person_id)
+        change = "added"
+    else:
+        row = act.lock(Channel, channel)
+        row.name, row.settings, row.audience, row.test = name.strip(), settings, audience, test
+        row.added_by, row.confirmed_by, row.enabled = act.actor.person_id, None, False
+        act.save(row)
+        change = "changed"
+    if not row.outward or row.test:
+        row.enabled = True
+        act.save(row)
+    act.state(ChannelChanged(channel=row.pk, change=change), about=row)
+    return row
+
+
+@action("warning.confirm_channel")
+def confirm_channel(act: Act, *, channel: UUID) -> Channel:
+    """A second natural person switches an outward channel on. Needs warning.channels and the second factor."""
+    access.require(act, "warning.channels")
+    row = act.lock(Channel, channel)
+    person = _person(act)
+    if row.added_by == person:
+        raise SECOND_PERSON()
+    row.confirmed_by, row.enabled = person, True
+    act.save(row)
+    act.state(ChannelChanged(channel=row.pk, change="confirmed"), about=row)
+    return row
+
+
+@action("warning.switch_off_channel")
+def switch_off_channel(act: Act, *, channel: UUID, reason: str) -> Channel:
+    """Stop a channel at once; one person may. Switching it on again needs two."""
+    access.require(act, "warning.issue_internal")
+    row = act.lock(Channel, channel)
+    if not reason.strip():
+        raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
+    row.enabled, row.confirmed_by, row.added_by = False, None, act.actor.person_id
+    act.save(row)
+    act.state(ChannelChanged(channel=row.pk, change="off"), about=row)
+    return row
+
+
+@action("warning.ask_issuer_table")
+def ask_issuer_table(act: Act, *, label: str, body: dict, source: str = "") -> IssuerTable:
+    """Put an own version of the table of issuers forward; it takes effect when a second person confirms it."""
+    access.require(act, "warning.channels")
+    issuers.parse(body, label)
+    return act.create(IssuerTable, label=label, body=body, source=source, digest=issuers.digest(body), asked_by=_person(act))
+
+
+@action("warning.confirm_issuer_table")
+def confirm_issuer_table(act: Act, *, table: UUID) -> IssuerTable:
+    """A second natural person puts a version of the table in force."""
+    access.require(act, "warning.channels")
+    row = act.lock(IssuerTable, table)
+    if row.asked_by == _person(act):
+        raise SECOND_PERSON()
+    IssuerTable.objects.filter(in_force=True).update(in_force=False)
+    row.confirmed_by, row.in_force = act.actor.person_id, True
+    act.save(row)
+    act.state(IssuerTableChanged(table=row.pk, label=row.label, digest=row.digest), about=row)
+    return row

@@ -1,0 +1,124 @@
+"""A signed webhook, or the group robot of a work messenger (WeCom 企业微信群机器人).
+
+settings: {"url": "https://…", "format": "anlan" | "wecom_markdown" | "wecom_text", "secret": "name", "hosts": []}
+anlan: JSON, signed with HMAC-SHA256 over "timestamp.body" in X-Anlan-Signature (algorithm named); the receiver drops old
+timestamps and repeated X-Anlan-Delivery. wecom_*: the robot's key is the secret, put where the address says {secret}.
+"""
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from django.utils.translation import gettext_lazy as _
+
+from anlan.kernel import clock, outbound
+from anlan.kernel.errors import Problem
+from anlan.kernel.ids import new_id
+
+from ... import secrets, texts
+from ...models import Alert, Attempt, Channel
+from ...ports import Adapter, Outcome, Target
+
+FORMATS = ("anlan", "wecom_markdown", "wecom_text")
+LIMIT = {"wecom_markdown": 4096, "wecom_text": 2048}  # bytes of content the robot takes
+WECOM_COLOUR = {"red": "warning", "orange": "warning", "yellow": "comment", "blue": "info"}
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """`sha256=hex` over timestamp, a dot, and the body."""
+    return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def cut(text: str, size: int) -> str:
+    """At most `size` bytes of UTF-8, whole characters, saying that it was cut."""
+    raw = text.encode()
+    if len(raw) <= size:
+        return text
+    mark = "……（全文见平台）"
+    return raw[: size - len(mark.encode())].decode("utf-8", "ignore") + mark
+
+
+class Webhook(Adapter):
+    code = "webhook"
+    name = _("Webhook or work messenger robot")
+
+    def problem(self, settings: dict[str, Any]) -> str:
+        if urlsplit(str(settings.get("url", ""))).scheme not in ("http", "https"):
+            return "url must be an http or https address"
+        if settings.get("format", "anlan") not in FORMATS:
+            return f"format must be one of {', '.join(FORMATS)}"
+        if not secrets.NAME.match(str(settings.get("secret", ""))):
+            return "secret is the name of a secret: small letters, digits, - and _"
+        return ""
+
+    def targets(self, channel: Channel, alert: Alert) -> Iterable[Target]:
+        yield Target(str(channel.pk), urlsplit(channel.settings["url"]).hostname or "")
+
+    def send(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
+        form = channel.settings.get("format", "anlan")
+        if form == "anlan":
+            body = {
+                "delivery": str(attempt.pk), "alert": str(alert.pk), "identifier": alert.identifier, "sender": alert.sender,
+                "sent": alert.sent.isoformat() if alert.sent else None, "status": alert.status, "msg_type": alert.msg_type, "kind": alert.kind,
+                "hazard": alert.hazard, "colour": alert.colour, "headline": alert.headline, "description": alert.description,
+                "instruction": alert.instruction, "issuer": alert.issuer_name, "areas": alert.area_text, "regions": alert.region_ids,
+                "expires": alert.expires.isoformat() if alert.expires else None,
+            }
+        else:
+            body = self._robot(form, texts.heading(alert), texts.plain(alert), alert.colour)
+        return self._post(channel, body, str(attempt.pk))
+
+    def _robot(self, form: str, heading: str, text: str, colour: str) -> dict[str, Any]:
+        if form == "wecom_text":
+            return {"msgtype": "text", "text": {"content": cut(text, LIMIT[form]), "mentioned_list": ["@all"] if colour in ("red", "orange") else []}}
+        rest = text.removeprefix(heading).strip()
+        content = f'### <font color="{WECOM_COLOUR.get(colour, "comment")}">{_plain(heading)}</font>\n{_plain(rest)}'
+        return {"msgtype": "markdown", "markdown": {"content": cut(content, LIMIT[form])}}
+
+    def _post(self, channel: Channel, body: dict[str, Any], key: str) -> Outcome:
+        settings = channel.settings
+        secret = secrets.read(settings.get("secret", ""))
+        if not secret:
+            return Outcome(False, "the channel's secret is not on this machine", permanent=True)
+        content = json.dumps(body, ensure_ascii=False).encode()
+        headers = {"Content-Type": "application/json; charset=utf-8", "X-Anlan-Delivery": key}
+        form = settings.get("format", "anlan")
+        if form == "anlan":
+            timestamp = str(int(clock.now().timestamp()))
+            headers |= {"X-Anlan-Timestamp": timestamp, "X-Anlan-Signature": signature(secret, timestamp, content)}
+        try:
+            answer = outbound.request(
+                "POST", settings["url"].replace("{secret}", quote(secret, safe="")), headers=headers, content=content, hosts=settings.get("hosts", ()),
+                max_bytes=64 * 1024,
+            )
+        except Problem as problem:
+            return Outcome(False, str(problem).replace(secret, "…"), permanent=problem.kind is outbound.REFUSED)
+        if answer.status >= 500 or answer.status == 429:
+            return Outcome(False, f"answered {answer.status}")
+        if answer.status >= 300:
+            return Outcome(False, f"answered {answer.status}", permanent=True)
+        if form != "anlan":
+            try:
+                code = json.loads(answer.content).get("errcode")
+            except (ValueError, AttributeError):
+                code = None
+            if code != 0:  # 45009: too many messages a minute; the robot takes twenty
+                return Outcome(False, f"the robot refused: {answer.content[:200].decode('utf-8', 'replace')}", permanent=code not in (45009, -1))
+        return Outcome(True)
+
+    def test(self, channel: Channel) -> Outcome:
+        form = channel.settings.get("format", "anlan")
+        body = {"test": True, "text": texts.TEST_SENTENCE} if form == "anlan" else self._robot(form, "", texts.TEST_SENTENCE, "")
+        return self._post(channel, body, str(new_id()))
+
+
+def _plain(text: str) -> str:
+    """Text of ours as text in the robot's markdown: no tag or link of a stranger's warning is acted on."""
+    return text.replace("<", "＜").replace(">", "＞").replace("](", "] (").replace("`", "'")
+
+
+ADAPTER = Webhook()

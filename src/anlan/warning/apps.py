@@ -1,0 +1,51 @@
+"""Warning's Django app."""
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class WarningConfig(AppConfig):
+    name = "anlan.warning"
+    label = "warning"
+    verbose_name = "Warning"
+
+    def ready(self) -> None:
+        from anlan.kernel import access, search, shell, subjects
+
+        from . import checks, errors, facts  # noqa: F401
+
+        access.declare("warning.read", _("See warnings of the region"))
+        access.declare("warning.compose", _("Write and submit warnings"))
+        access.declare("warning.enter", _("Take down outside warnings"))
+        access.declare("warning.issue_internal", _("Issue internal prompts and call-downs"))
+        access.declare("warning.approve", _("Approve public warnings as the second person"), second_factor=True)
+        access.declare("warning.issue", _("Issue warnings to the public"), second_factor=True)
+        access.declare("warning.channels", _("Manage warning channels and the table of issuers"), second_factor=True)
+        subjects.register("alert", "warning.Alert", "warning:alert", _("Alert"))
+        subjects.register("warning_proposal", "warning.Proposal", "warning:proposal", _("Warning proposal"))
+        subjects.register("original", "warning.Original", "warning:original", _("Message from outside"))
+        subjects.register("channel", "warning.Channel", "warning:channel", _("Channel"))
+        subjects.register("issuer_table", "warning.IssuerTable", "", _("Table of issuers"))
+        search.register("alert", "warning.Alert", lambda row: (row.headline or row.event, row.issuer_name, row.area_text[:200]), capability="warning.read")
+        shell.words_for({
+            "warning.ProposalMade": _("Signals of {hazard} in {place}, {colour}: a warning is proposed"),
+            "warning.ProposalClosed": _("Warning proposal {outcome}: {reason}"),
+            "warning.AlertComposed": _("Draft written: {subject}"),
+            "warning.ApprovalVoided": _("Edited after approval; the approval no longer holds"),
+            "warning.AlertSubmitted": _("Put to a second person: {subject}"),
+            "warning.AlertReturned": _("Sent back: {reason}"),
+            "warning.AlertApproved": _("Approved by a second person: {subject}"),
+            "warning.AlertIssued": _("Issued, {colour}: {subject}"),
+            "warning.WarningEnded": _("No longer in force ({outcome}): {subject}"),
+            "warning.AlertCancelled": _("Cancelled: {subject}. {reason}"),
+            "warning.OutsideWarningReceived": _("{issuer_name} warns, {colour}: {subject}"),
+            "warning.OutsideMessageNoted": _("A message that warns of nothing real came in ({status}, {msg_type})"),
+            "warning.OutsideMessageRefused": _("A message from {source} could not be used: {reason}"),
+            "warning.DeliveryFinished": _("Delivery by one channel finished: {counts}"),
+            "warning.DeliveryAsked": _("What still waits is sent now"),
+            "warning.AlertAcknowledged": _("{post} confirmed the alert"),
+            "warning.ChannelChanged": _("Channel {subject}: {change}"),
+            "warning.ChannelTested": _("Channel {subject} was tested"),
+            "warning.IssuerTableChanged": _("The table of issuers is now {label}"),
+        })

@@ -1,0 +1,244 @@
+"""The doorway between rows and the CAP engine: areas → our regions, alerts ⇄ CAP messages."""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import shapely
+import yaml
+from django.db.models import Count, Q
+from shapely import union_all
+from shapely.geometry.base import BaseGeometry
+
+from anlan.engines import cap
+from anlan.kernel.models import Region, RegionCode, RegionPath
+
+from . import hazards
+from .models import RANK, SEVERITY, Alert
+
+DATA = Path(__file__).parent / "data"
+COUNTY_SHARE = 0.5  # from here a county counts as a whole; below, its towns are named
+LEAST_SHARE = 0.05  # a sliver of overlap along a boundary is not a warned place
+COLOUR_WORDS = {"红": "red", "橙": "orange", "黄": "yellow", "蓝": "blue", "red": "red", "orange": "orange", "amber": "orange", "yellow": "yellow", "blue": "blue"}
+BY_SEVERITY = {"Extreme": "red", "Severe": "orange", "Moderate": "yellow", "Minor": "blue"}
+
+
+@dataclass(frozen=True)
+class Place:
+    region: UUID
+    how: str  # geocode, polygon, name
+    share: float | None = None
+
+
+@cache
+def _lists() -> dict[str, str]:
+    rows = yaml.safe_load((DATA / "geocodes.yaml").read_text(encoding="utf-8"))["lists"]
+    return {name.casefold(): row["rule"] for row in rows for name in row["names"]}
+
+
+def _candidates(value: str, rule: str) -> list[str]:
+    """Codes a geocode value may stand for in our tables, most exact first."""
+    value = value.strip()
+    if rule == "exact" or not re.fullmatch(r"\d{6}|\d{9}|\d{12}", value):
+        return [value]
+    found = [value]
+    for length in (9, 6, 4, 2):
+        if len(value) > length and not value[length:].strip("0"):
+            found.append(value[:length])
+    if len(value) == 6 and value.endswith("00"):
+        found.append(value[:4].removesuffix("00") if value.endswith("0000") else value[:4])
+    return found
+
+
+def by_geocode(pairs: Iterable[tuple[str, str]]) -> set[UUID]:
+    """Our regions named by geocodes of known lists. A list we do not share says nothing (a SAME code is not one of ours)."""
+    found: set[UUID] = set()
+    for name, value in pairs:
+        rule = _lists().get(name.strip().casefold())
+        if rule is None:
+            continue
+        if rule == "exact":
+            try:
+                found |= set(Region.objects.filter(pk=UUID(value.strip())).values_list("pk", flat=True))
+            except ValueError:
+                pass
+            continue
+        for code in _candidates(value, rule):
+            hits = set(RegionCode.objects.filter(code=code, valid_to=None).values_list("region_id", flat=True))
+            if hits:
+                found |= hits
+                break
+    return found
+
+
+def by_shape(shape: BaseGeometry) -> list[Place]:
+    """Counties inside the shape, and the towns of counties it only touches. Shares are planar in degrees: only ratios are used."""
+    west, south, east, north = shape.bounds
+    near = list(
+        Region.objects.filter(kind__in=["county", "town"], area_wkb__isnull=False, west__lte=east, east__gte=west, south__lte=north, north__gte=south)
+    )
+    shares: dict[UUID, float] = {}
+    for region in near:
+        area = shapely.from_wkb(bytes(region.area_wkb))
+        overlap = area.intersection(shape)
+        shares[region.pk] = overlap.area / area.area if area.area else 0.0
+        if shape.area == 0 and area.intersects(shape):  # an epicentre: the region around the point
+            shares[region.pk] = 1.0 if region.kind == "town" else LEAST_SHARE
+    places = []
+    counties = [region for region in near if region.kind == "county"]
+    towns = [region for region in near if region.kind == "town"]
+    above = dict(
+        RegionPath.objects.filter(hierarchy="administrative", descendant__in=[t.pk for t in towns], ancestor__in=[c.pk for c in counties])
+        .values_list("descendant_id", "ancestor_id")
+    )
+    for county in counties:
+        if shares[county.pk] >= COUNTY_SHARE:
+            places.append(Place(county.pk, "polygon", round(shares[county.pk], 3)))
+            continue
+        inside = [town for town in towns if above.get(town.pk) == county.pk and shares[town.pk] >= LEAST_SHARE]
+        places += [Place(town.pk, "polygon", round(shares[town.pk], 3)) for town in inside]
+        if not inside and shares[county.pk] >= LEAST_SHARE:
+            places.append(Place(county.pk, "polygon", round(shares[county.pk], 3)))
+    loose = [town for town in towns if town.pk not in above and shares[town.pk] >= LEAST_SHARE]
+    return places + [Place(town.pk, "polygon", round(shares[town.pk], 3)) for town in loose]
+
+
+def by_name(text: str) -> set[UUID]:
+    """Our regions whose whole name stands in a description's list of places."""
+    words = {word.strip() for word in re.split(r"[、，,;；/\n。]+|\s{2,}", text) if word.strip()}
+    if not words or len(words) > 500:
+        return set()
+    return set(Region.objects.filter(Q(name__in=words) | Q(name_en__in=words)).values_list("pk", flat=True))
+
+
+def place_areas(areas: Iterable[cap.Area]) -> tuple[list[Place], list[str], BaseGeometry | None]:
+    """(our regions, descriptions of areas we could not place, union of the shapes). Geocodes first, then shapes, then names."""
+    places: dict[UUID, Place] = {}
+    unmapped: list[str] = []
+    shapes = []
+    for area in areas:
+        shape = cap.area_geometry(area)
+        if shape is not None:
+            shapes.append(shape)
+        found = [Place(key, "geocode") for key in by_geocode(area.geocodes)]
+        if not found and shape is not None:
+            found = by_shape(shape)
+        if not found:
+            found = [Place(key, "name") for key in by_name(area.description)]
+        for place in found:
+            places.setdefault(place.region, place)
+        if not found:
+            codes = ", ".join(f"{name}={value}" for name, value in area.geocodes[:5])
+            unmapped.append(area.description or codes or "?")
+    return list(places.values()), unmapped, union_all(shapes) if shapes else None
+
+
+def around(regions: Iterable[UUID]) -> UUID | None:
+    """The smallest administrative region around all of them (one region is around itself); None when there is none."""
+    keys = list(dict.fromkeys(regions))
+    if not keys:
+        return None
+    if len(keys) == 1:
+        return keys[0]
+    rows = (
+        RegionPath.objects.filter(hierarchy="administrative", descendant__in=keys).values("ancestor").annotate(n=Count("descendant", distinct=True))
+        .filter(n=len(keys))
+    )
+    common = [row["ancestor"] for row in rows]
+    if not common:
+        return None
+    # The deepest of the common ancestors has the most ancestors itself.
+    deep = RegionPath.objects.filter(hierarchy="administrative", descendant__in=common).values("descendant").annotate(n=Count("ancestor")).order_by("-n").first()
+    return deep["descendant"] if deep else None
+
+
+def shape_of(regions: Iterable[UUID]) -> BaseGeometry | None:
+    """The union of the regions' areas, simplified to about 50 m so that a message stays readable for small receivers."""
+    areas = [shapely.from_wkb(bytes(wkb)) for wkb in Region.objects.filter(pk__in=list(regions), area_wkb__isnull=False).values_list("area_wkb", flat=True)]
+    return union_all(areas).simplify(0.0005) if areas else None
+
+
+def colour_of(info: cap.Info) -> tuple[str, bool]:
+    """(colour, whether the message says it). A colour in a parameter, the event or headline; else from severity, by convention."""
+    for name in ("colour", "color", "warning colour", "预警级别", "awareness_level", "ColourCode"):
+        value = info.parameter(name).casefold()
+        for word, colour in COLOUR_WORDS.items():
+            if word in value:
+                return colour, True
+    text = f"{info.event} {info.headline}"
+    for word in ("红色", "橙色", "黄色", "蓝色"):
+        if word in text:
+            return COLOUR_WORDS[word[0]], True
+    match = re.search(r"\b(red|orange|amber|yellow|blue)\b", text, re.I)
+    if match:
+        return COLOUR_WORDS[match[1].casefold()], True
+    return BY_SEVERITY.get(info.severity, ""), False
+
+
+def best_info(alert: cap.Alert) -> cap.Info | None:
+    """The info to show: Chinese if there is one, else English, else the worst; among equals the first."""
+
+    def rank(info: cap.Info) -> tuple[int, int]:
+        language = (info.language or "en-US").casefold()
+        return (0 if language.startswith("zh") else 1 if language.startswith("en") else 2, -RANK.get(BY_SEVERITY.get(info.severity, ""), 0))
+
+    return min(alert.infos, key=rank) if alert.infos else None
+
+
+def message_of(alert: Alert) -> cap.Alert:
+    """One of our alerts as CAP. Both the colour and the severity are carried."""
+    areas: list[cap.Area] = []
+    if alert.msg_type != "Cancel" or alert.event:
+        shape = shapely.from_wkb(bytes(alert.area_wkb)) if alert.area_wkb else None
+        geocodes = [("anlan:region", key) for key in alert.region_ids]
+        codes = RegionCode.objects.filter(region_id__in=alert.region_ids, valid_to=None).values_list("system", "code")
+        areas = [cap.Area(description=alert.area_text or "—", polygons=_rings(shape), geocodes=tuple([*codes, *geocodes]))]
+    parameters = [("colour", alert.colour)] if alert.colour else []
+    parameters += [("anlan:hazard", alert.hazard)] if alert.hazard else []
+
+    def info(language: str, text: dict[str, Any]) -> cap.Info:
+        return cap.Info(
+            language=language, categories=(alert.category,), event=text.get("event") or alert.event or alert.headline, urgency=alert.urgency,
+            severity=alert.severity, certainty=alert.certainty, event_codes=(("anlan:hazard", alert.hazard),) if alert.hazard else (),
+            response_types=("AllClear",) if alert.msg_type == "Cancel" else (), effective=alert.effective, onset=alert.onset, expires=alert.expires,
+            sender_name=alert.issuer_name, headline=text.get("headline", ""), description=text.get("description", ""),
+            instruction=text.get("instruction", ""), contact=alert.contact, parameters=tuple(parameters), areas=tuple(areas),
+        )
+
+    infos = [info(alert.language, {"headline": alert.headline, "description": alert.description, "instruction": alert.instruction})]
+    infos += [info(language, text) for language, text in sorted(alert.translations.items())]
+    references: tuple[cap.Reference, ...] = ()
+    if alert.predecessor_id and alert.predecessor and alert.predecessor.sent:
+        before = alert.predecessor
+        references = (cap.Reference(sender=before.sender, identifier=before.identifier, sent=before.sent),)
+    return cap.Alert(
+        identifier=alert.identifier, sender=alert.sender, sent=alert.sent, status=alert.status, msg_type=alert.msg_type, scope=alert.scope,
+        restriction="" if alert.scope != "Restricted" else "posts of this installation",
+        addresses=("duty",) if alert.scope == "Private" else (), references=references, infos=tuple(infos),
+    )
+
+
+def _rings(shape: BaseGeometry | None) -> tuple[tuple[tuple[float, float], ...], ...]:
+    """Outer rings as lat,lon. CAP has no holes: a hole is warned too, which errs to the safe side."""
+    if shape is None or shape.is_empty:
+        return ()
+    parts = [part for part in getattr(shape, "geoms", [shape]) if part.geom_type == "Polygon"]
+    rings = []
+    for part in parts:
+        ring = [(round(lat, 5), round(lon, 5)) for lon, lat, *_ in part.exterior.coords]
+        if len(ring) >= 4:
+            rings.append(tuple([*ring[:-1], ring[0]]))
+    return tuple(rings)
+
+
+def category_of(hazard: str) -> str:
+    return hazards.table()[hazard].category if hazard in hazards.table() else "Other"
+
+
+def severity_of(colour: str) -> str:
+    return SEVERITY.get(colour, "Unknown")

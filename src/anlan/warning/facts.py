@@ -1,0 +1,197 @@
+"""What warning says to the others. Regions are lists of region keys as text; colours are red, orange, yellow, blue or empty."""
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from anlan.kernel.journal import fact
+
+
+@fact("warning.ProposalMade")
+class ProposalMade:
+    """Signals in an area became a proposal, or the colour of an open proposal rose."""
+
+    proposal: UUID
+    hazard: str
+    colour: str
+    kind: str
+    region: UUID
+
+
+@fact("warning.ProposalClosed")
+class ProposalClosed:
+    """A proposal was taken up, dismissed with a reason, or faded because every signal went back to normal."""
+
+    proposal: UUID
+    outcome: str
+    reason: str
+
+
+@fact("warning.AlertComposed")
+class AlertComposed:
+    """A person or a rule wrote a draft, or an edit changed its content."""
+
+    alert: UUID
+    kind: str
+    hazard: str
+    colour: str
+    regions: list
+    content_hash: str
+
+
+@fact("warning.ApprovalVoided")
+class ApprovalVoided:
+    """An edit changed content that was approved; the approval no longer holds."""
+
+    alert: UUID
+    approver: UUID
+    approved_hash: str
+
+
+@fact("warning.AlertSubmitted")
+class AlertSubmitted:
+    """A draft was put to a second person."""
+
+    alert: UUID
+    content_hash: str
+
+
+@fact("warning.AlertReturned")
+class AlertReturned:
+    """The second person sent a draft back, or the author dropped it, with a reason."""
+
+    alert: UUID
+    state: str
+    reason: str
+
+
+@fact("warning.AlertApproved")
+class AlertApproved:
+    """A second natural person approved exactly this content."""
+
+    alert: UUID
+    author: UUID
+    approver: UUID
+    content_hash: str
+
+
+@fact("warning.AlertIssued")
+class AlertIssued:
+    """A person let an alert go out: an internal prompt, a call-down, a relay or a government warning."""
+
+    alert: UUID
+    kind: str
+    hazard: str
+    colour: str
+    regions: list
+    msg_type: str
+    audience: str
+    sent: datetime
+    content_hash: str
+    predecessor: str
+
+
+@fact("warning.WarningEnded")
+class WarningEnded:
+    """A warning, ours or an outside one, is no longer in force: cancelled, expired, or replaced by an update."""
+
+    alert: UUID
+    kind: str
+    hazard: str
+    colour: str
+    regions: list
+    outcome: str
+    reason: str
+
+
+@fact("warning.AlertCancelled")
+class AlertCancelled:
+    """A person cancelled an alert of ours that was in force."""
+
+    alert: UUID
+    by: UUID
+    reason: str
+
+
+@fact("warning.OutsideWarningReceived")
+class OutsideWarningReceived:
+    """A real warning of another issuer came in, by feed, file, API, or entered by hand from a call, fax or chat."""
+
+    alert: UUID
+    issuer: str
+    issuer_name: str
+    hazard: str
+    colour: str
+    regions: list
+    sent: datetime
+    msg_type: str
+    heard_by: str
+
+
+@fact("warning.OutsideMessageNoted")
+class OutsideMessageNoted:
+    """A message came in that warns of nothing real: an exercise, a test, an acknowledgement, or one already over."""
+
+    alert: UUID
+    status: str
+    msg_type: str
+
+
+@fact("warning.OutsideMessageRefused")
+class OutsideMessageRefused:
+    """A message from outside could not be used; it is kept with the reason, and a person is asked."""
+
+    original: UUID
+    source: str
+    reason: str
+
+
+@fact("warning.DeliveryFinished")
+class DeliveryFinished:
+    """Every target of one channel was tried; counts by state, and a digest over targets and states (sha256)."""
+
+    alert: UUID
+    channel: UUID
+    counts: dict
+    digest: str
+
+
+@fact("warning.DeliveryAsked")
+class DeliveryAsked:
+    """What still waits, or failed for the moment, is to be sent now."""
+
+    alert: UUID
+
+
+@fact("warning.AlertAcknowledged")
+class AlertAcknowledged:
+    """A person at a post confirmed having seen an alert."""
+
+    alert: UUID
+    post: UUID
+
+
+@fact("warning.ChannelChanged")
+class ChannelChanged:
+    """A channel was added, changed, confirmed by a second person, switched on or off."""
+
+    channel: UUID
+    change: str
+
+
+@fact("warning.ChannelTested")
+class ChannelTested:
+    """A test message was sent by a test channel."""
+
+    channel: UUID
+    ok: bool
+    error: str
+
+
+@fact("warning.IssuerTableChanged")
+class IssuerTableChanged:
+    """Another version of the issuer table came into force, asked for by one person and confirmed by another."""
+
+    table: UUID
+    label: str
+    digest: str

@@ -1,0 +1,101 @@
+"""The gate: may this alert leave by this channel? Asked once in words, last inside every channel adapter.
+
+Drills, tests and drafts are turned away first; what no line lets through is refused.
+"""
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from anlan.kernel import clock
+from anlan.kernel.journal import canonical
+from anlan.kernel.models import Installation
+
+from . import issuers
+from .models import Alert, AlertRegion, Channel
+
+# What is approved is what is sent. A field that reaches a reader stands here; a test compares this list with the model.
+CONTENT = (
+    "kind", "identifier", "sender", "status", "msg_type", "scope", "audience", "hazard", "event", "colour", "category", "urgency", "severity",
+    "certainty", "language", "headline", "description", "instruction", "translations", "effective", "onset", "expires", "contact", "area_text",
+    "geocodes", "issuer", "issuer_name", "channels", "predecessor_id", "relay_of_id",
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    ok: bool
+    reason: str
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+def content_hash(alert: Alert) -> str:
+    """algorithm:hex over everything a reader gets: text, times, places, issuer, channels. Approval is bound to it."""
+    values: dict[str, Any] = {name: getattr(alert, name) for name in CONTENT}
+    values["area"] = hashlib.sha256(bytes(alert.area_wkb or b"")).hexdigest()
+    values["regions"] = sorted(str(key) for key in AlertRegion.plain.filter(alert_id=alert.pk).values_list("region_id", flat=True))
+    if alert.relay_of_id:
+        original = alert.relay_of.original if alert.relay_of else None
+        values["original"] = original.sha256 if original else ""
+    for name in ("effective", "onset", "expires"):
+        values[name] = values[name].timestamp() if values[name] else None
+    return "sha256:" + hashlib.sha256(canonical(values)).hexdigest()
+
+
+def may_be_sent(alert: Alert, channel: Channel) -> Verdict:
+    """THE question. `reason` says why not, in the reader's language; read afresh, so that a late hold still holds."""
+
+    def no(reason: str) -> Verdict:
+        return Verdict(False, reason)
+
+    # 1. Nothing of a drill, a test, or a draft.
+    if channel.outward and not alert.realm.is_actual:
+        return no(_("it belongs to the exercise {name}; nothing of an exercise leaves").format(name=alert.realm.name))
+    if alert.realm.is_over:
+        return no(_("the exercise {name} has ended").format(name=alert.realm.name))
+    if alert.kind == Alert.OUTSIDE:
+        return no(_("it is another issuer's message; relay it instead"))
+    if channel.outward and channel.test != (alert.status == "Test"):
+        if channel.test:
+            return no(_("a test channel takes test messages only"))
+        return no(_("its status is Test; test messages leave by test channels only"))
+    if alert.status not in ("Actual", "Test") and channel.outward:
+        return no(_("its status is {status}, not Actual").format(status=alert.status))
+    if alert.state != Alert.ISSUED:
+        return no(_("it is not in force (state: {state})").format(state=alert.get_state_display()))
+    if channel.audience == "public" and alert.scope != "Public":
+        return no(_("its scope is {scope}; only Public goes to a public channel").format(scope=alert.scope))
+    if channel.audience == "public" and alert.audience != "public":
+        return no(_("it is for our own posts, not for the public"))
+    # 2. Nothing while the outward channels are held, or from demonstration data.
+    if not channel.enabled:
+        return no(_("the channel {name} is switched off").format(name=channel.name))
+    if channel.outward and Installation.current().outward_held:
+        return no(_("the outward channels are held after a restore; a person must release them"))
+    if channel.outward and not channel.test and (settings.HOME / "demo.json").exists():
+        return no(_("this data folder holds demonstration accounts"))
+    # 3. A person's decision, for exactly this content.
+    if alert.issued_by is None:
+        return no(_("no person issued it"))
+    if content_hash(alert) != alert.content_hash:
+        return no(_("its content is not what was issued"))
+    if alert.audience == "public":
+        if alert.approver is None or alert.author is None or alert.approver in (alert.author, alert.editor):
+            return no(_("no second person approved it"))
+        if alert.approved_hash != alert.content_hash:
+            return no(_("it was changed after its approval"))
+    # 4. Competence, and time.
+    allowed, why = issuers.table().allows(alert.issuer if alert.kind != Alert.RELAY else issuers.table().ours.code, alert.hazard, alert.kind, alert.audience)
+    if not allowed:
+        return no(why)
+    if alert.expires is not None and alert.expires <= clock.now(alert.realm) and alert.msg_type != "Cancel":
+        return no(_("it has expired"))
+    if str(channel.pk) not in alert.channels and channel.outward:
+        return no(_("this channel was not chosen for it"))
+    return Verdict(True, "")

@@ -1,0 +1,352 @@
+"""The nouns of warning: proposals, alerts, channels, and the row of every attempt and receipt."""
+from __future__ import annotations
+
+from typing import Any, Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from anlan.kernel import access
+from anlan.kernel.models import RealmRow, Row, SameRealm
+from anlan.kernel.models.base import ScopedQuerySet
+
+COLOURS = [("red", _("Red")), ("orange", _("Orange")), ("yellow", _("Yellow")), ("blue", _("Blue"))]
+RANK = {"": 0, "blue": 1, "yellow": 2, "orange": 3, "red": 4}
+# Convention, not a standard: both the colour and the CAP severity are carried in every message.
+SEVERITY = {"red": "Extreme", "orange": "Severe", "yellow": "Moderate", "blue": "Minor", "": "Unknown"}
+
+
+class Original(RealmRow):
+    """What came from outside, byte for byte, whether it could be read or not."""
+
+    SCOPE = "warning.read"
+    OPEN_WITHOUT_REGION = True
+    raw = models.BinaryField()
+    sha256 = models.CharField(max_length=64)
+    source = models.CharField(max_length=200, help_text="file, address or sender it came by")
+    refused = models.TextField(blank=True, help_text="why nothing could be made of it; empty when it was read")
+
+    class Meta:
+        indexes = [models.Index(fields=["realm", "sha256"], name="original_digest")]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.sha256[:12]}"
+
+
+class Proposal(RealmRow):
+    """Signals of one hazard in one area, put to a person as one question, with their evidence."""
+
+    SCOPE = "warning.read"
+    OPEN, TAKEN, DISMISSED, FADED = "open", "taken", "dismissed", "faded"
+    STATES = [(OPEN, _("open")), (TAKEN, _("taken up")), (DISMISSED, _("dismissed")), (FADED, _("faded"))]
+
+    region = models.ForeignKey("kernel.Region", on_delete=models.PROTECT, related_name="+")
+    hazard = models.CharField(max_length=20)
+    colour = models.CharField(max_length=8, choices=COLOURS, help_text="worst colour of its evidence so far")
+    now_colour = models.CharField(max_length=8, blank=True, help_text="worst colour of its evidence now; empty when all is back to normal")
+    kind = models.CharField(max_length=12, help_text="what the issuer table lets us make of it: prompt, call_down, government")
+    state = models.CharField(max_length=10, choices=STATES, default=OPEN)
+    # {station, name, rule, rule_version, quantity, value, unit, window, threshold, colour, at, fact}; one entry a station and rule.
+    evidence = models.JSONField(default=list)
+    opened_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+    closed_by = models.UUIDField(null=True)
+    reason = models.TextField(blank=True)
+    made_by = models.UUIDField(null=True, help_text="fact that made it")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["realm", "region", "hazard"], condition=Q(state="open"), name="warning_proposal_once_open")]
+        indexes = [models.Index(fields=["realm", "state", "changed_at"], name="warning_proposal_list")]
+
+    def __str__(self) -> str:
+        return f"{self.region} {self.hazard} {self.colour}"
+
+
+class AlertQuerySet(ScopedQuerySet):
+    def seen_by(self, actor: Any, realm: Any = None) -> Self:
+        """Alerts of which any region is in the actor's reach; one that is not mapped yet is for everybody who reads warnings."""
+        rows = self._mark()
+        if realm is not None:
+            rows = rows.filter(realm_id=getattr(realm, "pk", realm))
+        reach = access.regions(actor, self.model.SCOPE)
+        if reach is access.ALL:
+            return rows
+        if not reach:
+            return rows.none()
+        inside = AlertRegion.plain.filter(region_id__in=reach).values("alert_id")
+        return rows.filter(Q(region_id__in=reach) | Q(region=None) | Q(pk__in=inside))
+
+
+class AlertManager(models.Manager.from_queryset(AlertQuerySet)):  # type: ignore[misc]
+    def create(self, **kwargs: Any) -> Any:
+        return self.everything().create(**kwargs)
+
+
+class Alert(RealmRow):
+    """One warning message, ours or somebody else's, in one edition. An update or a cancel is a row of its own."""
+
+    SCOPE = "warning.read"
+    PROMPT, CALL_DOWN, OUTSIDE, RELAY, GOVERNMENT = "prompt", "call_down", "outside", "relay", "government"
+    KINDS = [
+        (PROMPT, _("Internal prompt")), (CALL_DOWN, _("Call-down")), (OUTSIDE, _("Outside warning")), (RELAY, _("Relay")),
+        (GOVERNMENT, _("Government warning")),
+    ]
+    DRAFT, REVIEW, APPROVED, ISSUED, UPDATED, CANCELLED, EXPIRED, RECEIVED, DROPPED = (
+        "draft", "review", "approved", "issued", "updated", "cancelled", "expired", "received", "dropped",
+    )
+    STATES = [
+        (DRAFT, _("draft")), (REVIEW, _("in review")), (APPROVED, _("approved")), (ISSUED, _("issued")), (UPDATED, _("replaced")),
+        (CANCELLED, _("cancelled")), (EXPIRED, _("expired")), (RECEIVED, _("received")), (DROPPED, _("dropped")),
+    ]
+    LIVE = (ISSUED, RECEIVED)
+    PUBLIC_KINDS = (RELAY, GOVERNMENT)
+
+    kind = models.CharField(max_length=12, choices=KINDS)
+    state = models.CharField(max_length=10, choices=STATES, default=DRAFT)
+    region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+", help_text="smallest region around all of its regions")
+
+    # CAP. `status` is what the message says of itself: an exercise message in the actual realm stays an exercise message.
+    identifier = models.CharField(max_length=200)
+    sender = models.CharField(max_length=200)
+    # Frozen at issue: another `sent` would be a different CAP message to every receiver.
+    sent = models.DateTimeField(null=True)
+    status = models.CharField(max_length=8, default="Actual")
+    msg_type = models.CharField(max_length=6, default="Alert")
+    scope = models.CharField(max_length=10, default="Public")
+    audience = models.CharField(max_length=8, default="internal", choices=[("internal", _("internal")), ("public", _("public"))])
+    hazard = models.CharField(max_length=20, blank=True)
+    event = models.CharField(max_length=200, blank=True)
+    colour = models.CharField(max_length=8, choices=COLOURS, blank=True)
+    category = models.CharField(max_length=10, default="Other")
+    urgency = models.CharField(max_length=10, default="Unknown")
+    severity = models.CharField(max_length=10, default="Unknown")
+    certainty = models.CharField(max_length=10, default="Unknown")
+    language = models.CharField(max_length=20, default="zh-CN")
+    headline = models.CharField(max_length=300, blank=True)
+    description = models.TextField(blank=True)
+    instruction = models.TextField(blank=True)
+    translations = models.JSONField(default=dict, help_text="{language: {event, headline, description, instruction}}")
+    effective = models.DateTimeField(null=True)
+    onset = models.DateTimeField(null=True)
+    expires = models.DateTimeField(null=True)
+    contact = models.CharField(max_length=200, blank=True)
+    area_text = models.TextField(blank=True)
+    area_wkb = models.BinaryField(null=True, help_text="union of its polygons and circles, WKB, lon lat, WGS84")
+    geocodes = models.JSONField(default=list, help_text="[[valueName, value]] as received")
+    unmapped = models.JSONField(default=list, help_text="areas we could not place: shown, never dropped")
+    cap_xml = models.BinaryField(null=True, help_text="the message as issued, unsigned; frozen at issue")
+
+    issuer = models.CharField(max_length=40, help_text="code of the issuer table")
+    issuer_name = models.CharField(max_length=200, blank=True)
+    table_version = models.CharField(max_length=80, blank=True, help_text="version of the issuer table it was judged by")
+    channels = models.JSONField(default=list, help_text="keys of the channels chosen")
+
+    # Where an outside warning came from, and how it was heard.
+    original = models.ForeignKey(Original, null=True, on_delete=models.PROTECT, related_name="alerts")
+    heard_by = models.CharField(max_length=12, blank=True, help_text="file, feed, api, phone, fax, chat, other")
+    heard_at = models.DateTimeField(null=True)
+    repairs = models.JSONField(default=list, help_text="what lenient reading repaired")
+    signature = models.CharField(max_length=12, blank=True, help_text="absent, valid, invalid, unchecked")
+
+    # Who. Natural persons, because two persons means two natural persons.
+    author = models.UUIDField(null=True)
+    editor = models.UUIDField(null=True, help_text="person who edited it last")
+    approver = models.UUIDField(null=True)
+    approved_at = models.DateTimeField(null=True)
+    approved_hash = models.CharField(max_length=80, blank=True, help_text="algorithm:hex of the content that was approved")
+    content_hash = models.CharField(max_length=80, blank=True)
+    issued_by = models.UUIDField(null=True)
+    issued_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    reason = models.TextField(blank=True, help_text="why it was cancelled, sent back or dropped")
+
+    predecessor = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="successors", help_text="what it updates or cancels")
+    relay_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="relays")
+    proposal = models.ForeignKey(Proposal, null=True, on_delete=models.PROTECT, related_name="alerts")
+    last_fact = models.UUIDField(null=True, help_text="latest fact about it: cause of the next one")
+
+    plain = models.Manager()
+    objects = AlertManager()
+
+    class Meta:
+        constraints = [
+            SameRealm("predecessor", name="alert_predecessor_same_realm", to="warning_alert"),
+            SameRealm("relay_of", name="alert_relay_same_realm", to="warning_alert"),
+            SameRealm("proposal", name="alert_proposal_same_realm", to="warning_proposal"),
+            SameRealm("original", name="alert_original_same_realm", to="warning_original"),
+            # Two natural persons for the public, whoever writes the row.
+            models.CheckConstraint(
+                name="alert_two_persons",
+                condition=Q(approver=None) | (Q(author__isnull=False) & ~Q(approver=F("author")) & (Q(editor=None) | ~Q(approver=F("editor")))),
+            ),
+            models.CheckConstraint(
+                name="alert_public_was_approved",
+                condition=~Q(state__in=["issued", "updated", "cancelled", "expired"]) | Q(audience="internal") | Q(kind="outside")
+                | (Q(approver__isnull=False) & Q(approved_hash=F("content_hash")) & ~Q(approved_hash="")),
+            ),
+            models.CheckConstraint(name="alert_issued_by_a_person", condition=~Q(state="issued") | Q(kind="outside") | Q(issued_by__isnull=False)),
+            # The identity of a CAP message: the same triple from outside is the same message.
+            models.UniqueConstraint(
+                fields=["realm", "sender", "identifier", "sent"], condition=Q(kind="outside"), name="alert_outside_once",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["realm", "state", "-created_at"], name="alert_list"),
+            models.Index(fields=["realm", "sender", "identifier"], name="alert_identity"),
+        ]
+
+    def __str__(self) -> str:
+        return self.headline or self.event or self.identifier
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in self.LIVE
+
+    @property
+    def is_outside(self) -> bool:
+        return self.kind == self.OUTSIDE
+
+    @property
+    def region_ids(self) -> list[str]:
+        return sorted(str(key) for key in AlertRegion.plain.filter(alert=self).values_list("region_id", flat=True))
+
+
+class AlertRegion(RealmRow):
+    """A region of ours an alert is about, and how we know."""
+
+    SCOPE = "warning.read"
+    alert = models.ForeignKey(Alert, on_delete=models.PROTECT, related_name="regions")
+    region = models.ForeignKey("kernel.Region", on_delete=models.PROTECT, related_name="+")
+    how = models.CharField(max_length=8, help_text="chosen, geocode, polygon, name")
+    share = models.FloatField(null=True, help_text="share of the region's area inside the alert's polygons, 0–1")
+
+    class Meta:
+        constraints = [
+            SameRealm("alert", name="alertregion_same_realm", to="warning_alert"),
+            models.UniqueConstraint(fields=["alert", "region"], name="alertregion_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.alert_id} {self.region_id}"
+
+
+class IssuerTable(Row):
+    """A version of the table issuer × hazard × class × audience: the default of the release, or the user's own."""
+
+    DEFAULT, OWN = "default", "own"
+    label = models.CharField(max_length=40)
+    origin = models.CharField(max_length=8, default=OWN)
+    source = models.TextField(blank=True)
+    body = models.JSONField(help_text="{issuers: […], rules: […]} as in warning/data/issuers.yaml")
+    digest = models.CharField(max_length=80)
+    in_force = models.BooleanField(default=False)
+    asked_by = models.UUIDField(null=True)
+    confirmed_by = models.UUIDField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["in_force"], condition=Q(in_force=True), name="one_issuer_table_in_force"),
+            # Who may warn the public is a matter of power: one asks, another confirms.
+            models.CheckConstraint(
+                name="issuer_table_two_persons",
+                condition=Q(in_force=False) | (Q(asked_by__isnull=False) & Q(confirmed_by__isnull=False) & ~Q(asked_by=F("confirmed_by"))),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Channel(Row):
+    """A way out (or, for in-app, a way in): data for one adapter. It has no realm: the gate decides what passes it."""
+
+    name = models.CharField(max_length=120)
+    adapter = models.CharField(max_length=20, help_text="in_app, cap_feed, sms, webhook, email, text_file")
+    audience = models.CharField(max_length=8, default="internal", choices=[("internal", _("internal")), ("public", _("public"))])
+    settings = models.JSONField(default=dict, help_text="what the adapter needs; secrets are named, and live in ANLAN_HOME/keys")
+    enabled = models.BooleanField(default=False)
+    test = models.BooleanField(default=False, help_text="leads to a simulator or a test target: takes test messages, and nothing else")
+    added_by = models.UUIDField(null=True)
+    confirmed_by = models.UUIDField(null=True)
+    last_ok_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+    last_error_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["name"], name="channel_name"),
+            models.CheckConstraint(
+                name="channel_two_persons", condition=Q(added_by=None) | Q(confirmed_by=None) | ~Q(added_by=F("confirmed_by")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def outward(self) -> bool:
+        """Everything but the people signed in here leaves the house."""
+        return self.adapter != "in_app"
+
+
+class Attempt(RealmRow):
+    """One try to reach one target by one channel. A re-send is a new row that points at the first."""
+
+    SCOPE = "warning.read"
+    QUEUED, CLAIMED, SENT, DELIVERED, FAILED, REFUSED, UNSURE = "queued", "claimed", "sent", "delivered", "failed", "refused", "unsure"
+    STATES = [
+        (QUEUED, _("waiting")), (CLAIMED, _("being sent")), (SENT, _("sent")), (DELIVERED, _("delivered")), (FAILED, _("failed")),
+        (REFUSED, _("refused by the gate")), (UNSURE, _("not known whether sent")),
+    ]
+    PERSONAL = {"target": ("reach the person on duty", "duty of the post", "one year after the alert ended", "138****0000")}
+
+    alert = models.ForeignKey(Alert, on_delete=models.PROTECT, related_name="attempts")
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="attempts")
+    target = models.CharField(max_length=300, help_text="number, address, path or post")
+    target_name = models.CharField(max_length=160, blank=True)
+    region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=10, choices=STATES, default=QUEUED)
+    number = models.PositiveSmallIntegerField(default=1)
+    first = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="again")
+    error = models.TextField(blank=True)
+    permanent = models.BooleanField(default=False)
+    not_before = models.DateTimeField(null=True, help_text="wall time: a repeat waits")
+    claimed_at = models.DateTimeField(null=True, help_text="wall time")
+    ended_at = models.DateTimeField(null=True, help_text="wall time")
+    reference = models.CharField(max_length=200, blank=True, help_text="the gateway's own key of the message")
+
+    class Meta:
+        constraints = [
+            SameRealm("alert", name="attempt_same_realm", to="warning_alert"),
+            SameRealm("first", name="attempt_first_same_realm", to="warning_attempt"),
+            models.UniqueConstraint(fields=["alert", "channel", "target", "number"], name="attempt_once"),
+        ]
+        indexes = [
+            models.Index(fields=["alert", "channel", "state"], name="attempt_counts"),
+            models.Index(fields=["channel", "reference"], name="attempt_reference"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel_id} {self.state}"
+
+
+class Receipt(RealmRow):
+    """What came back for an attempt: delivered, read, acknowledged, or failed after all."""
+
+    SCOPE = "warning.read"
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="receipts")
+    kind = models.CharField(max_length=12)
+    at = models.DateTimeField()
+    person = models.UUIDField(null=True)
+    text = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            SameRealm("attempt", name="receipt_attempt_same_realm", to="warning_attempt"),
+            models.UniqueConstraint(fields=["attempt", "kind"], name="receipt_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at}"

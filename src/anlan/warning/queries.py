@@ -1,0 +1,151 @@
+"""Warning's reads: who is on duty for a region, what may be seen, whom an alert would reach."""
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from anlan.kernel.ids import new_id
+from anlan.kernel.models import Post, Region, RegionPath
+
+from .models import RANK, Alert, Attempt, Channel, Proposal, Receipt
+
+UNDER_WAY = (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED, Alert.ISSUED)
+
+
+def ancestors(region: UUID | None) -> list[UUID]:
+    """The region and what it lies in, nearest first."""
+    if region is None:
+        return []
+    return [region, *RegionPath.objects.filter(hierarchy="administrative", descendant_id=region, depth__gt=0).order_by("depth").values_list("ancestor_id", flat=True)]
+
+
+def post_for(region: UUID | None, kinds: list[str]) -> Post | None:
+    """The nearest post of these kinds, in order of kind, at the region or above it; without a region the one highest up."""
+    posts = Post.objects.filter(active=True, kind__in=kinds).select_related("organisation", "region")
+    near = ancestors(region)
+    if near:
+        found = [post for post in posts.filter(Q(region_id__in=near) | Q(region=None))]
+        place = {key: index for index, key in enumerate(near)}
+        best = min(found, key=lambda post: (place.get(post.region_id, 99), kinds.index(post.kind), str(post.pk)), default=None)
+        if best is not None:
+            return best
+    depth = Counter(RegionPath.objects.filter(hierarchy="administrative", descendant__in=posts.values("region")).values_list("descendant_id", flat=True))
+    return min(posts, key=lambda post: (depth.get(post.region_id, 0), kinds.index(post.kind), str(post.pk)), default=None)
+
+
+def duty_post(region: UUID | None) -> Post | None:
+    """Whose desk a proposal or an outside warning comes to."""
+    return post_for(region, ["duty_officer", "duty_leader"])
+
+
+def approver_post(alert: Alert) -> Post | None:
+    """Who is asked for the second approval: the leader of the shift there, else the commander."""
+    return post_for(alert.region_id, ["duty_leader", "deputy_commander", "commander"])
+
+
+def county_of(region: UUID | None, kind: str = "county") -> UUID | None:
+    """The region of that kind a region lies in; itself when it is one or lies in none."""
+    if region is None:
+        return None
+    near = ancestors(region)
+    kinds = dict(Region.objects.filter(pk__in=near).values_list("pk", "kind"))
+    return next((key for key in near if kinds.get(key) == kind), region)
+
+
+def alerts(actor: Any, realm: Any, *, kind: str = "", state: str = "", colour: str = "", hazard: str = "", region: UUID | None = None, text: str = "") -> QuerySet[Alert]:
+    """Alerts this reader may see, newest first."""
+    rows = Alert.objects.seen_by(actor, realm).select_related("region")
+    if kind:
+        rows = rows.filter(kind=kind)
+    if state == "live":
+        rows = rows.filter(state__in=Alert.LIVE)
+    elif state == "work":
+        rows = rows.filter(state__in=[Alert.DRAFT, Alert.REVIEW, Alert.APPROVED])
+    elif state:
+        rows = rows.filter(state=state)
+    if colour:
+        rows = rows.filter(colour=colour)
+    if hazard:
+        rows = rows.filter(hazard=hazard)
+    if region:
+        below = RegionPath.objects.filter(ancestor_id=region).values("descendant_id")
+        rows = rows.filter(Q(region_id__in=below) | Q(regions__region_id__in=below)).distinct()
+    if text:
+        rows = rows.filter(Q(headline__icontains=text) | Q(description__icontains=text) | Q(issuer_name__icontains=text))
+    return rows.order_by("-created_at", "-pk")
+
+
+def live(actor: Any, realm: Any) -> list[Alert]:
+    """Warnings in force, worst first: for the desk, the wall and the map. Drafts, drills and tests of others are not among them."""
+    rows = list(alerts(actor, realm, state="live").exclude(status__in=["Test", "Draft", "System"])[:500])
+    if realm.is_actual:
+        rows = [row for row in rows if row.status == "Actual"]
+    return sorted(rows, key=lambda row: (-RANK[row.colour], -(row.sent or row.created_at).timestamp()))
+
+
+def proposals(actor: Any, realm: Any, state: str = Proposal.OPEN) -> QuerySet[Proposal]:
+    rows = Proposal.objects.seen_by(actor, realm).select_related("region")
+    return (rows.filter(state=state) if state else rows).order_by("-changed_at")
+
+
+@dataclass
+class Audience:
+    """Whom pressing the button would reach."""
+
+    posts: int = 0
+    numbers: int = 0
+    population: int | None = None  # None: not known for every region
+    population_source: str = ""
+    channels: list[tuple[Channel, int | None, str]] = field(default_factory=list)  # channel, targets (None: open to all), why it would not send
+
+
+def audience(alert: Alert) -> Audience:
+    """Counts named on the button before it is pressed; the reasons of the gate beside each channel."""
+    from . import gate, ports
+
+    found = Audience()
+    regions = Region.objects.filter(pk__in=[UUID(key) for key in alert.region_ids])
+    if alert.audience == "public" and regions:
+        if not regions.filter(population=None).exists():
+            found.population = regions.aggregate(total=Sum("population"))["total"]
+            found.population_source = "; ".join(sorted({region.population_source for region in regions if region.population_source}))
+    # Asked as if it were issued and approved as it stands: the reader wants what the gate would say then.
+    asked = copy.copy(alert)
+    if alert.state in (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED):
+        asked.state, asked.issued_by, asked.author, asked.editor = Alert.ISSUED, new_id(), new_id(), None
+        asked.approver, asked.approved_hash = new_id(), alert.content_hash
+    for channel in Channel.objects.filter(Q(pk__in=[UUID(key) for key in alert.channels]) | Q(adapter="in_app", enabled=True)).order_by("name"):
+        adapter = ports.adapters().get(channel.adapter)
+        if adapter is None:
+            continue
+        targets = adapter.count(channel, alert)
+        verdict = gate.may_be_sent(asked, channel)
+        found.channels.append((channel, targets, "" if verdict.ok else verdict.reason))
+        if verdict.ok and targets:
+            if channel.adapter == "in_app":
+                found.posts += targets
+            elif channel.adapter in ("sms", "email"):
+                found.numbers += targets
+    return found
+
+
+def deliveries(alert: Alert) -> list[dict[str, Any]]:
+    """Attempts of an alert by channel: counts by state, receipts by kind, latest errors."""
+    rows = Attempt.plain.filter(alert=alert)
+    states = rows.values("channel_id", "state").annotate(n=Count("pk"))
+    receipts = Receipt.plain.filter(attempt__alert=alert).values("attempt__channel_id", "kind").annotate(n=Count("pk"))
+    found = []
+    for channel in Channel.objects.filter(pk__in={row["channel_id"] for row in states}).order_by("name"):
+        found.append({
+            "channel": channel,
+            "states": {row["state"]: row["n"] for row in states if row["channel_id"] == channel.pk},
+            "receipts": {row["kind"]: row["n"] for row in receipts if row["attempt__channel_id"] == channel.pk},
+            "errors": list(rows.filter(channel=channel).exclude(error="").values_list("error", flat=True).order_by("error").distinct()[:3]),
+            "attempts": rows.filter(channel=channel).order_by("-number", "target_name", "target")[:50],
+        })
+    return found
