@@ -15,7 +15,7 @@ import re
 import string
 import sys
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import polib
@@ -70,7 +70,7 @@ _STRING = r"u?(?:'''(?:[^\\]|\\.)*?'''|\"\"\"(?:[^\\]|\\.)*?\"\"\"|'(?:[^'\\]|\\
 CALL = re.compile(rf"(?:gettext|ngettext|pgettext|npgettext|_)\(\s*{_STRING}(?:\s*,\s*(?:{_STRING}|count))*\s*\)", re.S)
 
 
-@lru_cache(maxsize=None)
+@cache
 def marked(room: str) -> dict[tuple[str | None, str], list[str]]:
     """(context, message) → where it is marked, in the files of a room."""
     found: dict[tuple[str | None, str], list[str]] = {}

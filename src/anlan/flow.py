@@ -32,9 +32,18 @@ class Timer:
 
 FOLLOWERS: list[Follower] = [
     Follower("warning.proposals", ["sensing.SignalChanged"], "anlan.warning.reactions.on_signals"),
+    Follower(
+        "plans.terms",
+        [
+            "sensing.ReadingsAccepted", "sensing.SignalChanged", "sensing.GaugeSilent", "warning.OutsideWarningReceived", "warning.AlertIssued",
+            "warning.WarningEnded", "plans.TermStated",
+        ],
+        "anlan.plans.reactions.on_facts",
+    ),
 ]
 
 JOBS: list[Job] = [
+    Job("web.call", ["web.NoDeskLive"], "anlan.web.reactions.call_next"),
     Job("warning.deliver", ["warning.AlertIssued", "warning.DeliveryAsked"], "anlan.warning.reactions.deliver"),
 ]
 
@@ -42,6 +51,7 @@ TIMERS: list[Timer] = [
     Timer("sensing.tick", "anlan.sensing.reactions.tick"),
     Timer("warning.expire", "anlan.warning.reactions.on_expire"),
     Timer("warning.retry", "anlan.warning.reactions.on_retry"),
+    Timer("web.desk_check", "anlan.web.reactions.desk_check"),
     Timer("work.silence", "anlan.kernel.work.on_silence"),
     Timer("orders.silence", "anlan.kernel.orders.on_silence"),
     Timer("orders.overdue", "anlan.kernel.orders.on_overdue"),

@@ -37,7 +37,7 @@ def line(fact: Any) -> dict[str, Any]:
 def _rooms() -> list[tuple[str, Any]]:
     """Rooms that have said something they can say, for the filter."""
     names = sorted({kind.partition(".")[0] for kind in journal.REGISTRY})
-    return [(name, ROOM_WORDS.get(name, lambda: name)()) for name in names]
+    return [(name, ROOM_WORDS[name]() if name in ROOM_WORDS else name) for name in names]
 
 
 ROOM_WORDS = {

@@ -16,9 +16,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import connection
 from django.urls import NoReverseMatch, reverse
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from . import access, clock, subjects
 
@@ -107,6 +106,11 @@ def _upper(realm: Any) -> tuple[str, str]:
 link("database", gettext_lazy("Database"), _database)
 link("broker", gettext_lazy("Broker"), _broker)
 link("upper", gettext_lazy("Upper level"), _upper, keep_s=60)
+
+
+def localname_is_english() -> bool:
+    """Whether the reader's page is English."""
+    return (get_language() or "").startswith("en")
 
 
 # --- names ----------------------------------------------------------------------------------------------------------
@@ -351,6 +355,10 @@ class Shell:
         here = max((room for room in found if path == room.url or (room.url != "/" and path.startswith(room.prefix or room.url))), key=lambda r: len(r.prefix or r.url), default=None)
         return [replace(room, current=True) if room is here else room for room in found]
 
+    @property
+    def realm_is_actual(self) -> bool:
+        return self.realm is None or self.realm.is_actual
+
     @cached_property
     def band(self) -> dict[str, Any] | None:
         if self.realm is None or self.realm.is_actual:
@@ -360,7 +368,7 @@ class Shell:
     @cached_property
     def may_stop(self) -> bool:
         """Anyone on duty stops a drill in one step."""
-        return bool(self.band and not self.band["over"] and self.signed_in and (self.actor.post_id or access.may(self.actor, "realms.stop")))
+        return bool(self.band and not self.band["over"] and self.signed_in and access.may(self.actor, "realms.stop"))
 
     @cached_property
     def head(self) -> int:

@@ -9,10 +9,10 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "anlan.runtime.settings")
 
-from a2wsgi import WSGIMiddleware  # noqa: E402
-from django.core.wsgi import get_wsgi_application  # noqa: E402
+from a2wsgi import WSGIMiddleware
+from django.core.wsgi import get_wsgi_application
 
-from .live import Hub  # noqa: E402
+from .live import Hub
 
 WORKERS = 16
 

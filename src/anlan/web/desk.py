@@ -1,0 +1,75 @@
+"""What the duty desk shows: what waits for this person, with its clock, its reason and the two or three things to do about it."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from anlan.kernel import journal, realms, seen, shell, subjects, work
+from anlan.kernel.pages_journal import line
+
+LIMIT = 60
+LINES = 40
+# Said many times a minute, or only of interest beside their order: the journal has them, the timeline does not.
+QUIET = (
+    "sensing.ReadingsAccepted", "kernel.WorkOpened", "kernel.WorkClosed", "kernel.WorkSeen", "kernel.OrderDelivered", "kernel.OrderRead", "web.SoundTested",
+    "plans.TermChanged", "plans.TermsUpdated", "warning.DeliveryFinished",
+)
+
+
+@dataclass(frozen=True)
+class Button:
+    """A thing to do about a work item; it names what it does. `page` takes the subject's key."""
+
+    label: Any
+    page: str
+    style: str = ""
+
+
+# kind of work item → its buttons. A kind without an entry gets the page of its subject.
+BUTTONS: dict[str, list[Button]] = {}
+
+
+def buttons(item: Any) -> list[dict[str, Any]]:
+    """At most two ways on, and "why"; an address that is not there is left out."""
+    _kind, key = subjects.parse(item.subject)
+    found = []
+    for button in BUTTONS.get(item.kind, []):
+        url = shell.address(button.page, "", key)
+        if url:
+            found.append({"label": button.label, "url": url, "style": button.style})
+    if not found:
+        url = subjects.url(item.subject)
+        if url:
+            found.append({"label": OPEN.get(item.subject.partition(":")[0], _("Open")), "url": url, "style": "btn-primary"})
+    return found[:2]
+
+
+OPEN: dict[str, Any] = {
+    "order": _("Open the order"), "alert": _("Open the alert"), "proposal": _("Look and decide"), "incident": _("Open the incident"), "report": _("Open the report"),
+    "station": _("Look at the station"), "request": _("Look and confirm"), "instruction": _("Open the instruction"), "response": _("Open the response"),
+}
+
+
+def waiting(actor: Any, realm: Any) -> list[dict[str, Any]]:
+    """Open items of the person's posts: actual ones first, then this exercise's; what runs out first on top."""
+    actual = realms.actual()
+    rows = work.waiting_for(actor).filter(realm__in={actual.pk, realm.pk}).select_related("region", "post__organisation")
+    items = [
+        {
+            "item": item, "text": shell.work_text(item), "buttons": buttons(item), "place": shell.localname(item.region) if item.region_id else "",
+            "real": item.realm_id == actual.pk, "alarm": item.level == "red" and item.seen_at is None,
+        }
+        for item in rows[:LIMIT]
+    ]
+    return sorted(items, key=lambda entry: not entry["real"])
+
+
+def timeline(actor: Any, realm: Any) -> list[dict[str, Any]]:
+    """What happened last, for this reader, newest first."""
+    sql, params = seen.condition(actor)
+    facts = journal.select(
+        f"WHERE {sql} AND f.realm_id = %s AND NOT f.kind = ANY(%s) ORDER BY s.number DESC NULLS FIRST LIMIT {LINES}", [*params, realm.pk, list(QUIET)]
+    )
+    return [line(fact) for fact in facts]
