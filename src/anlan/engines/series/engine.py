@@ -389,6 +389,61 @@ class Engine:
         order = np.argsort(key, kind="stable")
         self._insert(_Run(key[order], value[order]))
 
+    def resize(self, series: int, rules: list[Rule]) -> None:
+        """Room for more series at the end; `rules` are the same ones, speaking of all of them."""
+        more = series - self.series
+        if more < 0 or len(rules) != len(self.rules) or any(len(rule.thresholds) != series for rule in rules):
+            raise ValueError("an engine only grows, under the same rules")
+        self.rules, self.series = list(rules), series
+        self.newest = np.r_[self.newest, np.full(more, _NO_TIME, np.int64)]
+        self.since = np.r_[self.since, np.full(more, _NO_TIME, np.int64)]
+        self.last = np.r_[self.last, np.zeros(more, np.int64)]
+        for name, empty in (("colour", 0), ("measure", 0)):
+            setattr(self, name, np.pad(getattr(self, name), ((0, 0), (0, more)), constant_values=empty))
+        for name in ("entered", "fallen"):
+            setattr(self, name, np.pad(getattr(self, name), ((0, 0), (0, more), (0, 0)), constant_values=_NO_TIME))
+
+    def relearn(self, index: int, series: Ints) -> None:
+        """Work the hysteresis of a level rule out again from the readings kept, for these series (limits changed)."""
+        rule = self.rules[index]
+        self.entered[index, series], self.fallen[index, series] = _NO_TIME, _NO_TIME
+        chosen = np.zeros(self.series, bool)
+        chosen[series] = True
+        which, time, value = self.readings()
+        mine = chosen[which]
+        which, time, value = which[mine], time[mine], value[mine]
+        limit = rule.thresholds[which]
+        floor = np.where(limit == NEVER, limit, limit - rule.hysteresis[which][:, None])  # type: ignore[index]
+        for colour in range(4):
+            up, down = (value >= limit[:, colour]) & (limit[:, colour] != NEVER), value < floor[:, colour]
+            np.maximum.at(self.entered[index, :, colour], which[up], time[up])
+            np.maximum.at(self.fallen[index, :, colour], which[down], time[down])
+
+    def rejudge(self) -> Transitions:
+        """Judge every series heard so far again, at its T, under the rules as they are now; UNKNOWN stays UNKNOWN.
+
+        For the moment after rules or thresholds changed. Silence is the clock's business and is left alone.
+        """
+        parts = []
+        for index, rule in enumerate(self.rules):
+            if rule.kind == "silence":
+                continue
+            series = np.flatnonzero((self.newest >= 0) & (self.colour[index] != UNKNOWN))
+            if not len(series):
+                continue
+            at, value, whole = self.newest[series], self.last[series], np.ones(len(series), bool)
+            colours, evidence = self._judge(index, rule, series, whole, at, value, np.zeros(len(series), np.int8), at, value)
+            parts += self._changes(index, np.full(len(series), -1, np.int64), series, whole, whole, at, at, colours, evidence)
+        return Transitions.join(parts)
+
+    def measured(self, kind: str, window: int) -> Ints:
+        """"sum" or "rise" over the window at each series' T, quanta (S,); 0 for series never heard."""
+        out = np.zeros(self.series, np.int64)
+        series = np.flatnonzero(self.newest >= 0)
+        if len(series):
+            out[series] = self._windowed(kind, series, self.newest[series], self.last[series], window)
+        return out
+
     _ARRAYS = ("newest", "last", "since", "colour", "measure", "entered", "fallen")
 
     def snapshot(self) -> bytes:

@@ -1,0 +1,850 @@
+"""The room's use cases; the only code that writes its rows (the worker's positions and leases apart: see worker)."""
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import bcrypt
+import numpy as np
+import orjson
+from django.conf import settings
+from django.db import connection
+from django.db.models import F
+
+from anlan.engines.frames import FRAMES, to_wgs84
+from anlan.engines.series import NEVER, stale
+from anlan.kernel import access, clock, due
+from anlan.kernel.actions import Act, Actor, action
+from anlan.kernel.errors import REASON_NEEDED
+from anlan.kernel.ids import derived_id
+from anlan.kernel.models import Region
+
+from . import compute, rules
+from .compute import Book, Judged, moment
+from .errors import BAD_RULES, BAD_SOURCE, BAD_STATION, CODE_TAKEN, WRONG_REALM
+from .facts import (
+    GaugeHeard,
+    GaugeSilent,
+    ReadingsAccepted,
+    RulesAdopted,
+    SignalChanged,
+    SourceChanged,
+    StationChanged,
+    StationsImported,
+)
+from .ingest import Columns, Refusal, StationInfo
+from .models import CODE, NAME, Partition, RealmState, Refused, Register, RuleSet, Series, Signal, Source, Station
+from .quantities import COLOURS, QUANTITIES, flag_names
+from .rules import RuleSpec
+
+TICK = "sensing.tick"
+TICK_SUBJECT = "sensing:clock"
+DEAF_S = 60  # the worker has not caught up for so long: silence of gauges cannot be told from our own
+
+
+# --- readings --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Outcome:
+    """What recording a batch of one realm did."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    late: int = 0
+    transitions: int = 0
+
+
+@dataclass
+class Batch:
+    """A realm's part of a batch, with the book it is folded into. In memory only: the fact carries count and digest."""
+
+    columns: Columns
+    book: Book
+
+    def __repr__(self) -> str:
+        return f"<batch of {len(self.columns)}>"
+
+
+class OutOfStep(RuntimeError):
+    """The book in memory and the database disagree: the book is thrown away and built anew."""
+
+
+@action("sensing.record")
+def record(act: Act, *, batch: Any) -> Any:
+    """Store a batch, judge it, and state what changed: readings, positions of series, signals and facts in one transaction.
+
+    Only the worker calls this, inside the transaction that also moves its stream position.
+    """
+    columns, book = batch.columns, batch.book
+    state = _realm_state(act.realm)
+    if book.revision < 0 or state.revision != book.revision:
+        book.sync()
+    now = math.floor(act.now.timestamp())
+    received = clock.now()
+    parts = book.fold(columns, now, settings.READING_HORIZON_H * 3600)
+    done = Outcome()
+    lines: list[str] = []
+    times: list[int] = []
+    codes: dict[int, str] = {}
+    for part in parts:
+        quantity_book = book.of(part.quantity)
+        _store(part, received)
+        done.accepted += int(part.kept.sum())
+        done.duplicates += part.duplicates
+        done.conflicts += part.conflicts
+        done.late += part.late
+        for index in part.touched.tolist():
+            codes[quantity_book.keys[index]] = quantity_book.stations[index].code
+        keys, time, value = part.series[part.kept].tolist(), part.time[part.kept].tolist(), part.value[part.kept].tolist()
+        if keys:
+            lines += [f"{codes.get(k, k)}|{part.quantity}|{t}|{v}" for k, t, v in zip(keys, time, value, strict=True)]
+            times += (min(time), max(time))
+    if not done.accepted:
+        return None
+    cause = act.state(
+        ReadingsAccepted(
+            count=done.accepted, duplicates=done.duplicates, conflicts=done.conflicts, late=done.late, first=moment(min(times)), last=moment(max(times)),
+            digest="sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+        ),
+        subject=f"readings:{act.realm.pk}",
+    )
+    wake: list[int] = []
+    for part in parts:
+        done.transitions += _announce(act, book, part, cause)
+        wake += _move(book, part, received)
+    wake += _raised(book, parts)
+    _arm(act, state, min(wake, default=0), now)
+    batch.outcome = done
+    return done.accepted
+
+
+def _realm_state(realm: Any) -> RealmState:
+    """The realm's row, locked: the worker and the clock's tick take turns."""
+    state = RealmState.objects.select_for_update().filter(pk=realm.pk).first()
+    if state is None:
+        RealmState.objects.get_or_create(pk=realm.pk)
+        state = RealmState.objects.select_for_update().get(pk=realm.pk)
+    return state
+
+
+def _store(part: Judged, received: datetime) -> None:
+    kept = part.kept
+    if not kept.any():
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO sensing_reading (series_id, time, value, received_at, flags) "
+            "SELECT s, to_timestamp(t), v, %s, f FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[]) AS x(s, t, v, f) "
+            "ON CONFLICT DO NOTHING",
+            [received, part.series[kept].tolist(), part.time[kept].tolist(), part.value[kept].tolist(), part.flags[kept].tolist()],
+        )
+        if cursor.rowcount != int(kept.sum()):
+            raise OutOfStep(f"{part.quantity}: {int(kept.sum())} readings to store, {cursor.rowcount} were new")
+
+
+def _move(book: Book, part: Judged, received: datetime) -> list[int]:
+    """Write the series' new positions; returns when they would fall silent (seconds)."""
+    own = book.of(part.quantity)
+    engine = own.engine
+    new = part.kept
+    counted = Counter(part.series[new].tolist())
+    # A series that got only readings too late for the rules still counts them.
+    by_key = {own.keys[index]: index for index in part.touched.tolist()}
+    late_only = [key for key in counted if key not in by_key]
+    rows = []
+    wake = []
+    for key, index in by_key.items():
+        newest = int(engine.newest[index])
+        after = own.after(index)
+        silent_at = newest + after + 1 if after else None
+        silent = int(engine.colour[own.silence, index]) if own.silence is not None else 0
+        if silent_at is not None and not silent:
+            wake.append(silent_at)
+        rows.append((
+            key, newest, int(engine.last[index]), own.last_flags[index], int(engine.since[index]), counted.get(key, 0), silent_at, silent,
+            orjson.dumps(own.memory(index)).decode() if own.levels else None,
+        ))
+    with connection.cursor() as cursor:
+        if rows:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            cursor.execute(
+                "UPDATE sensing_series s SET last_time = to_timestamp(x.newest), last_value = x.value, last_flags = x.flags, last_received = %s, "
+                "same_since = to_timestamp(x.since), count = s.count + x.n, silent_at = to_timestamp(x.silent_at), silent = x.silent, "
+                "memory = coalesce(x.memory::jsonb, s.memory) "
+                "FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[], %s::text[]) "
+                "AS x(id, newest, value, flags, since, n, silent_at, silent, memory) WHERE s.id = x.id",
+                [received, *columns],
+            )
+        if late_only:
+            cursor.execute(
+                "UPDATE sensing_series s SET count = s.count + x.n, last_received = %s FROM unnest(%s::bigint[], %s::bigint[]) AS x(id, n) WHERE s.id = x.id",
+                [received, late_only, [counted[key] for key in late_only]],
+            )
+    return wake
+
+
+def _announce(act: Act, book: Book, part: Judged, cause: UUID | None) -> int:
+    """Facts and signal rows for a batch's changes of colour, in order."""
+    own = book.of(part.quantity)
+    moved = part.transitions
+    latest: dict[tuple[int, int], Signal] = {}
+    for place in range(len(moved)):
+        index, rule = int(moved.series[place]), int(moved.rule[place])
+        arrival = int(moved.arrival[place])
+        flags = int(part.flags[arrival])
+        change = Change(
+            own.stations[index], own.specs[rule], int(moved.time[place]), int(moved.old[place]), int(moved.new[place]), int(moved.value[place]),
+            int(moved.reading[place]), flags, _limit(own, rule, index, int(moved.new[place]), int(moved.old[place])),
+        )
+        if change.spec.kind == "silence":
+            _heard(act, change, int(part.value[arrival]), cause)
+            signal = _silence_signal(act, change, 0, cause)
+        else:
+            signal = _change(act, change, cause)
+        if signal is not None:
+            latest[index, rule] = signal
+    _write_signals(latest.values())
+    return len(moved)
+
+
+@dataclass
+class Change:
+    """One change of colour, in whole numbers, before it becomes a fact."""
+
+    station: StationInfo
+    spec: RuleSpec
+    time: int
+    old: int
+    new: int
+    value: int
+    reading: int
+    flags: int
+    limit: int
+    mark: str = ""
+
+
+def _limit(own: compute.QuantityBook, rule: int, index: int, new: int, old: int) -> int:
+    colour = new if new > 0 else old
+    return int(own.engine.rules[rule].thresholds[index, min(max(colour, 1), 4) - 1])
+
+
+def _change(act: Act, change: Change, cause: UUID | None) -> Signal:
+    """State SignalChanged and give back the signal's row, not yet written."""
+    station, spec = change.station, change.spec
+    quantity = QUANTITIES[spec.quantity]
+    column = min(max(change.new if change.new > 0 else change.old, 1), 4) - 1
+    threshold = None if change.limit == NEVER else quantity.value(change.limit)
+    flags = flag_names(change.flags)
+    at = moment(change.time)
+    # Repeatable: the same reading under the same rules makes the same fact, in a replay of the stream as well.
+    key = derived_id(
+        "sensing.SignalChanged", act.realm.pk, spec.code, spec.version, station.id, spec.quantity, change.time, change.reading,
+        COLOURS[change.old], COLOURS[change.new], change.mark,
+    )
+    dated = replace(act, occurred_at=at, precision="second")
+    value = change.value / 1 if spec.kind == "silence" else quantity.value(change.value)
+    fact = dated.state(
+        SignalChanged(
+            station=station.id, code=station.code, name=station.name, region=station.region, rule=spec.code, rule_version=spec.version, kind=spec.kind,
+            hazard=spec.hazard, quantity=spec.quantity, old=COLOURS[change.old], new=COLOURS[change.new], value=value,
+            unit="s" if spec.kind == "silence" else quantity.unit, window_s=spec.windows_s[column], threshold=threshold, event_time=at,
+            reading_time=moment(change.reading), late=change.reading < change.time, flags=flags,
+        ),
+        subject=f"station:{station.id}", region=station.region, cause=cause, id=key,
+    )
+    return Signal(
+        realm_id=act.realm.pk, station_id=station.id, region_id=station.region, quantity=spec.quantity, rule=spec.code, rule_version=spec.version,
+        hazard=spec.hazard, colour=change.new, since=at, value=value, unit="s" if spec.kind == "silence" else quantity.unit,
+        window_s=spec.windows_s[column], threshold=threshold, flags=flags, stale_s=0 if spec.kind == "silence" else spec.stale_s, fact=fact,
+    )
+
+
+def _silence_signal(act: Act, change: Change, new: int, cause: UUID | None) -> Signal | None:
+    """A silence rule's colour: raised when the gauge fell silent while rising, gone when it is heard again."""
+    old = change.spec.colour if change.old == 2 else 0
+    if old == new:
+        return None
+    return _change(act, replace(change, old=old, new=new), cause)
+
+
+def _heard(act: Act, change: Change, value: int, cause: UUID | None) -> None:
+    quantity = QUANTITIES[change.spec.quantity]
+    replace(act, occurred_at=moment(change.time), precision="second").state(
+        GaugeHeard(
+            station=change.station.id, code=change.station.code, name=change.station.name, region=change.station.region,
+            quantity=quantity.code, event_time=moment(change.time), value=quantity.value(value), unit=quantity.unit,
+        ),
+        subject=f"station:{change.station.id}", region=change.station.region, cause=cause,
+    )
+
+
+def _write_signals(signals: Iterable[Signal]) -> None:
+    rows = list(signals)
+    if rows:
+        Signal.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["realm", "station", "quantity", "rule"],
+            update_fields=["region", "rule_version", "hazard", "colour", "since", "value", "unit", "window_s", "threshold", "flags", "stale_s", "fact", "revision"],
+        )
+
+
+def _raised(book: Book, parts: list[Judged]) -> list[int]:
+    """When colours raised by this batch would become unknown."""
+    out = []
+    for part in parts:
+        own = book.of(part.quantity)
+        for index, rule in {(int(s), int(r)) for s, r in zip(part.transitions.series, part.transitions.rule, strict=True)}:
+            spec = own.specs[rule]
+            if spec.kind != "silence" and spec.stale_s and own.engine.colour[rule, index] > 0:
+                out.append(int(own.engine.newest[index]) + spec.stale_s + 1)
+    return out
+
+
+def _arm(act: Act, state: RealmState, wake: int, now: int) -> None:
+    """Arm the tick for `wake` unless one is armed that comes first. A tick that finds nothing arms the next one itself."""
+    if not wake:
+        return
+    armed = math.floor(state.tick_at.timestamp()) if state.tick_at else 0
+    # One armed for long ago was lost (given up after failures): arm again.
+    if armed and armed <= wake and armed > now - 600:
+        return
+    when = compute.minute_after(max(wake, now))
+    due.at(act, when, TICK, subject=TICK_SUBJECT)
+    state.tick_at = when
+    state.save(update_fields=["tick_at"])
+
+
+@action("sensing.reconcile")
+def reconcile(act: Act, *, book: Any) -> int:
+    """Judge what is stored again after the register or the rules changed; withdraw signals of rules that are no more.
+
+    A book built from an unchanged database finds nothing to do here.
+    """
+    _realm_state(act.realm)
+    book.sync()
+    moved = 0
+    mark = f"register {book.registry.revision}"
+    for own in book.quantities.values():
+        changes = own.engine.rejudge()
+        latest: dict[tuple[int, int], Signal] = {}
+        for place in range(len(changes)):
+            index, rule = int(changes.series[place]), int(changes.rule[place])
+            change = Change(
+                own.stations[index], own.specs[rule], int(changes.time[place]), int(changes.old[place]), int(changes.new[place]),
+                int(changes.value[place]), int(changes.reading[place]), own.last_flags[index],
+                _limit(own, rule, index, int(changes.new[place]), int(changes.old[place])), mark,
+            )
+            latest[index, rule] = _change(act, change, None)
+        _write_signals(latest.values())
+        moved += len(changes)
+    live = {quantity: {spec.code for spec in own.specs} for quantity, own in book.quantities.items()}
+    for row in Signal.objects.of(act.realm).exclude(colour=0).select_related("station"):
+        station = book.registry.by_id.get(row.station_id)
+        if station is None or station.partition not in book.partitions or row.rule in live.get(row.quantity, {row.rule}):
+            continue
+        old, row.colour, row.since = COLOURS[row.colour], 0, act.now
+        row.fact = act.state(
+            SignalChanged(
+                station=station.id, code=station.code, name=station.name, region=station.region, rule=row.rule, rule_version=row.rule_version,
+                kind="withdrawn", hazard=row.hazard, quantity=row.quantity, old=old, new="none", value=row.value, unit=row.unit,
+                window_s=row.window_s, threshold=row.threshold, event_time=act.now, reading_time=act.now, late=False, flags=[],
+            ),
+            subject=f"station:{station.id}", region=station.region,
+        )
+        act.save(row)
+        moved += 1
+    return moved
+
+
+# --- the clock -------------------------------------------------------------------------------------------------------
+
+
+def _deaf(realm: Any) -> bool:
+    """Whether our own ear is closed: a worker holds (or held) partitions and has not caught up with the stream lately.
+
+    Not asked on a manual clock: there the replay moves on only when everything is taken in.
+    """
+    if realm.clock == "manual":
+        return False
+    oldest = Partition.objects.exclude(token=0).order_by(F("heard_until").asc(nulls_first=True)).values_list("heard_until", flat=True).first()
+    ever = Partition.objects.exclude(token=0).exists()
+    return ever and (oldest is None or clock.now() - oldest > timedelta(seconds=DEAF_S))
+
+
+@action("sensing.tick")
+def tick(act: Act) -> int:
+    """Tell the room the realm's time: gauges fall silent, colours nobody feeds become unknown. Arms the next tick."""
+    state = _realm_state(act.realm)
+    now = math.floor(act.now.timestamp())
+    moved = 0
+    if _deaf(act.realm):
+        when = compute.minute_after(now + 60)
+        due.at(act, when, TICK, subject=TICK_SUBJECT)
+        state.tick_at = when
+        state.save(update_fields=["tick_at"])
+        return 0
+    revision = state.revision + 1
+    rows = list(
+        Series.objects.select_for_update().filter(realm_id=act.realm.pk, silent=0, silent_at__lte=moment(now), station__active=True).order_by("station__code", "quantity")
+    )
+    if rows:
+        registry = compute.registry()
+        judged = compute.rising(act.realm.pk, registry, rows, act.now.month)
+        signals = []
+        for row in rows:
+            measure, is_rising, spec = judged[row.pk]
+            row.silent, row.revision = 2 if is_rising else 1, revision
+            row.save(update_fields=["silent", "revision"])
+            signals += _fell_silent(act, registry.by_id[row.station_id], row, measure, is_rising, spec, now, revision)
+            moved += 1
+        _write_signals(signals)
+    moved += _grow_stale(act, now, revision)
+    if moved:
+        state.revision = revision
+    state.ticked_at = moment(now)
+    following = _next_tick(act.realm.pk, now)
+    if following:
+        due.at(act, following, TICK, subject=TICK_SUBJECT)
+    state.tick_at = following
+    state.save()
+    return moved
+
+
+def _fell_silent(
+    act: Act, station: StationInfo, row: Series, measure: int, is_rising: bool, spec: RuleSpec | None, now: int, revision: int
+) -> list[Signal]:
+    quantity = QUANTITIES[row.quantity]
+    newest = int(row.last_time.timestamp())  # type: ignore[union-attr]
+    cause = act.state(
+        GaugeSilent(
+            station=station.id, code=station.code, name=station.name, region=station.region, quantity=row.quantity, rising=is_rising,
+            last_time=row.last_time, last_value=quantity.value(row.last_value), unit=quantity.unit, measure=quantity.value(measure), silent_s=now - newest,
+        ),
+        subject=f"station:{station.id}", region=station.region,
+    )
+    if not is_rising or spec is None or not spec.colour:
+        return []
+    change = Change(station, spec, now, 0, spec.colour, now - newest, newest, row.last_flags, quantity.whole(spec.rising_from or 0))
+    signal = _change(act, change, cause)
+    signal.revision = revision
+    return [signal]
+
+
+def _grow_stale(act: Act, now: int, revision: int) -> int:
+    raised = list(
+        Signal.objects.of(act.realm).filter(colour__gt=0, stale_s__gt=0).select_related("station").order_by("station__code", "quantity", "rule")
+    )
+    if not raised:
+        return 0
+    newest = {
+        (row.station_id, row.quantity): row.last_time
+        for row in Series.objects.filter(realm_id=act.realm.pk, station_id__in={signal.station_id for signal in raised})
+    }
+    times = np.array([int(newest[signal.station_id, signal.quantity].timestamp()) for signal in raised], np.int64)
+    gone = stale(now, times, np.array([signal.colour for signal in raised], np.int64), np.array([signal.stale_s for signal in raised], np.int64))
+    for place in np.flatnonzero(gone):
+        signal = raised[place]
+        old, signal.colour, signal.since, signal.revision = COLOURS[signal.colour], -1, moment(now), revision
+        signal.fact = act.state(
+            SignalChanged(
+                station=signal.station_id, code=signal.station.code, name=signal.station.name, region=signal.region_id, rule=signal.rule,
+                rule_version=signal.rule_version, kind="stale", hazard=signal.hazard, quantity=signal.quantity, old=old, new="unknown", value=signal.value,
+                unit=signal.unit, window_s=signal.window_s, threshold=signal.threshold, event_time=moment(now), reading_time=moment(int(times[place])),
+                late=False, flags=[],
+            ),
+            subject=f"station:{signal.station_id}", region=signal.region_id, cause=signal.fact,
+        )
+        act.save(signal)
+    return int(gone.sum())
+
+
+def _next_tick(realm: UUID, now: int) -> datetime | None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT least("
+            "(SELECT extract(epoch FROM min(s.silent_at)) FROM sensing_series s JOIN sensing_station t ON t.id = s.station_id AND t.active "
+            " WHERE s.realm_id = %s AND s.silent = 0 AND s.silent_at > to_timestamp(%s)), "
+            "(SELECT extract(epoch FROM min(s.last_time)) + min(g.stale_s) + 1 FROM sensing_signal g JOIN sensing_series s ON s.realm_id = g.realm_id "
+            " AND s.station_id = g.station_id AND s.quantity = g.quantity WHERE g.realm_id = %s AND g.colour > 0 AND g.stale_s > 0))",
+            [realm, now, realm],
+        )
+        found = cursor.fetchone()[0]
+    return compute.minute_after(max(math.ceil(found), now + 60)) if found is not None else None
+
+
+# --- what was refused ------------------------------------------------------------------------------------------------
+
+SAMPLES = 200  # of one batch, kept for inspection; all are counted
+
+
+def keep_refused(refusals: list[Refusal], at: datetime) -> None:
+    """Count all, keep samples of the newest. Called in the batch's transaction; rows of evidence, no decision of anybody."""
+    if not refusals:
+        return
+    Refused.objects.bulk_create([
+        Refused(
+            at=at, realm_id=r.realm, door=r.door, subject=r.subject[:200].replace("\x00", ""), source=r.source[:64], station=r.station.replace("\x00", ""),
+            region_id=r.region, reason=r.reason, detail=r.detail[:300].replace("\x00", ""),
+            payload=r.payload.decode("utf-8", "replace").replace("\x00", "\ufffd"), size=r.size,
+        )
+        for r in refusals[:SAMPLES]
+    ])
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    with connection.cursor() as cursor:
+        for (door, reason), count in Counter((r.door, r.reason) for r in refusals).items():
+            cursor.execute(
+                "INSERT INTO sensing_refusedcount (hour, door, reason, count) VALUES (%s, %s, %s, %s) "
+                "ON CONFLICT (hour, door, reason) DO UPDATE SET count = sensing_refusedcount.count + excluded.count",
+                [hour, door, reason, count],
+            )
+        cursor.execute(
+            "DELETE FROM sensing_refused WHERE id <= (SELECT id FROM sensing_refused ORDER BY id DESC OFFSET %s LIMIT 1)", [Refused.KEEP]
+        )
+
+
+# --- the register ----------------------------------------------------------------------------------------------------
+
+
+def _bump() -> None:
+    """Tell the workers to look at the register again."""
+    Register.objects.get_or_create(pk=1)
+    Register.objects.filter(pk=1).update(revision=F("revision") + 1)
+
+
+def _only_actual(act: Act) -> None:
+    if not act.realm.is_actual:
+        raise WRONG_REALM()
+
+
+FIELDS = (
+    "name", "name_en", "kind", "quantities", "river", "elevation_m", "sensor_height_m", "datum", "owner", "interval_s", "silent_after_s", "thresholds",
+    "active", "origin",
+)
+
+
+def check_thresholds(thresholds: Any, quantities: list[str]) -> list[dict[str, str]]:
+    """What is wrong with a station's thresholds, as [{"field", "why"}]."""
+    wrong = []
+    if not isinstance(thresholds, dict):
+        return [{"field": "thresholds", "why": "an object by quantity is needed"}]
+    for quantity, given in thresholds.items():
+        if quantity not in QUANTITIES or not isinstance(given, dict):
+            wrong.append({"field": "thresholds", "why": f"{quantity}: no such quantity"})
+            continue
+        if quantity not in quantities:
+            wrong.append({"field": "thresholds", "why": f"{quantity}: the station does not measure it"})
+        steps = []
+        for name, value in given.items():
+            if name == "source":
+                if not isinstance(value, str):
+                    wrong.append({"field": "thresholds", "why": f"{quantity}.source: a text"})
+                continue
+            if name not in (*rules.COLOUR_NAMES, "hysteresis"):
+                wrong.append({"field": "thresholds", "why": f"{quantity}.{str(name)[:20]}: blue, yellow, orange, red, hysteresis or source"})
+            elif isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or abs(value) > 1e6:
+                wrong.append({"field": "thresholds", "why": f"{quantity}.{name}: a number"})
+            elif name == "hysteresis" and value < 0:
+                wrong.append({"field": "thresholds", "why": f"{quantity}.hysteresis: not below zero"})
+        steps = [given[name] for name in rules.COLOUR_NAMES if isinstance(given.get(name), (int, float))]
+        if steps != sorted(steps):
+            wrong.append({"field": "thresholds", "why": f"{quantity}: must rise from blue to red"})
+    return wrong
+
+
+def _check_station(values: dict[str, Any]) -> None:
+    wrong = []
+    if not CODE.fullmatch(str(values.get("code", ""))):
+        wrong.append({"field": "code", "why": "letters, digits and hyphens, at most 40, beginning with a letter or digit"})
+    if not str(values.get("name", "")).strip() or len(values["name"]) > 120:
+        wrong.append({"field": "name", "why": "needed, at most 120 characters"})
+    quantities = values.get("quantities")
+    if not isinstance(quantities, list) or not quantities or set(quantities) - set(QUANTITIES):
+        wrong.append({"field": "quantities", "why": f"one or more of {', '.join(QUANTITIES)}"})
+        quantities = []
+    lon, lat = values.get("lon"), values.get("lat")
+    if (lon is None) != (lat is None) or (lon is not None and not (-180 <= lon <= 180 and -90 <= lat <= 90)):  # type: ignore[operator]
+        wrong.append({"field": "lon", "why": "longitude and latitude in degrees, or neither"})
+    if values.get("source_crs", "EPSG:4326") not in FRAMES:
+        wrong.append({"field": "source_crs", "why": f"one of {', '.join(FRAMES)}"})
+    for name in ("interval_s", "silent_after_s"):
+        if not isinstance(values.get(name, 0), int) or not 0 <= values.get(name, 0) <= 30 * 86400:
+            wrong.append({"field": name, "why": "0 to 2592000 seconds"})
+    wrong += check_thresholds(values.get("thresholds", {}), quantities)
+    if wrong:
+        raise BAD_STATION(fields=wrong)
+
+
+def _place(values: dict[str, Any]) -> dict[str, Any]:
+    """Coordinates into our frame, and their H3 cell."""
+    import h3
+
+    lon, lat, frame = values.get("lon"), values.get("lat"), values.get("source_crs") or "EPSG:4326"
+    if lon is None or lat is None:
+        return {"lon": None, "lat": None, "h3": "", "source_crs": frame}
+    ours = to_wgs84(frame, np.array([lon], float), np.array([lat], float))
+    lon, lat = float(ours[0][0]), float(ours[1][0])
+    return {"lon": lon, "lat": lat, "h3": h3.latlng_to_cell(lat, lon, 9), "source_crs": frame}
+
+
+def _shown(row: Station) -> dict[str, Any]:
+    return {**{name: getattr(row, name) for name in FIELDS}, "lon": row.lon, "lat": row.lat, "region": str(row.region_id or ""), "source": str(row.source_id or "")}
+
+
+@action("sensing.save_station")
+def save_station(act: Act, *, values: dict, station: UUID | None = None) -> Station:
+    """Enter or change a station. `values` as in the model; `region` and `source` by key; coordinates in `source_crs`.
+
+    Only what is given is changed. sensing.bad_station names the fields at fault; sensing.code_taken.
+    """
+    _only_actual(act)
+    before: dict[str, Any] = {}
+    if station is None:
+        row = Station(code=str(values.get("code", "")))
+        if Station.objects.filter(code=row.code).exists():
+            raise CODE_TAKEN(fields=[{"field": "code", "why": "taken"}], code=row.code)
+        access.require(act, "sensing.manage", region=values.get("region") or None)
+    else:
+        row = act.lock(Station, station)
+        access.require(act, "sensing.manage", region=row.region_id)
+        if values.get("region"):
+            access.require(act, "sensing.manage", region=values["region"])
+        before = _shown(row)
+    full = {**{name: getattr(row, name) for name in FIELDS}, "code": row.code, "lon": row.lon, "lat": row.lat, **values}
+    if "lon" not in values:
+        full["source_crs"] = "EPSG:4326"  # as stored
+    _check_station(full)
+    for name in FIELDS:
+        if name in values:
+            setattr(row, name, values[name])
+    if "lon" in values or station is None:
+        for name, value in _place(full).items():
+            setattr(row, name, value)
+    if "region" in values:
+        row.region = Region.objects.filter(pk=values["region"]).first() if values["region"] else None
+    if "source" in values:
+        row.source = Source.objects.filter(pk=values["source"]).first() if values["source"] else None
+    if station is None:
+        row.save(force_insert=True)
+    else:
+        act.save(row)
+    after = _shown(row)
+    act.state(
+        StationChanged(
+            station=row.pk, code=row.code, what="changed" if station else "entered",
+            before={name: value for name, value in before.items() if after[name] != value},
+            after={name: value for name, value in after.items() if before.get(name) != value},
+        ),
+        about=row,
+    )
+    _bump()
+    _later_broker_users()
+    return row
+
+
+@action("sensing.import_stations")
+def import_stations(act: Act, *, rows: list, origin: str) -> int:
+    """Enter many stations at once (a file, the demonstration city); existing codes are changed. Returns how many.
+
+    Each row as `values` of save_station, with `region` and `source` by key. One fact with count and digest.
+    sensing.bad_station names row and field; nothing is entered then.
+    """
+    _only_actual(act)
+    access.require(act, "sensing.manage")
+    known = {row.code: row for row in Station.objects.filter(code__in=[str(values.get("code", "")) for values in rows])}
+    seen: set[str] = set()
+    fresh, changed = [], []
+    for number, values in enumerate(rows):
+        row = known.get(str(values.get("code", ""))) or Station(code=str(values.get("code", "")))
+        full = {**{name: getattr(row, name) for name in FIELDS}, "code": row.code, "lon": None, "lat": None, **values}
+        try:
+            _check_station(full)
+        except Exception as problem:
+            fields = getattr(problem, "fields", [])
+            raise BAD_STATION(fields=[{"field": f"rows[{number}].{f['field']}", "why": f["why"]} for f in fields])
+        if row.code in seen:
+            raise BAD_STATION(fields=[{"field": f"rows[{number}].code", "why": "twice in this file"}])
+        seen.add(row.code)
+        if not isinstance(act.actor, Actor) or not act.actor.machine_name:
+            access.require(act, "sensing.manage", region=values.get("region") or None)
+        for name in FIELDS:
+            setattr(row, name, full[name])
+        for name, value in _place(full).items():
+            setattr(row, name, value)
+        row.region_id = values.get("region") or None
+        row.source_id = values.get("source") or row.source_id
+        row.origin = origin[:200]
+        (changed if row.code in known else fresh).append(row)
+    Station.objects.bulk_create(fresh, batch_size=500)
+    names = [*FIELDS, "lon", "lat", "h3", "source_crs", "region", "source"]
+    for row in changed:
+        row.version += 1
+    Station.objects.bulk_update(changed, [*names, "version"], batch_size=500)
+    digest = hashlib.sha256("\n".join(f"{row.code}|{row.region_id}|{row.lon}|{row.lat}|{row.thresholds}" for row in [*fresh, *changed]).encode()).hexdigest()
+    act.state(
+        StationsImported(count=len(rows), created=len(fresh), digest=f"sha256:{digest}", origin=origin[:200]), subject=f"readings:{act.realm.pk}"
+    )
+    _bump()
+    _later_broker_users()
+    return len(rows)
+
+
+# --- sources ---------------------------------------------------------------------------------------------------------
+
+
+def _later_broker_users() -> None:
+    """After the commit, give the broker the users it should know."""
+    from django.db import transaction
+
+    from . import sources
+
+    transaction.on_commit(sources.write_broker_users)
+
+
+@action("sensing.save_source")
+def save_source(
+    act: Act, *, name: str, kind: str, title: str = "", contact: str = "", active: bool = True, source: UUID | None = None
+) -> Source:
+    """Enter or change a source. It has no credential until one is set."""
+    _only_actual(act)
+    access.require(act, "sensing.sources")
+    wrong = []
+    if not NAME.fullmatch(name) or name in ("anlan", "replay"):
+        wrong.append({"field": "name", "why": "letters, digits, - and _, at most 64, and not a name the platform uses itself"})
+    if kind not in dict(Source.KINDS):
+        wrong.append({"field": "kind", "why": f"one of {', '.join(dict(Source.KINDS))}"})
+    if Source.objects.filter(name=name).exclude(pk=source).exists():
+        wrong.append({"field": "name", "why": "taken"})
+    if len(title) > 120 or len(contact) > 120:
+        wrong.append({"field": "title", "why": "at most 120 characters"})
+    if wrong:
+        raise BAD_SOURCE(fields=wrong)
+    row = act.lock(Source, source) if source else Source()
+    row.name, row.kind, row.title, row.contact, row.active = name, kind, title, contact, active
+    if source:
+        act.save(row)
+    else:
+        row.save(force_insert=True)
+    act.state(
+        SourceChanged(source=row.pk, name=row.name, what="changed" if source else "entered", stations=Station.objects.filter(source=row).count()), about=row
+    )
+    _bump()
+    _later_broker_users()
+    return row
+
+
+@action("sensing.set_credential")
+def set_credential(act: Act, *, source: UUID, password_bcrypt: str) -> Source:
+    """Give a source a new password; only its hash is handed in (`sources.new_password`), so nothing keeps the word itself."""
+    _only_actual(act)
+    access.require(act, "sensing.sources")
+    try:
+        bcrypt.checkpw(b"", password_bcrypt.encode())
+    except ValueError:
+        raise BAD_SOURCE(fields=[{"field": "password_bcrypt", "why": "not a bcrypt hash"}])
+    row = act.lock(Source, source)
+    row.password_bcrypt, row.password_set_at = password_bcrypt, clock.now()
+    act.save(row)
+    act.state(SourceChanged(source=row.pk, name=row.name, what="credential", stations=Station.objects.filter(source=row).count()), about=row)
+    _bump()
+    _later_broker_users()
+    return row
+
+
+@action("sensing.bind")
+def bind(act: Act, *, source: UUID, stations: list) -> Source:
+    """Bind exactly these stations (by code) to the source; the others it had are bound to none."""
+    _only_actual(act)
+    access.require(act, "sensing.sources")
+    row = act.lock(Source, source)
+    codes = {str(code) for code in stations}
+    found = {station.code for station in Station.objects.filter(code__in=codes)}
+    if missing := sorted(codes - found):
+        raise BAD_SOURCE(fields=[{"field": "stations", "why": f"no station {', '.join(missing[:5])}"}])
+    Station.objects.filter(source=row).exclude(code__in=codes).update(source=None)
+    Station.objects.filter(code__in=codes).update(source=row)
+    act.save(row)
+    act.state(SourceChanged(source=row.pk, name=row.name, what="stations", stations=len(codes)), about=row)
+    _bump()
+    _later_broker_users()
+    return row
+
+
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+
+@action("sensing.load_defaults")
+def load_defaults(act: Act) -> int:
+    """Enter the rule files of this release as versions; a set that has no version in force gets this one.
+
+    A version in force, the user's own above all, is never replaced here: the rules page shows the difference.
+    """
+    made = 0
+    for _name, text in rules.default_files():
+        head, _specs = rules.parse(text)
+        digest = rules.digest(text)
+        if RuleSet.objects.filter(name=head["name"], digest=digest).exists():
+            continue
+        first = not RuleSet.objects.filter(name=head["name"], in_force=True).exists()
+        row = _ruleset(act, head, text, RuleSet.DEFAULT, first, None)
+        made += 1
+        if first:
+            _adopted(act, row, "")
+    if made:
+        _bump()
+    return made
+
+
+def _ruleset(act: Act, head: dict[str, Any], text: str, origin: str, in_force: bool, based_on: RuleSet | None) -> RuleSet:
+    return act.create(
+        RuleSet, name=head["name"], label=head["label"], title=head["title"], title_zh=head["title_zh"], origin=origin, source=head["source"],
+        mark=head["mark"], text=text, digest=rules.digest(text), in_force=in_force, based_on=based_on,
+    )
+
+
+def _adopted(act: Act, row: RuleSet, replaced: str) -> None:
+    act.state(
+        RulesAdopted(ruleset=row.pk, name=row.name, label=row.label, origin=row.origin, digest=row.digest, replaced=replaced), about=row
+    )
+
+
+@action("sensing.adopt_rules")
+def adopt_rules(act: Act, *, ruleset: UUID | None = None, text: str = "", note: str = "") -> RuleSet:
+    """Put a stored version in force, or the user's own text as a new version. sensing.bad_rules says why it cannot be."""
+    _only_actual(act)
+    access.require(act, "sensing.rules")
+    if not note.strip():
+        raise REASON_NEEDED(fields=[{"field": "note", "why": "needed"}])
+    if text:
+        head, _specs = rules.parse(text)
+        row = RuleSet.objects.filter(name=head["name"], digest=rules.digest(text)).first()
+        current = RuleSet.objects.filter(name=head["name"], in_force=True).first()
+        if row is None:
+            if RuleSet.objects.filter(name=head["name"], label=head["label"]).exists():
+                raise BAD_RULES(why=f"label {head['label']!r} is taken by another version; give yours its own label")
+            row = _ruleset(act, head, text, RuleSet.OWN, False, current)
+    else:
+        found = RuleSet.objects.filter(pk=ruleset).first()
+        if found is None:
+            raise BAD_RULES(why="no such version")
+        row = found
+    old = RuleSet.objects.select_for_update().filter(name=row.name, in_force=True).exclude(pk=row.pk).first()
+    if old is not None:
+        old.in_force = False
+        act.save(old)
+    row.in_force, row.note = True, note[:200]
+    act.save(row)
+    _adopted(act, row, str(old.label) if old else "")
+    _bump()
+    return row
+
+
+def machine_act(realm: Any) -> Act:
+    """An act of this room's own."""
+    return Act(Actor.machine("sensing"), realm)

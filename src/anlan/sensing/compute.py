@@ -1,0 +1,418 @@
+"""The one doorway between this room's rows and the arrays of engines.series.
+
+A `Book` is what a worker holds of one realm: for each quantity an engine over the series of the worker's partitions.
+It is built from the database and can be thrown away at any time; what is stored decides.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.db import connection
+
+from anlan.engines.series import CONFLICT, DUPLICATE, NEVER, NEW, OLD, Engine, Rule, Transitions
+from anlan.kernel.models import RegionCode, RegionPath
+
+from . import rules
+from .ingest import Columns, StationInfo
+from .models import Series, Station
+from .quantities import FROZEN, LATE, QUANTITIES, TOO_LATE
+from .rules import RuleSpec
+
+
+def moment(seconds: int) -> datetime:
+    """Aware UTC of whole seconds since 1970."""
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+@dataclass
+class Registry:
+    """Stations, sources and rules as they stood at one revision of the register."""
+
+    revision: int
+    stations: dict[str, StationInfo]
+    by_id: dict[UUID, StationInfo]
+    sources_on: set[str]
+    specs: list[RuleSpec]
+    members: dict[str, set[UUID]]  # region code named by a rule -> regions inside
+
+
+def revision() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT revision FROM sensing_register WHERE id = 1")
+        row = cursor.fetchone()
+        return row[0] if row else 0
+
+
+def registry() -> Registry:
+    """Read the register and the rules in force."""
+    from .ingest import partition_of
+
+    number = revision()
+    stations: dict[str, StationInfo] = {}
+    rows = Station.objects.select_related("source").only(
+        "id", "code", "name", "region_id", "quantities", "active", "silent_after_s", "thresholds", "source__id", "source__active", "source__kind"
+    )
+    sources_on: set[str] = set()
+    for row in rows.iterator(2000):
+        source = row.source
+        if source is not None and source.active:
+            sources_on.add(source.pk.hex)
+        stations[row.code] = StationInfo(
+            row.pk, row.code, row.name, row.region_id, frozenset(row.quantities), source.pk.hex if source else "",
+            bool(source and source.active and source.kind != source.REPLAY), row.active, row.silent_after_s, row.thresholds, partition_of(row.code),
+        )
+    specs = [spec for ruleset in rules.in_force() for spec in rules.specs(ruleset)]
+    members = {
+        code: set(
+            RegionPath.objects.filter(ancestor__in=RegionCode.objects.filter(code=code).values("region")).values_list("descendant_id", flat=True)
+        )
+        for code in {code for spec in specs for code in spec.regions}
+    }
+    return Registry(number, stations, {s.id: s for s in stations.values()}, sources_on, specs, members)
+
+
+def limits(spec: RuleSpec, station: StationInfo) -> tuple[list[int], int]:
+    """Thresholds blue..red and hysteresis in quanta; NEVER where the station has none."""
+    quantity = QUANTITIES[spec.quantity]
+    given: Mapping[str, Any]
+    hysteresis = spec.hysteresis
+    if spec.thresholds is None:
+        given = station.thresholds.get(spec.quantity) or {}
+        hysteresis = given.get("hysteresis", hysteresis)
+        found = [given.get(name) for name in rules.COLOUR_NAMES]
+    else:
+        found = list(spec.thresholds)
+    return [NEVER if value is None else quantity.whole(value) for value in found], quantity.whole(hysteresis)
+
+
+def specs_for(registry: Registry, quantity: str, month: int) -> list[RuleSpec]:
+    """The rules of a quantity in that month; of several silence rules the first, by name of the set."""
+    found, silence = [], False
+    for spec in registry.specs:
+        if spec.quantity != quantity or (spec.months and month not in spec.months) or (spec.kind == "silence" and silence):
+            continue
+        silence = silence or spec.kind == "silence"
+        found.append(spec)
+    return found
+
+
+def _applies(registry: Registry, spec: RuleSpec, station: StationInfo) -> bool:
+    return not spec.regions or any(station.region in registry.members[code] for code in spec.regions)
+
+
+def engine_rules(registry: Registry, specs: list[RuleSpec], stations: list[StationInfo]) -> list[Rule]:
+    """The rules as arrays over these stations."""
+    out = []
+    for spec in specs:
+        table = np.full((len(stations), 4), NEVER, np.int64)
+        hysteresis, after = np.zeros(len(stations), np.int64), np.zeros(len(stations), np.int64)
+        quantity = QUANTITIES[spec.quantity]
+        for index, station in enumerate(stations):
+            if not _applies(registry, spec, station):
+                continue
+            if spec.kind == "silence":
+                if spec.rising_from is not None:
+                    table[index, 0] = quantity.whole(spec.rising_from)
+                after[index] = spec.after_s if spec.after_s is not None else station.silent_after_s
+            else:
+                table[index], hysteresis[index] = limits(spec, station)
+        out.append(
+            Rule(spec.kind, np.array(spec.windows_s, np.int64), table, hysteresis=hysteresis, after=after, stale_after=spec.stale_s, measure=spec.measure)
+        )
+    return out
+
+
+@dataclass
+class Judged:
+    """What folding one quantity of a batch gave: arrays over the readings taken to it, in order."""
+
+    quantity: str
+    series: np.ndarray  # row keys of the series
+    time: np.ndarray
+    value: np.ndarray
+    flags: np.ndarray
+    kept: np.ndarray  # bool: to be stored
+    duplicates: int
+    conflicts: int
+    late: int
+    transitions: Transitions
+    touched: np.ndarray  # index in the book of series whose newest reading may have moved
+
+
+class QuantityBook:
+    """The engine of one quantity, and which station and series row stands behind each of its indices."""
+
+    def __init__(self, registry: Registry, quantity: str, month: int) -> None:
+        self.registry, self.quantity = registry, QUANTITIES[quantity]
+        self.specs = specs_for(registry, quantity, month)
+        self.stations: list[StationInfo] = []
+        self.keys: list[int] = []
+        self.place: dict[UUID, int] = {}
+        self.last_flags: list[int] = []
+        self.silence = next((index for index, spec in enumerate(self.specs) if spec.kind == "silence"), None)
+        self.levels = [index for index, spec in enumerate(self.specs) if spec.kind == "level"]
+        self.engine = Engine(0, engine_rules(registry, self.specs, []))
+
+    def add(self, stations: Iterable[StationInfo], keys: Iterable[int]) -> None:
+        for station, key in zip(stations, keys, strict=True):
+            self.place[station.id] = len(self.stations)
+            self.stations.append(station)
+            self.keys.append(key)
+            self.last_flags.append(0)
+        self.engine.resize(len(self.stations), engine_rules(self.registry, self.specs, self.stations))
+
+    def memory(self, index: int) -> dict[str, Any]:
+        """What hysteresis must remember of a series, with the limits it was learned under."""
+        engine = self.engine
+        return {
+            self.specs[rule].code: {
+                "limits": engine.rules[rule].thresholds[index].tolist(), "hysteresis": int(engine.rules[rule].hysteresis[index]),  # type: ignore[index]
+                "entered": engine.entered[rule, index].tolist(), "fallen": engine.fallen[rule, index].tolist(),
+            }
+            for rule in self.levels
+        }
+
+    def recall(self, rule: int, index: int, memory: dict[str, Any]) -> bool:
+        """Take up what was remembered; False when the limits are others now."""
+        known = memory.get(self.specs[rule].code)
+        own = self.engine.rules[rule]
+        if not known or known["limits"] != own.thresholds[index].tolist() or known["hysteresis"] != int(own.hysteresis[index]):  # type: ignore[index]
+            return False
+        self.engine.entered[rule, index], self.engine.fallen[rule, index] = known["entered"], known["fallen"]
+        return True
+
+    def after(self, index: int) -> int:
+        """Seconds until the series counts as silent; 0 never."""
+        return int(self.engine.rules[self.silence].after[index]) if self.silence is not None else 0  # type: ignore[index]
+
+
+class Book:
+    """All of one realm that this worker's partitions hold."""
+
+    def __init__(self, realm: UUID, registry: Registry, partitions: set[int], month: int) -> None:
+        self.realm, self.registry, self.partitions, self.month = realm, registry, partitions, month
+        self.revision = -1
+        self.quantities: dict[str, QuantityBook] = {}
+        self._load()
+
+    # --- building ----------------------------------------------------------------------------------------------
+
+    def of(self, quantity: str) -> QuantityBook:
+        if quantity not in self.quantities:
+            self.quantities[quantity] = QuantityBook(self.registry, quantity, self.month)
+        return self.quantities[quantity]
+
+    def _load(self) -> None:
+        """Series, readings a window can still reach, colours, and what hysteresis remembers: from the database."""
+        rows = list(Series.objects.filter(realm_id=self.realm, partition__in=self.partitions).order_by("id"))
+        groups: dict[str, list[Series]] = {}
+        for row in rows:
+            if row.station_id in self.registry.by_id:
+                groups.setdefault(row.quantity, []).append(row)
+        for quantity, series in groups.items():
+            book = self.of(quantity)
+            book.add([self.registry.by_id[row.station_id] for row in series], [row.pk for row in series])
+            engine = book.engine
+            for index, row in enumerate(series):
+                if row.last_time is not None:
+                    engine.newest[index] = int(row.last_time.timestamp())
+                    engine.last[index] = row.last_value
+                    engine.since[index] = int(row.same_since.timestamp()) if row.same_since else engine.newest[index]
+                book.last_flags[index] = row.last_flags
+            self._prime(book)
+            for rule in book.levels:
+                forgotten = [
+                    index for index, row in enumerate(series) if row.last_time is not None and not book.recall(rule, index, row.memory)
+                ]
+                if forgotten:
+                    engine.relearn(rule, np.array(forgotten, np.int64))
+        self.sync(force=True)
+
+    def _prime(self, book: QuantityBook) -> None:
+        index = {key: place for place, key in enumerate(book.keys)}
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT s.id, extract(epoch FROM r.time)::bigint, r.value FROM unnest(%s::bigint[]) AS k(id) "
+                "JOIN sensing_series s ON s.id = k.id "
+                "JOIN sensing_reading r ON r.series_id = s.id AND r.time > s.last_time - make_interval(secs => %s) AND r.flags & %s = 0",
+                [book.keys, book.engine.keep + 1, TOO_LATE],
+            )
+            found = cursor.fetchall()
+        if found:
+            key, time, value = (np.array(column, np.int64) for column in zip(*found, strict=True))
+            book.engine.prime(np.array([index[k] for k in key.tolist()], np.int64), time, value)
+
+    def sync(self, force: bool = False) -> None:
+        """Take over what the clock's tick wrote: silent series, colours that became unknown. Call under the realm's lock."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT revision, extract(epoch FROM ticked_at)::bigint FROM sensing_realmstate WHERE realm_id = %s", [self.realm])
+            row = cursor.fetchone() or (0, None)
+            if row[0] == self.revision and not force:
+                return
+            since = -1 if force else self.revision
+            cursor.execute("SELECT quantity, station_id, silent FROM sensing_series WHERE realm_id = %s AND revision > %s", [self.realm, since])
+            silent = cursor.fetchall()
+            cursor.execute("SELECT quantity, station_id, rule, colour FROM sensing_signal WHERE realm_id = %s AND revision > %s", [self.realm, since])
+            colours = cursor.fetchall()
+        for book in self.quantities.values():
+            if row[1] is not None:
+                book.engine.clock = int(row[1])
+        for quantity, station, state in silent:
+            book = self.quantities.get(quantity)
+            if book is not None and book.silence is not None and station in book.place:
+                book.engine.colour[book.silence, book.place[station]] = state
+        for quantity, station, rule, colour in colours:
+            book = self.quantities.get(quantity)
+            if book is None or station not in book.place:
+                continue
+            for index, spec in enumerate(book.specs):
+                if spec.code == rule and spec.kind != "silence":
+                    book.engine.colour[index, book.place[station]] = colour
+        self.revision = row[0]
+
+    def series(self, wanted: Iterable[tuple[StationInfo, str]]) -> None:
+        """Make sure that every station and quantity has its series, here and in the database."""
+        missing: dict[str, list[StationInfo]] = {}
+        for station, quantity in wanted:
+            if station.id not in self.of(quantity).place:
+                missing.setdefault(quantity, []).append(station)
+        for quantity, stations in missing.items():
+            unique = list({station.id: station for station in stations}.values())
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "INSERT INTO sensing_series (realm_id, station_id, quantity, partition, last_value, last_flags, count, silent, memory, revision) "
+                    "SELECT %s, x.station, %s, x.part, 0, 0, 0, 0, '{}', 0 FROM unnest(%s::uuid[], %s::smallint[]) AS x(station, part) "
+                    "ON CONFLICT DO NOTHING",
+                    [self.realm, quantity, [station.id for station in unique], [station.partition for station in unique]],
+                )
+                cursor.execute(
+                    "SELECT station_id, id FROM sensing_series WHERE realm_id = %s AND quantity = %s AND station_id = ANY(%s)",
+                    [self.realm, quantity, [station.id for station in unique]],
+                )
+                keys = dict(cursor.fetchall())
+            self.of(quantity).add(unique, [keys[station.id] for station in unique])
+
+    # --- folding -----------------------------------------------------------------------------------------------
+
+    def fold(self, columns: Columns, now: int, horizon_s: int) -> list[Judged]:
+        """Judge a batch. `now`: the realm's clock in seconds; what is more than `horizon_s` behind it is only stored."""
+        self.series({(station.id, quantity): (station, quantity) for station, quantity in zip(columns.station, columns.quantity, strict=True)}.values())
+        quantities = np.array(columns.quantity)
+        out = []
+        for quantity in dict.fromkeys(columns.quantity):
+            chosen = np.flatnonzero(quantities == quantity)
+            book = self.of(quantity)
+            series = np.fromiter((book.place[columns.station[i].id] for i in chosen), np.int64, len(chosen))
+            time, value, flags = (np.array(getattr(columns, name), np.int64)[chosen] for name in ("time", "value", "flags"))
+            out.append(self._fold(book, series, time, value, flags, now - horizon_s))
+        return out
+
+    def _fold(self, book: QuantityBook, series: np.ndarray, time: np.ndarray, value: np.ndarray, flags: np.ndarray, horizon: int) -> Judged:
+        engine = book.engine
+        keys = np.array(book.keys, np.int64)[series]
+        too_late = time < horizon
+        # What the engine cannot have in memory is looked up: stored long ago, or never judged.
+        far = too_late | ((engine.newest[series] >= 0) & (time <= engine.newest[series] - engine.keep))
+        # A reading of this very batch may push T so far that an earlier-timed one behind it falls out of memory, too.
+        top = np.full(engine.series, -1, np.int64)
+        np.maximum.at(top, series, time)
+        far |= time <= top[series] - engine.keep
+        drop = np.zeros(len(series), bool)
+        duplicates = conflicts = 0
+        if far.any():
+            stored = self._stored(keys[far], time[far])
+            for i in np.flatnonzero(far):
+                key = (int(keys[i]), int(time[i]))
+                if key in stored:
+                    drop[i] = True
+                    if stored[key] == int(value[i]):
+                        duplicates += 1
+                    else:
+                        conflicts += 1
+                else:
+                    stored[key] = int(value[i])
+        judged = ~drop & ~too_late
+        place = np.flatnonzero(judged)
+        folded = engine.fold(series[place], time[place], value[place])
+        status = np.full(len(series), NEW, np.int8)
+        status[place] = folded.status
+        duplicates += int((folded.status == DUPLICATE).sum())
+        conflicts += int((folded.status == CONFLICT).sum())
+        kept = ~drop & ((status == NEW) | (status == OLD))
+        flags = flags.copy()
+        flags[too_late] |= TOO_LATE
+        flags[place[folded.late]] |= LATE
+        if book.quantity.frozen_s:
+            frozen = folded.same_s >= book.quantity.frozen_s
+            if not book.quantity.zero_freezes:
+                frozen &= value[place] != 0
+            flags[place[frozen]] |= FROZEN
+        taken = place[(folded.status == NEW) | (folded.status == OLD)]
+        for i in taken.tolist():
+            if time[i] == engine.newest[series[i]]:
+                book.last_flags[series[i]] = int(flags[i])
+        moved = Transitions(**{
+            name: (place[folded.transitions.arrival] if name == "arrival" else getattr(folded.transitions, name))
+            for name in Transitions.__dataclass_fields__
+        })
+        return Judged(
+            book.quantity.code, keys, time, value, flags, kept, duplicates, conflicts, int((kept & ((flags & (LATE | TOO_LATE)) > 0)).sum()),
+            moved, np.unique(series[taken]),
+        )
+
+    @staticmethod
+    def _stored(keys: np.ndarray, time: np.ndarray) -> dict[tuple[int, int], int]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT r.series_id, extract(epoch FROM r.time)::bigint, r.value FROM unnest(%s::bigint[], %s::bigint[]) AS x(k, t) "
+                "JOIN sensing_reading r ON r.series_id = x.k AND r.time = to_timestamp(x.t)",
+                [keys.tolist(), time.tolist()],
+            )
+            return {(key, int(at)): value for key, at, value in cursor.fetchall()}
+
+
+def rising(realm: UUID, registry: Registry, rows: list[Series], month: int) -> dict[int, tuple[int, bool, RuleSpec | None]]:
+    """Of series that fell silent: the measure (rise or sum, quanta) before their last reading, and whether it counts
+    as rising, by series key. Reads only the readings of that window."""
+    out: dict[int, tuple[int, bool, RuleSpec | None]] = {}
+    groups: dict[str, list[Series]] = {}
+    for row in rows:
+        groups.setdefault(row.quantity, []).append(row)
+    for quantity, series in groups.items():
+        spec = next((spec for spec in specs_for(registry, quantity, month) if spec.kind == "silence"), None)
+        stations = [registry.by_id[row.station_id] for row in series]
+        if spec is None:
+            out.update({row.pk: (0, False, None) for row in series})
+            continue
+        engine = Engine(len(series), engine_rules(registry, [spec], stations))
+        index = {row.pk: place for place, row in enumerate(series)}
+        for row in series:
+            assert row.last_time is not None
+            engine.newest[index[row.pk]], engine.last[index[row.pk]] = int(row.last_time.timestamp()), row.last_value
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT s.id, extract(epoch FROM r.time)::bigint, r.value FROM unnest(%s::bigint[]) AS k(id) JOIN sensing_series s ON s.id = k.id "
+                "JOIN sensing_reading r ON r.series_id = s.id AND r.time >= s.last_time - make_interval(secs => %s) AND r.time <= s.last_time "
+                "AND r.flags & %s = 0",
+                [list(index), int(max(spec.windows_s)), TOO_LATE],
+            )
+            found = cursor.fetchall()
+        if found:
+            key, time, value = (np.array(column, np.int64) for column in zip(*found, strict=True))
+            engine.prime(np.array([index[k] for k in key.tolist()], np.int64), time, value)
+        measure = engine.measured(spec.measure, int(spec.windows_s[0]))
+        limit = engine.rules[0].thresholds[:, 0]
+        for row in series:
+            place = index[row.pk]
+            out[row.pk] = (int(measure[place]), bool(limit[place] != NEVER and measure[place] >= limit[place]), spec)
+    return out
+
+
+def minute_after(seconds: int) -> datetime:
+    """The first whole minute at or after an instant: ticks come by the minute."""
+    return moment(-(-seconds // 60) * 60)

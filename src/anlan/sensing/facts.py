@@ -1,0 +1,126 @@
+"""What this room says to the others."""
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from anlan.kernel.journal import fact
+
+
+@fact("sensing.ReadingsAccepted")
+class ReadingsAccepted:
+    """A batch of readings was stored. Bulk data are rows; this says how many and their digest.
+
+    Where one batch ends and the next begins depends on timing: compare two runs by `queries.canonical`, never by this.
+    """
+
+    count: int
+    duplicates: int
+    conflicts: int
+    late: int
+    first: datetime
+    last: datetime
+    digest: str
+
+
+@fact("sensing.SignalChanged")
+class SignalChanged:
+    """A rule changed the colour of a station: an internal signal, not a public warning.
+
+    old and new: none, blue, yellow, orange, red, unknown (nothing heard for so long that nobody knows). `value` is what
+    was judged (the sum, rise or level, in `unit`) against `threshold` over `window_s`; flags name what is doubtful.
+    """
+
+    station: UUID
+    code: str
+    name: str
+    region: UUID | None
+    rule: str
+    rule_version: str
+    kind: str
+    hazard: str
+    quantity: str
+    old: str
+    new: str
+    value: float
+    unit: str
+    window_s: int
+    threshold: float | None
+    event_time: datetime
+    reading_time: datetime
+    late: bool
+    flags: list
+
+
+@fact("sensing.GaugeSilent")
+class GaugeSilent:
+    """A gauge stopped reporting. With `rising`, it fell silent while the water rose or the rain was heavy: a signal itself."""
+
+    station: UUID
+    code: str
+    name: str
+    region: UUID | None
+    quantity: str
+    rising: bool
+    last_time: datetime
+    last_value: float
+    unit: str
+    measure: float
+    silent_s: int
+
+
+@fact("sensing.GaugeHeard")
+class GaugeHeard:
+    """A silent gauge reports again."""
+
+    station: UUID
+    code: str
+    name: str
+    region: UUID | None
+    quantity: str
+    event_time: datetime
+    value: float
+    unit: str
+
+
+@fact("sensing.StationChanged")
+class StationChanged:
+    """A station was entered in the register, changed, or taken out of service."""
+
+    station: UUID
+    code: str
+    what: str
+    before: dict
+    after: dict
+
+
+@fact("sensing.StationsImported")
+class StationsImported:
+    """Many stations were entered from a file: one fact with their number and digest."""
+
+    count: int
+    created: int
+    digest: str
+    origin: str
+
+
+@fact("sensing.SourceChanged")
+class SourceChanged:
+    """A source of readings got, changed or lost its credential or its stations. Never the password itself."""
+
+    source: UUID
+    name: str
+    what: str
+    stations: int
+
+
+@fact("sensing.RulesAdopted")
+class RulesAdopted:
+    """Another version of a rule set is in force, from a default file or the user's own edit."""
+
+    ruleset: UUID
+    name: str
+    label: str
+    origin: str
+    digest: str
+    replaced: str

@@ -1,0 +1,276 @@
+"""The room's nouns: where we measure, who sends, what came, by which rules it is judged, and what the rules say now."""
+from __future__ import annotations
+
+import re
+
+from django.contrib.postgres.indexes import BrinIndex
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from anlan.kernel.models import RealmRow, Row
+
+PARTITIONS = 64  # fixed for good: a station's partition is part of where its readings' position is kept
+# Codes stand in MQTT topics and NATS subjects: a dot, blank, slash, + # * > would change their meaning.
+CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def check_code(value: str) -> None:
+    if not CODE.fullmatch(value):
+        raise ValidationError("letters, digits and hyphens, at most 40, beginning with a letter or digit")
+
+
+class Source(Row):
+    """Who sends readings: a device, a gateway, another system. Its credential is bound to its stations."""
+
+    MQTT, HTTP, GATEWAY, REPLAY = "mqtt", "http", "gateway", "replay"
+    KINDS = [(MQTT, "MQTT"), (HTTP, "HTTP"), (GATEWAY, "MQTT + HTTP"), (REPLAY, "replay")]
+
+    name = models.CharField(max_length=64, unique=True, help_text="user name of the credential")
+    title = models.CharField(max_length=120, blank=True)
+    kind = models.CharField(max_length=8, choices=KINDS)
+    password_bcrypt = models.CharField(max_length=80, blank=True)
+    contact = models.CharField(max_length=120, blank=True)
+    active = models.BooleanField(default=True)
+    password_set_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Station(Row):
+    """A place where something is measured (台账). Stations have no realm: they are the same in every exercise."""
+
+    code = models.CharField(max_length=40, unique=True, validators=[check_code])
+    name = models.CharField(max_length=120)
+    name_en = models.CharField(max_length=120, blank=True)
+    kind = models.CharField(max_length=12, help_text="rain, level, flow, soil, wind, gas: what it is mainly for")
+    quantities = models.JSONField(default=list, help_text="codes of what it measures")
+    region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+")
+    river = models.CharField(max_length=80, blank=True)
+    lon = models.FloatField(null=True, help_text="degrees, WGS84/CGCS2000")
+    lat = models.FloatField(null=True)
+    source_crs = models.CharField(max_length=20, default="EPSG:4326", help_text="frame the coordinates came in")
+    h3 = models.CharField(max_length=16, blank=True, help_text="H3 cell, resolution 9")
+    elevation_m = models.FloatField(null=True)
+    sensor_height_m = models.FloatField(null=True, help_text="above the ground or the datum")
+    datum = models.CharField(max_length=60, blank=True, help_text="what levels are measured from")
+    source = models.ForeignKey(Source, null=True, on_delete=models.PROTECT, related_name="stations")
+    owner = models.CharField(max_length=120, blank=True)
+    interval_s = models.PositiveIntegerField(default=300, help_text="how often it reports")
+    silent_after_s = models.PositiveIntegerField(default=1800, help_text="0: it may be silent")
+    # {"level": {"yellow": 56.5, "red": 58.0, "hysteresis": 0.1, "source": "…"}}: in the quantity's unit.
+    thresholds = models.JSONField(default=dict)
+    active = models.BooleanField(default=True)
+    origin = models.CharField(max_length=200, blank=True, help_text="where the entry comes from")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["region"], name="station_region"),
+            models.Index(fields=["h3"], name="station_h3"),
+            models.Index(fields=["kind", "active"], name="station_kind"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.code})"
+
+
+class RuleSet(Row):
+    """One version of a set of rules: a default from a file of the release, or the user's own edit of it."""
+
+    DEFAULT, OWN = "default", "own"
+    name = models.CharField(max_length=60)
+    label = models.CharField(max_length=40, help_text="the version's name")
+    title = models.CharField(max_length=160)
+    title_zh = models.CharField(max_length=160)
+    origin = models.CharField(max_length=8, default=DEFAULT)
+    source = models.TextField()
+    mark = models.CharField(max_length=8, help_text="V1 own text or run, V2 two sources, V3 one source, M from memory, own")
+    text = models.TextField(help_text="the file, as read")
+    digest = models.CharField(max_length=80)
+    in_force = models.BooleanField(default=False)
+    based_on = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["name", "digest"], name="ruleset_version"),
+            models.UniqueConstraint(fields=["name"], condition=models.Q(in_force=True), name="ruleset_in_force"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.label}"
+
+
+class Register(models.Model):
+    """One row: its number rises with every change of a station, source or rule, so that workers know to look again."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    revision = models.BigIntegerField(default=0)
+
+
+class Series(models.Model):
+    """One quantity of one station in one realm: how far its readings have come, and what the rules must remember.
+
+    Written only by the worker that holds its partition, and by the clock's tick.
+    """
+
+    realm = models.ForeignKey("kernel.Realm", on_delete=models.PROTECT, related_name="+")
+    station = models.ForeignKey(Station, on_delete=models.PROTECT, related_name="series")
+    quantity = models.CharField(max_length=12)
+    partition = models.PositiveSmallIntegerField()
+    last_time = models.DateTimeField(null=True, help_text="newest event time")
+    last_value = models.BigIntegerField(default=0, help_text="quanta")
+    last_flags = models.SmallIntegerField(default=0)
+    last_received = models.DateTimeField(null=True)
+    same_since = models.DateTimeField(null=True, help_text="since when the value has not changed")
+    count = models.BigIntegerField(default=0)
+    silent_at = models.DateTimeField(null=True, help_text="falls silent then, unless something comes")
+    silent = models.SmallIntegerField(default=0, help_text="0 reporting, 1 silent, 2 silent while rising")
+    # {rule: {"limits": [4], "hysteresis": n, "entered": [4], "fallen": [4]}}: the two event times per colour that decide
+    # inside a hysteresis band, however long ago they were.
+    memory = models.JSONField(default=dict)
+    revision = models.BigIntegerField(default=0, help_text="last tick that changed it")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["realm", "station", "quantity"], name="series_once")]
+        indexes = [
+            models.Index(fields=["realm", "silent_at"], condition=models.Q(silent=0), name="series_silent_at"),
+            models.Index(fields=["station"], name="series_station"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.station_id} {self.quantity}"
+
+
+class Reading(models.Model):
+    """One measured value. Bulk data: a narrow table, keyed by series (realm, station, quantity) and event time."""
+
+    pk = models.CompositePrimaryKey("series_id", "time")
+    series = models.ForeignKey(Series, on_delete=models.PROTECT, db_index=False, related_name="readings")
+    time = models.DateTimeField(help_text="event time")
+    value = models.BigIntegerField(help_text="quanta of the quantity")
+    received_at = models.DateTimeField(help_text="wall time at which it was taken from the broker")
+    flags = models.SmallIntegerField(default=0)
+
+    class Meta:
+        indexes = [BrinIndex(fields=["received_at"], name="reading_received")]  # for keeping and erasing by age
+
+
+class Signal(RealmRow):
+    """What a rule says of a station now, with its evidence. No row: the rule never had anything to say."""
+
+    SCOPE = "sensing.read"
+    OPEN_WITHOUT_REGION = True
+
+    station = models.ForeignKey(Station, on_delete=models.PROTECT, related_name="signals")
+    region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+")
+    quantity = models.CharField(max_length=12)
+    rule = models.CharField(max_length=60)
+    rule_version = models.CharField(max_length=120)
+    hazard = models.CharField(max_length=40, blank=True)
+    colour = models.SmallIntegerField(help_text="-1 unknown, 0 none, 1 blue … 4 red")
+    since = models.DateTimeField(help_text="event time of the change")
+    value = models.FloatField()
+    unit = models.CharField(max_length=12)
+    window_s = models.PositiveIntegerField(default=0)
+    threshold = models.FloatField(null=True)
+    flags = models.JSONField(default=list)
+    stale_s = models.PositiveIntegerField(default=0, help_text="unknown when nothing came for so long; 0 never")
+    fact = models.UUIDField(null=True, help_text="the SignalChanged that made it so")
+    revision = models.BigIntegerField(default=0, help_text="last tick that changed it")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["realm", "station", "quantity", "rule"], name="signal_once")]
+        indexes = [
+            models.Index(fields=["realm", "colour"], condition=models.Q(colour__gt=0), name="signal_raised"),
+            models.Index(fields=["station"], name="signal_station"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.station_id} {self.rule} {self.colour}"
+
+
+class RealmState(models.Model):
+    """How far a realm's clock has been told to this room."""
+
+    realm = models.OneToOneField("kernel.Realm", primary_key=True, on_delete=models.PROTECT, related_name="+")
+    tick_at = models.DateTimeField(null=True, help_text="the next tick that is armed")
+    ticked_at = models.DateTimeField(null=True)
+    revision = models.BigIntegerField(default=0, help_text="rises with every tick that changed something")
+
+
+class Partition(models.Model):
+    """A 64th of the stations, leased to a worker. The token rises with every change of hands: an old holder cannot commit."""
+
+    number = models.PositiveSmallIntegerField(primary_key=True)
+    owner = models.CharField(max_length=120, blank=True)
+    token = models.BigIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+    heard_until = models.DateTimeField(null=True, help_text="wall time at which its readings were last all taken in")
+
+
+class StreamPosition(models.Model):
+    """Up to which message of a stream a partition's readings are in the database."""
+
+    stream = models.CharField(max_length=20)
+    partition = models.PositiveSmallIntegerField()
+    created = models.CharField(max_length=40, help_text="when the stream was made: another stream counts from one again")
+    seq = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["stream", "partition"], name="position_once")]
+
+
+class Refused(models.Model):
+    """A message or reading that was not taken, kept for inspection: the newest KEEP of them."""
+
+    KEEP = 10_000
+    at = models.DateTimeField()
+    realm = models.ForeignKey("kernel.Realm", null=True, on_delete=models.PROTECT, related_name="+")
+    door = models.CharField(max_length=8, help_text="mqtt, http, replay")
+    subject = models.CharField(max_length=200, blank=True)
+    source = models.CharField(max_length=64, blank=True)
+    station = models.CharField(max_length=40, blank=True)
+    region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=24)
+    detail = models.CharField(max_length=300, blank=True)
+    payload = models.TextField(blank=True, help_text="its first 2,000 bytes, as text")
+    size = models.PositiveIntegerField(default=0, help_text="bytes")
+
+    class Meta:
+        indexes = [models.Index(fields=["-at"], name="refused_at"), models.Index(fields=["reason", "-at"], name="refused_reason")]
+
+
+class RefusedCount(models.Model):
+    """How many were refused, by hour and reason: the count goes on when the samples are full."""
+
+    hour = models.DateTimeField()
+    door = models.CharField(max_length=8)
+    reason = models.CharField(max_length=24)
+    count = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["hour", "door", "reason"], name="refused_count_once")]
+
+
+class BatchStat(models.Model):
+    """What one batch of a worker did, for the health page. Kept for a week."""
+
+    at = models.DateTimeField()
+    worker = models.CharField(max_length=120)
+    stream = models.CharField(max_length=20)
+    first_seq = models.BigIntegerField()
+    last_seq = models.BigIntegerField()
+    messages = models.PositiveIntegerField()
+    readings = models.PositiveIntegerField()
+    accepted = models.PositiveIntegerField()
+    duplicates = models.PositiveIntegerField()
+    conflicts = models.PositiveIntegerField()
+    late = models.PositiveIntegerField()
+    refused = models.PositiveIntegerField()
+    transitions = models.PositiveIntegerField()
+    seconds = models.FloatField()
+
+    class Meta:
+        indexes = [models.Index(fields=["-at"], name="batch_at")]
