@@ -3,11 +3,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,6 +62,8 @@ class Installation:
         os.close(write)
         with os.fdopen(read) as pipe:
             words = pipe.readline().strip()
+        if words != "ready":
+            self.server.wait(60)
         assert words == "ready", f"{words}\n{self.said()}\n{self.logs()}"
         return self.addresses()
 
@@ -112,6 +117,32 @@ class Installation:
         until(lambda: not self.processes())
 
 
+def _place() -> Path:
+    """A folder that stays reachable for the service account: pytest closes its own again whenever another run starts."""
+    return Path(tempfile.mkdtemp(prefix="anlan-runtime-"))
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    place = _place()
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def places() -> Iterator[Callable[[], Path]]:
+    """Makes folders that last as long as the run."""
+    made: list[Path] = []
+
+    def make() -> Path:
+        made.append(_place())
+        return made[-1]
+
+    yield make
+    for place in made:
+        shutil.rmtree(place, ignore_errors=True)
+
+
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
     """An installation in an empty folder."""
@@ -121,9 +152,9 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(places: Callable[[], Path]) -> Path:
     """A stopped data folder with all tables, to copy: making one takes several seconds."""
-    made = Installation(tmp_path_factory.mktemp("prepared") / "home")
+    made = Installation(places() / "home")
     try:
         made.serve("data")
         made.stop()

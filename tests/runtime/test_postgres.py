@@ -16,8 +16,8 @@ from anlan.runtime.postgres import APP, OWNER, READ, SUPERUSER, Postgres
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with Postgres(tmp_path_factory.mktemp("pg") / "home") as running:
+def server(places):
+    with Postgres(places() / "home") as running:
         yield running
 
 

@@ -9,10 +9,10 @@ from anlan.runtime.postgres import APP, OWNER, READ, SECRET_TABLES, Postgres
 
 
 @pytest.fixture(scope="module")
-def database(prepared, tmp_path_factory):
+def database(prepared, places):
     import subprocess
 
-    home = tmp_path_factory.mktemp("roles") / "home"
+    home = places() / "home"
     subprocess.run(["cp", "-a", str(prepared), str(home)], check=True)
     with Postgres(home) as running:
         yield running

@@ -10,7 +10,6 @@ import stat
 
 import psutil
 import psycopg
-import pytest
 
 from .conftest import until
 
@@ -167,11 +166,11 @@ def test_a_part_that_cannot_start_is_said_with_its_log(installation):
     until(lambda: not installation.processes())
 
 
-def test_a_database_elsewhere_is_used_instead_of_our_own(ready, tmp_path_factory):
+def test_a_database_elsewhere_is_used_instead_of_our_own(ready, places):
     """`DATABASE_URL`: here the database of another folder plays the bureau's server."""
     from anlan.runtime.postgres import APP, OWNER, Postgres
 
-    with Postgres(tmp_path_factory.mktemp("bureau") / "home") as bureau:
+    with Postgres(places() / "home") as bureau:
         urls = {"DATABASE_URL": bureau.url(APP), "DATABASE_ADMIN_URL": bureau.url(OWNER)}
         addresses = ready.serve("all", **urls)
         assert "postgres" not in addresses["pids"]

@@ -177,28 +177,6 @@ async def load_streams(url: str, source: Path, streams: dict[str, Any]) -> None:
         await nc.close()
 
 
-async def advance_streams(url: str, positions: dict[str, int]) -> dict[str, int]:
-    """Let no stream give out a sequence number the database has already counted; returns the streams that were moved.
-
-    The database is younger than the stream in a backup. Without this the first readings after a restore would carry
-    numbers below the stored position and be taken for old ones.
-    """
-    import nats
-
-    nc = await nats.connect(url, name="anlan-restore")
-    moved = {}
-    try:
-        manager = nc.jetstream()
-        for stream, position in positions.items():
-            state = (await manager.stream_info(stream)).state
-            if state.last_seq < position:
-                await nc.request(f"$JS.API.STREAM.PURGE.{stream}", json.dumps({"seq": position + 1}).encode(), timeout=60)
-                moved[stream] = position
-        return moved
-    finally:
-        await nc.close()
-
-
 # --- the archive -----------------------------------------------------------------------------------------------------
 
 
@@ -303,12 +281,11 @@ def restore(args: argparse.Namespace) -> int:
             _client(admin, "pg_restore", "--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", str(staging / "database.dump"))
             settings.ADDRESSES = {"database": settings.env("DATABASE_URL") or database.url(), "database_admin": admin}  # type: ignore[union-attr]
             commands.migrate(args)
-            positions = _hold_and_positions(manifest["streams"])
+            _hold_and_forget_positions()
             if broker:
                 broker.start()
             nats_url = settings.env("NATS_URL") or broker.url()  # type: ignore[union-attr]
             asyncio.run(load_streams(nats_url, staging / "streams", manifest["streams"]))
-            asyncio.run(advance_streams(nats_url, positions))
             if (staging / "files").exists():
                 shutil.copytree(staging / "files", home / "files", dirs_exist_ok=True)
         verdict = _verify()
@@ -338,18 +315,21 @@ def _must_have_no_tables(admin: str, home: Path) -> None:
             raise errors.NOT_EMPTY(folder=home)
 
 
-def _hold_and_positions(streams: dict[str, Any]) -> dict[str, int]:
-    """Hold the outward channels (the original may still be sending), and the stream positions the database has counted."""
+def _hold_and_forget_positions() -> None:
+    """Hold the outward channels, as the original may still be sending; let every message still in a stream come again.
+
+    The database of a backup is younger than its streams: its positions may lie beyond the stream's end, and readings
+    that come later would carry numbers it believes to have seen. Without positions all of the stream is delivered
+    again, and what is known already is recognised by station, quantity and time.
+    """
     from django.apps import apps
-    from django.db.models import Max
 
     from anlan.kernel import realms
     from anlan.kernel.actions import Act, Actor
     from anlan.kernel.installation import hold_channels
 
     hold_channels(Act(Actor.machine("restore"), realms.actual()), why="restored from a backup")
-    rows = apps.get_model("sensing", "StreamPosition").objects.values_list("stream").annotate(Max("seq"))
-    return {name: number for name, number in rows if name in streams}
+    apps.get_model("sensing", "StreamPosition").objects.all().delete()
 
 
 def _verify() -> Any:

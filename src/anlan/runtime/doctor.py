@@ -171,17 +171,17 @@ def command(args: argparse.Namespace) -> int:
         if part.get("mqtt"):
             say(f"            {part['mqtt']}")
         if part.get("restarts"):
-            say(_("            started again {count} times").format(count=part["restarts"]))
+            say("            " + _("started again {count} times").format(count=part["restarts"]))
         if part["name"] == "nats" and part.get("refused"):
             total = sum(part["refused"].values())
-            say(_("            {count} publishes refused: {who}").format(count=total, who=", ".join(f"{who} {n}" for who, n in part["refused"].items())))
+            say("            " + _("{count} publishes refused: {who}").format(count=total, who=", ".join(f"{who} {n}" for who, n in part["refused"].items())))
         if part["name"] == "journal" and "sealed" in part:
             verified = {True: _("chain verifies"), False: _("CHAIN IS BROKEN"), None: _("not verified now; use --full")}[part["verified"]]
-            say(f"            {part['sealed']:,} {_('facts sealed')}, {verified}")
+            say("            " + _("{count} facts sealed, {verified}").format(count=f"{part['sealed']:,}", verified=verified))
             if part["outward_held"]:
-                say(_("            outward channels are HELD since a restore; release them with `anlan release-channels`"))
+                say("            " + _("outward channels are HELD since a restore; release them with `anlan release-channels`"))
     if found["demonstration"]:
-        say(_("  This folder holds demonstration accounts and stays on this machine."))
+        say("  " + _("This folder holds demonstration accounts and stays on this machine."))
     return 0 if found["ok"] else 1
 
 

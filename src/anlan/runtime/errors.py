@@ -38,7 +38,7 @@ KEYS_LOST = Kind(
     _("The data folder has a database but not its passwords ({file}). Restore the keys file from the backup of the keys."),
 )
 NOT_STARTED = Kind(
-    "runtime.not_started", 500, _("{part} did not start in {seconds} seconds. The end of its log {log}:\n{tail}"), blame="ours"
+    "runtime.not_started", 500, _("{part} did not start. The end of its log {log}:\n{tail}"), blame="ours"
 )
 UNREACHABLE = Kind(
     "runtime.unreachable", 503, _("{part} at {address} does not answer: {why}. Check the address and that it runs."), blame="supplier"

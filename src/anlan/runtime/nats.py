@@ -193,7 +193,7 @@ authorization {{
         while not self.ready():
             if self.child is None or self.child.poll() is not None or time.monotonic() > until:
                 tail = folder.tail(self.log) or folder.tail(self.home / "logs" / "nats.log")
-                raise errors.NOT_STARTED(part="NATS", seconds=int(seconds), log=self.log, tail=tail)
+                raise errors.NOT_STARTED(part="NATS", log=self.log, tail=tail)
             time.sleep(0.02)
 
     def reload_if_changed(self) -> bool:

@@ -225,7 +225,7 @@ class Postgres:
         while not self.ready():
             if self.child is None or self.child.poll() is not None or time.monotonic() > until:
                 log = self.home / "logs" / "postgres.log"
-                raise errors.NOT_STARTED(part="PostgreSQL", seconds=int(seconds), log=log, tail=folder.tail(log))
+                raise errors.NOT_STARTED(part="PostgreSQL", log=log, tail=folder.tail(log))
             time.sleep(0.02)
 
     def stop(self) -> None:
@@ -274,6 +274,11 @@ def grant_roles(connection: psycopg.Connection, append_only: list[str], app: str
     missing = set(append_only) - set(tables)
     if missing:
         raise RuntimeError(f"append-only tables are missing after the migration: {sorted(missing)}")
+
+    parts = connection.execute(
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent::regclass::text = ANY(%s)", [append_only]
+    )
+    append_only = [*append_only, *(name for (name,) in parts)]  # a partition can be addressed by its own name
 
     def do(text: str, role: str, *names: str) -> None:
         connection.execute(

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import IO
 
 from . import errors
+from .speak import gettext as _
+from .speak import warn
 
 ACCOUNT = "anlan"  # system account the database and the broker run as when Anlan is started by root
 PR_SET_PDEATHSIG = 1
@@ -39,7 +41,7 @@ def service_account() -> pwd.struct_passwd | None:
             capture_output=True,
         )
         if made.returncode == 0:
-            print(f"anlan: made the system account {ACCOUNT}, which runs the database and the broker", file=sys.stderr)
+            warn(_("Made the system account {account}; the database and the broker run as it.").format(account=ACCOUNT))
     for name in (ACCOUNT, "nobody"):  # another start may have made it meanwhile; a bare container has no useradd
         try:
             return pwd.getpwnam(name)
@@ -142,14 +144,15 @@ def let_pass(path: Path, account: pwd.struct_passwd | None) -> None:
                     raise errors.FOLDER_UNREACHABLE(account=account.pw_name, folder=folder) from problem
                 # No access control lists here: passing through (not listing) for everybody is the least that works.
                 folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
-            print(f"anlan: account {account.pw_name} may now pass through {folder}", file=sys.stderr)
+            warn(_("The account {account} may now pass through {folder}.").format(account=account.pw_name, folder=folder))
 
 
 def _may_pass(folder: Path, account: pwd.struct_passwd) -> bool:
     info = folder.stat()
-    for tag, bits, who in _read_acl(folder):
-        if tag == _USER and who == account.pw_uid and bits & 1:
-            return True
+    entries = _read_acl(folder)
+    mask = next((bits for tag, bits, _who in entries if tag == _MASK), 7)  # a later chmod closes it again by the mask
+    if any(tag == _USER and who == account.pw_uid and bits & mask & 1 for tag, bits, who in entries):
+        return True
     if info.st_uid == account.pw_uid:
         return bool(info.st_mode & stat.S_IXUSR)
     if info.st_gid == account.pw_gid:

@@ -64,9 +64,8 @@ def text() -> str:
         rows += [["job", f"`{j.name}`", ", ".join(j.facts), f"`{j.handler}`"] for j in flow.JOBS]
         rows += [["timer", f"`{t.name}`", "", f"`{t.handler}`"] for t in flow.TIMERS]
         parts.append("## Flow\n\n" + _table(["kind", "reaction", "facts", "handler"], rows))
-        rows = [[f"`{kind}:…`", getattr(subject, "label", getattr(subject, "name", ""))] for kind, subject in sorted(getattr(subjects, "SUBJECTS", {}).items())]
-        if rows:
-            parts.append("## Subjects\n\n" + _table(["subject", "thing"], rows))
+        rows = [[f"`{kind}:…`", subject.text] for kind, subject in sorted(subjects.KINDS.items())]
+        parts.append("## Subjects\n\nHow the journal names things.\n\n" + _table(["subject", "thing"], rows))
     return "\n".join(parts)
 
 

@@ -261,7 +261,7 @@ class Supervisor:
                 raise
         if status:
             path = self.home / "logs" / "migrate.log"
-            raise errors.NOT_STARTED(part="migrate", seconds=0, log=path, tail=folder.tail(path))
+            raise errors.NOT_STARTED(part="migrate", log=path, tail=folder.tail(path))
         folder.write_private(stamp, now)
 
     def _write_addresses(self) -> None:
@@ -301,7 +301,7 @@ class Supervisor:
                 why = str(problem)
             if time.monotonic() > until:
                 tails = "\n".join(f"--- {name}\n{folder.tail(self.home / 'logs' / f'{name}.log', 600)}" for name in ("web", "work", "sense"))
-                raise errors.NOT_STARTED(part="web", seconds=int(READY_SECONDS), log=self.home / "logs", tail=f"{why}\n{tails}")
+                raise errors.NOT_STARTED(part="web", log=self.home / "logs", tail=f"{why}\n{tails}")
             time.sleep(0.1)
 
     def _wait_beats(self) -> None:
@@ -311,7 +311,7 @@ class Supervisor:
             self._turn()
             if time.monotonic() > until:
                 tails = "\n".join(f"--- {name}\n{folder.tail(self.home / 'logs' / f'{name}.log', 600)}" for name in ("work", "sense"))
-                raise errors.NOT_STARTED(part="work", seconds=int(READY_SECONDS), log=self.home / "logs", tail=tails)
+                raise errors.NOT_STARTED(part="work", log=self.home / "logs", tail=tails)
             time.sleep(0.05)
 
     def _turn(self) -> None:
@@ -361,12 +361,13 @@ class Supervisor:
 
 
 def schema_stamp() -> str:
-    """Changes when any migration or the append-only list may have changed: names and sizes of the files."""
+    """Changes with every migration, with the roles' rights, and each month."""
     import hashlib
     from importlib.util import find_spec
 
     base = Path(__file__).resolve().parent.parent
-    digest = hashlib.sha256()
+    # The month is in it because a migration also prepares the coming months' partitions.
+    digest = hashlib.sha256(time.strftime("%Y-%m", time.gmtime()).encode())
     places = [*sorted(base.glob("*/migrations/*.py")), base / "kernel" / "models" / "__init__.py", base / "runtime" / "postgres.py"]
     for path in places:
         digest.update(str(path.relative_to(base)).encode() + path.read_bytes())
@@ -428,7 +429,7 @@ class Services:
             if words.startswith("runtime.folder_busy"):
                 raise _Busy
             path = self.home / "logs" / "supervisor.log"
-            raise errors.NOT_STARTED(part="Anlan", seconds=0, log=path, tail=words or folder.tail(path))
+            raise errors.NOT_STARTED(part="Anlan", log=path, tail=words or folder.tail(path))
         self.addresses = running_addresses(self.home)
 
     @property
