@@ -15,11 +15,13 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Storm:
-    """seed; hours it lasts; peak: mm/h, the greatest smooth intensity anywhere; step_min: minutes between two readings."""
+    """seed; hours of rain; after_h: hours the run goes on while the rivers run off; peak: mm/h, the greatest smooth intensity
+    anywhere; step_min: minutes between two readings."""
 
     seed: int = 7
     hours: float = 12.0
-    peak_mm_h: float = 95.0
+    after_h: float = 6.0
+    peak_mm_h: float = 105.0
     step_min: int = 10
 
 
@@ -49,7 +51,7 @@ def rain_field(storm: Storm, points: Array, ground: Array, steps: int) -> Array:
         # The first eight cells train over the same valley: that is what makes a flood.
         start = span * ([0.30, 0.62] if k < 8 else rng.uniform(0.05, 0.8, 2)) + rng.normal(0, 5, 2)
         drift = np.array([14.0, -9.0]) * rng.uniform(0.4, 1.0)
-        width = rng.uniform(7, 13)
+        width = rng.uniform(11, 19)
         strength = 95.0 * (rng.uniform(0.55, 1.0) if k < 8 else rng.uniform(0.1, 0.45))
         age = hours - birth
         shape = np.where((age > 0) & (age < life), np.sin(np.pi * np.clip(age / life, 0, 1)) ** 1.2, 0.0)
@@ -57,7 +59,7 @@ def rain_field(storm: Storm, points: Array, ground: Array, steps: int) -> Array:
             away = points - (start + drift * age[t])
             rain[t] += strength * shape[t] * np.exp(-(away**2).sum(axis=1) / (2 * width**2))
     # A weak general rain under it, and grain from gauge to gauge.
-    rain += 1.2 * np.sin(np.pi * np.clip(hours / storm.hours, 0, 1))[:, None]
+    rain += 4.0 * np.sin(np.pi * np.clip(hours / storm.hours, 0, 1))[:, None]
     rain *= lift
     rain *= storm.peak_mm_h / rain.max()
     rain *= rng.gamma(12.0, 1 / 12.0, rain.shape)
@@ -94,7 +96,7 @@ def route(city: City, rain_mm: Array, step_min: int) -> Array:
 
 def run_storm(city: City, storm: Storm) -> StormRun:
     """Readings of every gauge of the city for the storm; a few seconds of one core."""
-    steps = int(storm.hours * 60 / storm.step_min)
+    steps = int((storm.hours + storm.after_h) * 60 / storm.step_min)
     water = city.water
     km = (water.points - water.points.min(axis=0)) * [KM_PER_LON, KM_PER_LAT]
     rain = rain_field(storm, km, water.ground, steps)

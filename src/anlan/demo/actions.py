@@ -1,0 +1,278 @@
+"""Writing down the made-up city, the places and posts of a documented event, and its record.
+
+The only code that writes for this room. Rows come in bulk, with one fact per load that names their number and digest.
+"""
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import h3
+import shapely
+from django.conf import settings
+
+from anlan.engines.geo import Area, City, build
+from anlan.engines.text import initials, pinyin
+from anlan.kernel import access
+from anlan.kernel.actions import Act, action
+from anlan.kernel.ids import derived_id
+from anlan.kernel.models import (
+    Account,
+    Assignment,
+    Grant,
+    Installation,
+    Organisation,
+    Person,
+    Post,
+    Region,
+    RegionCode,
+    RegionLink,
+    RegionPath,
+)
+
+from . import records, town_hall
+from .errors import NOT_EMPTY
+from .facts import CityLoaded, EventLoaded, RecordStated
+from .stations import enter_event_gauges, enter_gauges
+
+# Far enough back that a replay of any documented event finds posts and grants in force.
+SINCE = datetime(2000, 1, 1, tzinfo=UTC)
+MADE_UP = "made-up, from seed {seed}"
+
+
+def key(*parts: object) -> UUID:
+    """Keys of this room's rows come from their names, so that a second load finds them."""
+    return derived_id("demo", *parts)
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+def _region(key_: UUID, name: str, kind: str, lon: float | None, lat: float | None, shape: Any = None, **more: Any) -> Region:
+    bounds = dict(zip(("west", "south", "east", "north"), shape.bounds, strict=True)) if shape is not None else {}
+    return Region(
+        id=key_, name=name, kind=kind, lon=lon, lat=lat, h3=h3.latlng_to_cell(lat, lon, 7) if lat is not None and lon is not None else "",
+        area_wkb=shapely.to_wkb(shape) if shape is not None else None, **bounds, **more,
+    )
+
+
+def _english(name: str) -> str:
+    """Pinyin with a capital, and the English word for what it is."""
+    for ending, word in (
+        ("街道", "Subdistrict"), ("干流区间", "main stem"), ("流域", "basin"), ("镇", "Town"), ("乡", "Township"), ("县", "County"), ("区", "District"),
+        ("市", "City"), ("江", "River"), ("河", "River"), ("水", "River"), ("沟", "Gully"), ("涧", "Brook"), ("溪", "Creek"),
+    ):
+        if name.endswith(ending) and len(name) > len(ending):
+            return f"{pinyin(name[:-len(ending)]).capitalize()} {word}"
+    return pinyin(name).capitalize()
+
+
+def _places(city: City) -> dict[str, UUID]:
+    """Regions, codes, links and paths of the city; returns code → key."""
+    source = MADE_UP.format(seed=city.seed)
+    areas: list[tuple[Area, str]] = [(city.city, "administrative"), *((a, "administrative") for a in [*city.counties, *city.towns])]
+    areas += [(basin, "basin") for basin in city.basins]
+    keys = {area.code: key("region", city.seed, area.code) for area, _ in areas}
+    hierarchy = {area.code: name for area, name in areas}
+    parent = {area.code: area.parent for area, _ in areas}
+    regions = [
+        _region(
+            keys[area.code], area.name, area.kind, area.lon, area.lat, area.shape, name_en=_english(area.name),
+            short_name=f"{area.name}（虚构）" if area.kind == "city" else area.name, source=source,
+            population=area.population or None, population_source=source if area.population else "",
+        )
+        for area, _ in areas
+    ]
+    rivers = []
+    for river in city.rivers:
+        # A river is a place, too: its line stands where other regions have their area.
+        middle = shapely.get_coordinates(river.line.interpolate(0.5, normalized=True))[0]
+        code = f"R-{river.name}"
+        keys[code] = key("region", city.seed, code)
+        rivers.append(_region(
+            keys[code], river.name, "river", float(middle[0]), float(middle[1]), river.line, name_en=_english(river.name), source=source,
+        ))
+    Region.objects.bulk_create([*regions, *rivers], batch_size=100)
+    RegionCode.objects.bulk_create(
+        RegionCode(region_id=keys[area.code], system="GB/T 2260" if area.kind in ("city", "county") else "GB/T 10114" if area.kind == "town" else "demo", code=area.code)
+        for area, _ in areas
+    )
+    RegionLink.objects.bulk_create(
+        RegionLink(hierarchy=hierarchy[code], parent_id=keys[above], child_id=keys[code]) for code, above in parent.items() if above
+    )
+    paths = []
+    for code in parent:
+        above, depth = code, 0
+        while above:
+            paths.append(RegionPath(hierarchy=hierarchy[code], ancestor_id=keys[above], descendant_id=keys[code], depth=depth))
+            above, depth = parent[above], depth + 1
+    RegionPath.objects.bulk_create(paths)
+    return keys
+
+
+# --- parties ---------------------------------------------------------------------------------------------------------
+
+
+def _parties(city: City, region: dict[str, UUID]) -> None:
+    hall = town_hall.people_of(city)
+    units = {unit.key: key("unit", city.seed, unit.key) for unit in hall.units}
+    seats = {seat.key: key("post", city.seed, seat.key) for seat in hall.seats}
+    Organisation.objects.bulk_create([
+        Organisation(
+            id=units[unit.key], name=unit.name, name_en=unit.name_en, kind=unit.kind, business_line=unit.line,
+            parent_id=units.get(unit.parent), region_id=region[unit.region],
+        )
+        for unit in hall.units
+    ])
+    Post.objects.bulk_create([
+        Post(
+            id=seats[seat.key], organisation_id=units[seat.unit], name=seat.name, name_en=seat.name_en, kind=seat.kind,
+            region_id=region[seat.region], superior_id=seats.get(seat.superior), phone=f"6{number:05d}",
+        )
+        for number, seat in enumerate(hall.seats)
+    ])
+    by_seat = {seat.key: seat for seat in hall.seats}
+    persons, accounts, assignments = [], [], []
+    for holder in hall.holders:
+        seat = by_seat[holder.seat]
+        person = key("person", city.seed, holder.account)
+        persons.append(Person(
+            id=person, name=holder.name, pinyin=pinyin(holder.name), initials=initials(holder.name), mobile=holder.mobile,
+            organisation_id=units[seat.unit], title=seat.name, verified_at=SINCE,
+        ))
+        # Nobody can sign in with an account whose password was never set; `anlan account reset` gives it one.
+        account = Account(id=key("account", city.seed, holder.account), name=holder.account, person_id=person)
+        account.set_unusable_password()
+        accounts.append(account)
+        assignments.append(Assignment(
+            id=key("assignment", city.seed, holder.account), person_id=person, post_id=seats[holder.seat], role=holder.role, starts_at=SINCE,
+        ))
+    Person.objects.bulk_create(persons)
+    Account.objects.bulk_create(accounts)
+    Assignment.objects.bulk_create(assignments)
+    # Grants of power need two natural persons: the system administrator asks, the security administrator confirms.
+    asked, confirmed = key("person", city.seed, "admin"), key("person", city.seed, "security")
+    known = list(access.CAPABILITIES)
+    Grant.objects.bulk_create([
+        Grant(
+            id=key("grant", city.seed, seat.key, capability), post_id=seats[seat.key], capability=capability,
+            # City posts reach everything, with or without a region; the others their own region's subtree.
+            region_id=None if seat.key.startswith("city.") else region[seat.region], starts_at=SINCE, given_by=asked, confirmed_by=confirmed,
+        )
+        for seat in hall.seats
+        for capability in town_hall.capabilities(seat.profile, known)
+    ], batch_size=2000)
+
+
+def digest_of(city: City) -> str:
+    """sha256 over names, borders and gauges of a city."""
+    hasher = hashlib.sha256()
+    for area in [city.city, *city.counties, *city.towns, *city.basins]:
+        hasher.update(f"{area.code} {area.name}".encode() + shapely.to_wkb(area.shape))
+    for gauge in city.gauges:
+        hasher.update(repr(gauge).encode())
+    return f"sha256:{hasher.hexdigest()}"
+
+
+@action("demo.load_city")
+def load_city(act: Act, *, seed: int) -> dict[str, Any]:
+    """Load the made-up city into an empty installation; a city of this seed that is there already is left as it is.
+
+    demo.not_empty when the folder holds an installation of somebody else's. Returns the counts of what was written.
+    """
+    if Region.objects.filter(pk=key("region", seed, "990100")).exists():
+        return {}
+    if Person.objects.exists() or Region.objects.exclude(source__startswith="event ").exists():
+        raise NOT_EMPTY(home=settings.HOME)
+    city = build(seed)
+    keys = _places(city)
+    _parties(city, keys)
+    stations = enter_gauges(act, city, keys)
+    here = Installation.current()
+    here.name = f"{city.city.name}（虚构演示城市）"
+    here.save(update_fields=["name"])
+    counts = {
+        "counties": len(city.counties), "towns": len(city.towns), "rivers": len(city.rivers), "basins": len(city.basins), "stations": stations,
+        "posts": Post.objects.count(), "persons": Person.objects.count(),
+    }
+    act.state(CityLoaded(seed=seed, counts=counts, digest=digest_of(city)), subject=f"region:{keys['990100']}", region=keys["990100"])
+    return counts
+
+
+# --- documented events -----------------------------------------------------------------------------------------------
+
+
+def event_region(event: str, code: str) -> UUID:
+    return key("event", event, "region", code)
+
+
+def event_post(event: str, post: str) -> UUID:
+    return key("event", event, "post", post)
+
+
+@action("demo.load_event")
+def load_event(act: Act, *, event: str) -> dict[str, Any]:
+    """Load places, posts, persons and gauges of a documented event, once: they are reference data and have no realm."""
+    record = records.load(event)
+    about = record.about
+    if Region.objects.filter(pk=event_region(event, about["home"])).exists():
+        return {}
+    regions, links, paths = [], [], []
+    parent = {place["code"]: place["parent"] for place in about["places"]}
+    for place in about["places"]:
+        regions.append(_region(
+            event_region(event, place["code"]), place["name"], place["kind"], place["lon"], place["lat"], name_en=place["name_en"],
+            source=f"event {event}; coordinates {place['coordinates']}, for the map only",
+        ))
+        above, depth = place["code"], 0
+        while above:
+            paths.append(RegionPath(ancestor_id=event_region(event, above), descendant_id=event_region(event, place["code"]), depth=depth))
+            above, depth = parent[above], depth + 1
+        if place["parent"]:
+            links.append(RegionLink(parent_id=event_region(event, place["parent"]), child_id=event_region(event, place["code"])))
+    Region.objects.bulk_create(regions)
+    RegionCode.objects.bulk_create(
+        RegionCode(region_id=event_region(event, place["code"]), system=f"event {event}", code=place["code"]) for place in about["places"]
+    )
+    RegionLink.objects.bulk_create(links)
+    RegionPath.objects.bulk_create(paths)
+    home = event_region(event, about["home"])
+    unit = Organisation.objects.create(
+        id=key("event", event, "unit"), name=f"{about['name']['zh']}（复盘）", name_en=f"{about['name']['en']} (replay)", kind="government", region_id=home,
+    )
+    known = [code for code in access.CAPABILITIES if not code.startswith(town_hall.ADMINISTRATION)]
+    for post in about["posts"]:
+        row = Post.objects.create(
+            id=event_post(event, post["key"]), organisation=unit, name=post["name"], name_en=post["name_en"], kind=post["kind"],
+            region_id=event_region(event, post["place"]), superior_id=event_post(event, post["superior"]) if post.get("superior") else None,
+        )
+        person = Person.objects.create(id=key("event", event, "person", post["key"]), name=f"{post['name']}（脚本人物）", organisation=unit, title=post["name"])
+        account = Account(id=key("event", event, "account", post["key"]), name=f"{event}.{post['key']}", person=person)
+        account.set_unusable_password()
+        account.save()
+        Assignment.objects.create(id=key("event", event, "assignment", post["key"]), person=person, post=row, starts_at=SINCE)
+        Grant.objects.bulk_create([
+            Grant(
+                id=key("event", event, "grant", post["key"], capability), post=row, capability=capability, region_id=home, starts_at=SINCE,
+            )
+            for capability in known
+        ])
+    stations = enter_event_gauges(act, record, {place["code"]: event_region(event, place["code"]) for place in about["places"]})
+    counts = {"places": len(regions), "posts": len(about["posts"]), "stations": stations}
+    act.state(EventLoaded(event=event, counts=counts, digest=record.digest), subject=f"region:{home}", region=home)
+    return counts
+
+
+@action("demo.state_record")
+def state_record(act: Act, *, event: str, row: str, region: UUID | None) -> UUID:
+    """Write a row of the record down in the replay's realm; returns the fact, which is the cause of what it sets off."""
+    found = records.load(event).row(row)
+    return act.state(
+        RecordStated(
+            event=event, row=found.id, kind=found.kind, level=found.level, issuer=found.issuer, place=found.place, text=found.text_zh,
+            text_en=found.text, source=found.source,
+        ),
+        subject=f"record:{event}.{found.id}", region=region,
+    )

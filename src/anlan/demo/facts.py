@@ -1,0 +1,37 @@
+"""What the demonstration says to the others."""
+from __future__ import annotations
+
+from anlan.kernel.journal import fact
+
+
+@fact("demo.CityLoaded")
+class CityLoaded:
+    """The made-up city was loaded: counts of what was written, and the digest (sha256) of what the seed grew."""
+
+    seed: int
+    counts: dict
+    digest: str
+
+
+@fact("demo.EventLoaded")
+class EventLoaded:
+    """Places, posts, persons and gauges of a documented event were loaded for its replays."""
+
+    event: str
+    counts: dict
+    digest: str
+
+
+@fact("demo.RecordStated")
+class RecordStated:
+    """A row of the record of a documented event, written down at its time in a replay. It says what happened, not what Anlan did."""
+
+    event: str
+    row: str
+    kind: str
+    level: str
+    issuer: str
+    place: str
+    text: str
+    text_en: str
+    source: str

@@ -1,0 +1,73 @@
+"""Gauges of the made-up city and of documented events, as entries of the sensing register; and the plan of the city."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from anlan.engines.geo import City, Gauge
+from anlan.kernel.actions import Act
+from anlan.sensing.actions import import_stations
+
+from .records import Record
+
+QUANTITY = {"rain": "rain", "level": "level", "flow": "flow", "soil": "soil", "wind": "wind", "gas": "gas"}
+UNIT = {"rain": "mm", "level": "m", "flow": "m3/s", "soil": "%", "wind": "m/s", "gas": "%LEL"}
+INTERVAL_S = 600
+PLAN_FILE = Path(__file__).parent / "data" / "plans" / "lanzhou-flood-demo.yaml"
+
+
+def entry(city: City, gauge: Gauge, regions: dict[str, UUID]) -> dict[str, Any]:
+    """The register entry of a gauge."""
+    thresholds: dict[str, Any] = {}
+    if gauge.thresholds:
+        thresholds = {QUANTITY[gauge.kind]: {**gauge.thresholds, "source": f"made-up, from seed {city.seed}"}}
+    return {
+        "code": gauge.code, "name": gauge.name, "kind": gauge.kind, "quantities": [QUANTITY[gauge.kind]], "region": regions[gauge.town],
+        "river": city.rivers[int(gauge.river)].name if gauge.river else "", "lon": gauge.lon, "lat": gauge.lat, "source_crs": "WGS84", "elevation_m": gauge.elevation_m,
+        "datum": "made-up" if gauge.kind == "level" else "", "interval_s": INTERVAL_S, "silent_after_s": 3 * INTERVAL_S, "thresholds": thresholds,
+        "owner": f"{city.city.name}（虚构）", "origin": f"made-up, from seed {city.seed}",
+    }
+
+
+def enter_gauges(act: Act, city: City, regions: dict[str, UUID]) -> int:
+    """Enter the city's gauges in the register; returns how many."""
+    return import_stations(act.child(step="stations"), rows=[entry(city, gauge, regions) for gauge in city.gauges], origin=f"made-up, from seed {city.seed}")
+
+
+def enter_event_gauges(act: Act, record: Record, regions: dict[str, UUID]) -> int:
+    """Enter the gauges of a documented event, under the codes of its pack; returns how many."""
+    rows = [
+        {
+            "code": station["code"], "name": station["name"], "name_en": station["name_en"], "kind": station["quantity"],
+            "quantities": [station["quantity"]], "region": regions[station["region"]], "lon": station["lon"], "lat": station["lat"], "source_crs": "WGS84",
+            "interval_s": station["interval_min"] * 60, "silent_after_s": 3 * station["interval_min"] * 60,
+            "thresholds": {station["quantity"]: {**station["thresholds"], "source": station["source"]}},
+            "origin": f"event {record.name}; coordinates {station['coordinates']}, for the map only",
+        }
+        for station in record.about.get("stations", [])
+    ]
+    return import_stations(act.child(step="stations"), rows=rows, origin=f"event {record.name}") if rows else 0
+
+
+def control_gauges(city: City) -> dict[str, Gauge]:
+    """The gauges the city's plan speaks of: `main` on the main river in the central district, `t1` … `t4` low on the largest tributaries."""
+    central = {town.code for town in city.towns if town.parent == city.counties[0].code}
+    levels = [gauge for gauge in city.gauges if gauge.kind == "level" and gauge.river]
+    found = {"main": max((g for g in levels if g.river == "0" and g.town in central), key=lambda g: (g.catchment_km2, g.code))}
+    number = 1
+    for index in range(1, len(city.rivers)):
+        own = [g for g in levels if g.river == str(index)]
+        if own and number <= 4:
+            found[f"t{number}"] = max(own, key=lambda g: (g.catchment_km2, g.code))
+            number += 1
+    return found
+
+
+def plan_text(city: City) -> str:
+    """The plan file of the city, with the marks of its control gauges filled in."""
+    text = PLAN_FILE.read_text(encoding="utf-8")
+    for alias, gauge in control_gauges(city).items():
+        marks = f"{{warning: {gauge.thresholds['yellow']}, guarantee: {gauge.thresholds['orange']}, record: {gauge.thresholds['red']}}}"
+        text = text.replace(f"@{alias},", f"{marks},")
+    return text

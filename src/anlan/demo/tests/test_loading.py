@@ -1,0 +1,80 @@
+"""The made-up city and the events' places go in once, whole, and only where they may."""
+from datetime import UTC, datetime
+
+import pytest
+
+from anlan.demo import actions, records
+from anlan.demo.actions import event_post, event_region, key
+from anlan.kernel import access
+from anlan.kernel.actions import Act, Actor
+from anlan.kernel.errors import Problem
+from anlan.kernel.models import Account, Assignment, Fact, Grant, Person, Post, Region, RegionCode, RegionPath
+from anlan.sensing.models import Station
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def loaded(actual):
+    return actions.load_city(Act(Actor.machine("demo"), actual), seed=7)
+
+
+def test_the_city_is_as_large_as_promised(loaded):
+    assert loaded["counties"] == 9 and loaded["towns"] == 180
+    assert Station.objects.count() == 2000 and Person.objects.count() == 300 and Account.objects.filter(machine=False).count() == 300
+    assert Assignment.objects.count() == 300
+    assert RegionPath.objects.filter(ancestor_id=key("region", 7, "990100"), depth__gt=0, hierarchy="administrative").count() == 189
+    assert RegionCode.objects.filter(system="GB/T 2260").exclude(code__startswith="99").count() == 0
+    assert Region.objects.exclude(source="made-up, from seed 7").count() == 0
+    assert Post.objects.filter(superior=None).exclude(kind__in=("commander", "system_admin", "security_admin", "auditor")).count() == 0
+
+
+def test_nobody_can_sign_in_before_a_password_is_set(loaded):
+    assert not any(account.has_usable_password() for account in Account.objects.all())
+
+
+def test_no_person_holds_two_of_the_three_administrators(loaded):
+    held = {}
+    for assignment in Assignment.objects.select_related("post").filter(post__kind__in=("system_admin", "security_admin", "auditor")):
+        held.setdefault(assignment.person_id, set()).add(assignment.post.kind)
+    assert len(held) == 3 and all(len(kinds) == 1 for kinds in held.values())
+    assert not Grant.objects.filter(given_by=None).exists()
+
+
+def test_a_township_reaches_its_own_ground_only(loaded):
+    actor = Actor.of(Account.objects.get(name="township"))
+    own = Post.objects.get(pk=actor.post_id).region_id
+    other = Region.objects.filter(kind="town").exclude(pk=own).first()
+    assert access.may(actor, "orders.read", region=own) and not access.may(actor, "orders.read", region=other.pk)
+    power = [code for code, found in access.CAPABILITIES.items() if found.second_factor]
+    assert power and not any(access.may(actor, code, region=own) for code in power)
+
+
+def test_a_second_load_changes_nothing(loaded, actual):
+    before = Fact.objects.count()
+    assert actions.load_city(Act(Actor.machine("demo"), actual), seed=7) == {}
+    assert Station.objects.count() == 2000 and Fact.objects.count() == before
+
+
+def test_an_installation_in_use_is_left_alone(actual, alice):
+    with pytest.raises(Problem) as problem:
+        actions.load_city(Act(Actor.machine("demo"), actual), seed=7)
+    assert problem.value.kind.code == "demo.not_empty"
+
+
+@pytest.mark.parametrize("event", ["zhengzhou-2021", "valencia-2024"])
+def test_an_event_brings_its_places_posts_and_gauges_once(actual, event):
+    counts = actions.load_event(Act(Actor.machine("demo"), actual), event=event)
+    record = records.load(event)
+    assert counts["posts"] == len(record.about["posts"]) and counts["stations"] == len(record.about.get("stations", []))
+    assert Region.objects.get(pk=event_region(event, record.about["home"])).name == record.about["places"][0]["name"]
+    for post in record.about["posts"]:
+        held = Assignment.objects.get(post_id=event_post(event, post["key"]))
+        assert held.starts_at < record.start
+    assert actions.load_event(Act(Actor.machine("demo"), actual), event=event) == {}
+
+
+def test_a_row_of_the_record_keeps_its_own_time(actual, exercise):
+    fact = actions.state_record(Act(Actor.machine("demo"), exercise, occurred_at=datetime(2021, 7, 20, 2, 30, tzinfo=UTC)), event="zhengzhou-2021", row="z16", region=None)
+    stated = Fact.objects.get(pk=fact)
+    assert stated.kind == "demo.RecordStated" and stated.occurred_at == datetime(2021, 7, 20, 2, 30, tzinfo=UTC)
