@@ -1,0 +1,891 @@
+"""What can be done with plans: add a version, adopt it for a place, state what is known, and what follows from it.
+
+A level is only ever proposed here. Approving, refusing and opening a response belong to `command`, which closes the
+proposal through `close_proposal`.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from anlan.engines.conditions import Key, PlanFile, Verdict, read_plan
+from anlan.engines.conditions.planfile import ConditionEntry, LevelEntry
+from anlan.engines.conditions.vocabulary import ASKED
+from anlan.kernel import access, due, work
+from anlan.kernel.actions import Act, Actor, action
+from anlan.kernel.errors import FORBIDDEN, REASON_NEEDED, WRONG_REALM
+from anlan.kernel.ids import derived_id
+from anlan.kernel.models import Post, Region
+from anlan.sensing.models import Signal, Station
+
+from . import compute
+from .errors import (
+    ALREADY_ADOPTED,
+    BAD_BINDING,
+    BAD_FILE,
+    BAD_VALUE,
+    NOT_OPEN,
+    QUESTION_CLOSED,
+    SAME_VERSION,
+    UNKNOWN_PLACE,
+    UNKNOWN_TERM,
+)
+from .facts import (
+    AdoptionEnded,
+    ConditionEnded,
+    ConditionMet,
+    ConditionUnknown,
+    LevelProposed,
+    PlanAdopted,
+    PlanVersionAdded,
+    ProposalApproved,
+    ProposalOvertaken,
+    ProposalRefused,
+    TermRefused,
+    TermStated,
+)
+from .models import (
+    ActionItem,
+    BoundPlace,
+    BoundPost,
+    Clause,
+    Condition,
+    Level,
+    Match,
+    Plan,
+    PlanBinding,
+    PlanVersion,
+    Question,
+    ResponseInForce,
+    ResponseProposal,
+    Term,
+    WarningInForce,
+)
+from .vocabulary import in_words, vocabulary
+
+PACKS = Path(__file__).parent / "data" / "plans"
+RESPONSE = "response"
+
+
+# --- plans and versions ----------------------------------------------------------------------------------------------
+
+
+@action("plans.add_default")
+def add_default(act: Act, *, name: str) -> PlanVersion:
+    """A plan that comes with this release becomes a version; an upgrade adds the next one and changes no adoption."""
+    text = (PACKS / name).read_text(encoding="utf-8")
+    plan, troubles = read_plan(text, vocabulary())
+    if plan is None:
+        raise _bad_file(troubles)
+    return _add(act, plan, text, PlanVersion.DEFAULT, None, "")
+
+
+@action("plans.add_version")
+def add_version(act: Act, *, text: str, note: str = "", based_on: UUID | None = None) -> PlanVersion:
+    """A user's own plan, or own version of one. plans.bad_file names every fault with line, column and remedy."""
+    access.require(act, "plans.manage")
+    _actual(act)
+    plan, troubles = read_plan(text, vocabulary())
+    if plan is None:
+        raise _bad_file(troubles)
+    base = PlanVersion.objects.filter(pk=based_on).first() if based_on else None
+    if base is None:
+        base = PlanVersion.objects.filter(plan__key=plan.key).order_by("-number").first()
+    return _add(act, plan, text, PlanVersion.OWN, base, note)
+
+
+def _actual(act: Act) -> None:
+    # Plans and catalogues are read-only inside an exercise (design §3.3).
+    if not act.realm.is_actual:
+        raise WRONG_REALM()
+
+
+def _bad_file(troubles: list[Any]) -> Exception:
+    fields = [{"field": f"{t.line}:{t.column} {t.where}", "why": f"{t.what}; {t.todo}" if t.todo else t.what} for t in troubles]
+    return BAD_FILE(fields=fields, count=len(troubles))
+
+
+def _add(act: Act, file: PlanFile, text: str, origin: str, base: PlanVersion | None, note: str) -> PlanVersion:
+    titles = {"title_zh": file.title.get("zh", "")[:200], "title_en": file.title.get("en", "")[:200], "hazard": file.hazard}
+    plan = Plan.objects.select_for_update().filter(key=file.key).first()
+    if plan is None:
+        plan = act.create(Plan, id=derived_id("plan", file.key), key=file.key, **titles)
+    found = plan.versions.filter(digest=file.digest).first()
+    if found is not None:
+        if origin == PlanVersion.DEFAULT:
+            return found
+        raise SAME_VERSION(number=found.number)
+    number = (plan.versions.order_by("-number").values_list("number", flat=True).first() or 0) + 1
+    version = act.create(
+        PlanVersion, id=derived_id("plan_version", file.key, file.digest), plan=plan, number=number, origin=origin, text=text, digest=file.digest,
+        based_on=base, note=note, added_by=act.actor.person_id,
+    )
+    if number > 1:
+        for name, value in titles.items():
+            setattr(plan, name, value)
+        act.save(plan)
+    _write_parts(version, file)
+    act.state(PlanVersionAdded(plan=plan.pk, key=plan.key, plan_version=version.pk, number=number, origin=origin, digest=file.digest), about=plan)
+    return version
+
+
+def part_id(version: PlanVersion, kind: str, key: str) -> UUID:
+    return derived_id("plan_part", version.pk, kind, key)
+
+
+def _write_parts(version: PlanVersion, file: PlanFile) -> None:
+    def made(model: type, part: str, key: str, order: int, /, **values: Any) -> Any:
+        return model(id=part_id(version, part, key), version_of=version, key=key, order=order, **values)
+
+    Clause.objects.bulk_create(made(Clause, "clause", row.key, i, title=dict(row.title), text=dict(row.text), source=row.source) for i, row in enumerate(file.clauses.values()))
+    Level.objects.bulk_create(
+        made(Level, "level", row.code, i, kind=row.kind, rank=row.rank, colour=row.colour, label=dict(row.label), approver=row.approver, consent=row.consent,
+             clause_id=part_id(version, "clause", row.clause), answer_within_min=row.answer_within_min)
+        for i, row in enumerate(file.levels)
+    )
+    Condition.objects.bulk_create(
+        made(Condition, "condition", row.key, i, level_id=part_id(version, "level", row.level), clause_id=part_id(version, "clause", row.clause),
+             label=dict(row.label), when=row.when, ask_when=row.ask_when, note=dict(row.note))
+        for i, row in enumerate(file.conditions)
+    )
+    ActionItem.objects.bulk_create(
+        made(ActionItem, "action", row.key, i, level_id=part_id(version, "level", row.level), clause_id=part_id(version, "clause", row.clause),
+             role=row.post, text=dict(row.text), deadline_min=row.deadline_min, deadline=dict(row.deadline))
+        for i, row in enumerate(file.actions)
+    )
+
+
+def load_defaults() -> None:
+    """The plans of this release become versions; called after every migration."""
+    from anlan.kernel import realms
+
+    for path in sorted(PACKS.glob("*.yaml")):
+        digest = read_plan(path.read_bytes(), vocabulary())[0]
+        key = digest.digest if digest else path.stat().st_size
+        add_default(Act(Actor.machine("plans"), realms.actual(), op_id=derived_id("plans.default", path.name, key)), name=path.name)
+
+
+# --- adoption --------------------------------------------------------------------------------------------------------
+
+
+@action("plans.adopt")
+def adopt(
+    act: Act, *, plan: str, region: UUID, default_post: UUID, places: dict[str, Any] | None = None, posts: dict[str, Any] | None = None,
+    version: UUID | None = None, answer_minutes: dict[str, int] | None = None,
+) -> PlanBinding:
+    """Bind a plan to a place and to posts; from now on its conditions are judged there.
+
+    plan: its key. places: {name in the plan: {"station": id} | {"region": id} | {"site": name} | {}}; a region left out is the
+    adopted region, a site left out goes by its name in the plan, a gauge left out is not measured here (cannot tell).
+    posts: {role: [post id, …]}; roles left out fall to default_post. In an exercise or replay the adoption holds for that realm only.
+    """
+    access.require(act, "plans.adopt", region=region)
+    found = Plan.objects.filter(key=plan).first()
+    if found is None:
+        raise BAD_BINDING(fields=[{"field": "plan", "why": f"there is no plan {plan}"}])
+    chosen = found.versions.filter(pk=version).first() if version else found.versions.order_by("-number").first()
+    if chosen is None:
+        raise BAD_BINDING(fields=[{"field": "version", "why": "this plan has no such version"}])
+    only = None if act.realm.is_actual else act.realm
+    if PlanBinding.objects.filter(plan=found, region_id=region, only_realm=only, active=True).exists():
+        raise ALREADY_ADOPTED(place=Region.objects.get(pk=region).name)
+    binding = act.create(
+        PlanBinding, plan=found, version_of=chosen, region_id=region, only_realm=only, default_post_id=_post(default_post, "default_post"),
+        answer_minutes=_minutes(chosen, answer_minutes), adopted_by=act.actor.person_id,
+    )
+    _bind(binding, places or {}, posts or {})
+    _stated_adoption(act, binding, "")
+    return binding
+
+
+@action("plans.change_adoption")
+def change_adoption(
+    act: Act, *, binding: UUID, version: UUID | None = None, places: dict[str, Any] | None = None, posts: dict[str, Any] | None = None,
+    default_post: UUID | None = None, answer_minutes: dict[str, int] | None = None,
+) -> PlanBinding:
+    """Move an adoption to another version of its plan, or change its places and posts. What is not given stays."""
+    row = act.lock(PlanBinding, binding)
+    access.require(act, "plans.adopt", region=row.region_id)
+    if row.only_realm_id != (None if act.realm.is_actual else act.realm.pk):
+        raise WRONG_REALM()
+    before = row.version_of
+    if version:
+        row.version_of = PlanVersion.objects.filter(pk=version, plan_id=row.plan_id).first() or before
+    if default_post:
+        row.default_post_id = _post(default_post, "default_post")
+    if answer_minutes is not None:
+        row.answer_minutes = _minutes(row.version_of, answer_minutes)
+    act.save(row)
+    kept = {place.alias: {"station": place.station_id} if place.station_id else {"region": place.region_id} if place.region_id else {} for place in row.places.all()}
+    held: dict[str, list[Any]] = {}
+    for bound in row.posts.all():
+        held.setdefault(bound.role, []).append(bound.post_id)
+    row.places.all().delete()
+    row.posts.all().delete()
+    file = compute.plan_file(row.version_of)
+    _bind(row, {k: v for k, v in {**kept, **(places or {})}.items() if k in file.places}, {k: v for k, v in {**held, **(posts or {})}.items() if k in file.posts})
+    _stated_adoption(act, row, before.digest if before.pk != row.version_of_id else "")
+    return row
+
+
+def _minutes(version: PlanVersion, given: Mapping[str, int] | None) -> dict[str, int]:
+    codes = {level.code for level in compute.plan_file(version).levels}
+    for code, minutes in (given or {}).items():
+        if code not in codes or isinstance(minutes, bool) or not isinstance(minutes, int) or not 1 <= minutes <= 1440:
+            raise BAD_BINDING(fields=[{"field": f"minutes-{code}", "why": "a level of the plan, and 1 to 1440 minutes"}])
+    return dict(given or {})
+
+
+def _post(key: Any, where: str) -> UUID:
+    post = Post.objects.filter(pk=getattr(key, "pk", key), active=True).first() if key else None
+    if post is None:
+        raise BAD_BINDING(fields=[{"field": where, "why": "choose a post that exists"}])
+    return post.pk
+
+
+def _bind(binding: PlanBinding, places: Mapping[str, Any], posts: Mapping[str, Any]) -> None:
+    file = compute.plan_file(binding.version_of)
+    faults = [{"field": f"place-{name}", "why": "the plan has no such place"} for name in places if name not in file.places]
+    faults += [{"field": f"post-{role}", "why": "the plan has no such role"} for role in posts if role not in file.posts]
+    if faults:
+        raise BAD_BINDING(fields=faults)
+    for alias, entry in file.places.items():
+        given = dict(places.get(alias) or {})
+        station = region = None
+        place = ""
+        if entry.kind == "gauge" or given.get("station"):
+            if given.get("station"):
+                station = _station(given["station"])
+                if station is None:
+                    raise BAD_BINDING(fields=[{"field": f"place-{alias}", "why": "there is no such station"}])
+                place = compute.place_key(station=station)
+        elif entry.kind == "region" or given.get("region"):
+            region = Region.objects.filter(pk=given.get("region") or binding.region_id).first()
+            if region is None:
+                raise BAD_BINDING(fields=[{"field": f"place-{alias}", "why": "there is no such region"}])
+            place = compute.place_key(region=region)
+        else:
+            place = compute.place_key(site=given.get("site") or entry.label.get("zh") or in_words(entry.label) or alias)
+        BoundPlace.objects.create(binding=binding, alias=alias, kind=entry.kind, station=station, region=region, place=place)
+    for role, keys in posts.items():
+        for key in dict.fromkeys(keys if isinstance(keys, (list, tuple)) else [keys]):
+            BoundPost.objects.create(binding=binding, role=role, post_id=_post(key, f"post-{role}"))
+
+
+def _station(key: Any) -> Station | None:
+    if isinstance(key, Station):
+        return key
+    try:
+        return Station.objects.filter(pk=UUID(str(key))).first()
+    except ValueError:
+        return Station.objects.filter(code=str(key)).first()
+
+
+def _stated_adoption(act: Act, binding: PlanBinding, replaced: str) -> None:
+    fact = act.state(
+        PlanAdopted(binding=binding.pk, plan=binding.plan_id, plan_version=binding.version_of_id, region=binding.region_id, digest=binding.version_of.digest, replaced=replaced),
+        about=binding,
+    )
+    Match.objects.everything().filter(binding=binding).exclude(condition__version_of=binding.version_of_id).delete()
+    # What is known already is judged at once: adopting a plan in the middle of a flood must not wait for the next reading.
+    judge = Judge(act, compute.adopted(act.realm, binding), fact)
+    judge.take(list(compute.warning_updates(act.realm, judge.plans, act.now)) + list(compute.response_updates(act.realm, judge.plans, act.now)))
+    judge.look_again()
+
+
+@action("plans.end_adoption")
+def end_adoption(act: Act, *, binding: UUID, reason: str) -> PlanBinding:
+    """The plan no longer applies there. Open proposals and questions in this realm are overtaken."""
+    row = act.lock(PlanBinding, binding)
+    access.require(act, "plans.adopt", region=row.region_id)
+    if row.only_realm_id != (None if act.realm.is_actual else act.realm.pk):
+        raise WRONG_REALM()
+    if not reason.strip():
+        raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
+    if row.active:
+        row.active = False
+        act.save(row)
+        fact = act.state(AdoptionEnded(binding=row.pk, plan=row.plan_id, region=row.region_id, reason=reason), about=row)
+        for proposal in ResponseProposal.objects.of(act.realm).filter(binding=row, state=ResponseProposal.OPEN):
+            _overtake(act, proposal, f"binding:{row.pk}", fact)
+        for question in Question.objects.of(act.realm).filter(binding=row, state=Question.OPEN):
+            _close_question(act, question, Question.OVERTAKEN)
+    return row
+
+
+# --- what persons state ----------------------------------------------------------------------------------------------
+
+
+def coerce(term: str, value: Any) -> Any:
+    """A value from a form or message as the term's type: "18.5" → 18.5, 是/yes/true → True. What does not fit stays as it is."""
+    spec = vocabulary().get(term)
+    if spec is None or not isinstance(value, str):
+        return float(value) if spec and spec.type == "number" and isinstance(value, int) and not isinstance(value, bool) else value
+    text = value.strip()
+    if spec.type == "bool":
+        return {"true": True, "yes": True, "是": True, "1": True, "false": False, "no": False, "否": False, "0": False}.get(text.casefold(), value)
+    if spec.type == "number":
+        try:
+            return float(text.replace("，", "").replace(",", ""))
+        except ValueError:
+            return value
+    words = {word.casefold(): choice for choice, labels in spec.choice_labels.items() for word in (choice, *labels.values())}
+    return words.get(text.casefold(), text)
+
+
+@action("plans.state_term")
+def state_term(
+    act: Act, *, term: str, place: str, value: Any, qualifier: str = "", unit: str = "", event_time: datetime | None = None, source: str = "",
+) -> dict[str, Any]:
+    """A person states what no instrument gives: a forecast, an observed state. Needs plans.state where the place lies.
+
+    plans.unknown_term, plans.unknown_place, plans.bad_value say what is wrong. The value is judged by the plans right after.
+    """
+    key = _checked(act, term, place, qualifier)
+    region = compute.region_of(key)
+    access.require(act, "plans.state", region=region)
+    return _state(act, term, key, qualifier, value, unit, event_time, source, "", region)
+
+
+@action("plans.answer_question")
+def answer_question(act: Act, *, question: UUID, value: Any = None, unit: str = "", event_time: datetime | None = None, source: str = "") -> Question:
+    """The named post says what is missing; `value` None says that it cannot be told, which closes the question and leaves the term unknown."""
+    row = act.lock(Question, question)
+    # Whoever holds the post that is asked, or one it was passed up to, may answer; else it takes the capability.
+    asked = set(access.posts(act.actor))
+    holders = {item.post_id for item in work.WorkItem.plain.filter(realm_id=act.realm.pk, kind="plans.state_term", subject=f"question:{row.pk}")} | {row.post_id}
+    if not asked & holders:
+        access.require(act, "plans.state", region=row.region_id)
+    if row.state != Question.OPEN:
+        raise QUESTION_CLOSED()
+    if value is not None:
+        _state(act, row.name, row.place, row.qualifier, value, unit, event_time, source, str(row.pk), row.region_id)
+    row.answered_at, row.answered_by = act.now, act.actor.person_id
+    _close_question(act, row, Question.ANSWERED, "done" if value is not None else "unknown")
+    return row
+
+
+def _checked(act: Act, term: str, place: str, qualifier: str) -> str:
+    spec = vocabulary().get(term)
+    if spec is None:
+        raise UNKNOWN_TERM(term=term, fields=[{"field": "term", "why": "unknown"}])
+    parts = [part for part in qualifier.split("|") if part]
+    if len(parts) != len(spec.qualifiers) or any(part not in known.choices for part, known in zip(parts, spec.qualifiers, strict=False)):
+        raise BAD_VALUE(why=f"{term}({', '.join(known.name for known in spec.qualifiers)})", fields=[{"field": "qualifier", "why": "choose one for each"}])
+    key = compute.find_place(place, act.realm)
+    if not key:
+        raise UNKNOWN_PLACE(place=place, fields=[{"field": "place", "why": "unknown"}])
+    return key
+
+
+def _state(act: Act, term: str, place: str, qualifier: str, value: Any, unit: str, event_time: datetime | None, source: str, question: str, region: Any) -> dict[str, Any]:
+    value = coerce(term, value)
+    why = vocabulary()[term].refuse(value, unit or None)
+    if why:
+        raise BAD_VALUE(why=why, fields=[{"field": "value", "why": why}])
+    at = event_time or act.occurred_at or act.now
+    if at > act.now + timedelta(minutes=5):
+        raise BAD_VALUE(why="the time lies in the future", fields=[{"field": "event_time", "why": "not later than now"}])
+    body = TermStated(term=term, place=place, qualifier=qualifier, value=json.dumps(value), unit=vocabulary()[term].unit, event_time=at, source=source[:300], question=question)
+    fact = act.state(body, subject=f"question:{question}" if question else f"place:{place}"[:80], region=region)
+    return {"fact": str(fact), "term": term, "place": place, "qualifier": qualifier, "value": value}
+
+
+def _close_question(act: Act, row: Question, state: str, outcome: str = "overtaken") -> None:
+    row.state = state
+    act.save(row)
+    work.close(act, kind="plans.state_term", subject=f"question:{row.pk}", outcome=outcome)
+
+
+# --- what the flow brings --------------------------------------------------------------------------------------------
+
+
+@action("plans.take_in")
+def take_in(act: Act, *, fact: UUID, kind: str, payload: dict[str, Any], at: datetime) -> None:
+    """A fact of another room changes what is known; every condition it touches is judged again. Called by the follower only."""
+    plans = compute.adopted(act.realm)
+    judge = Judge(act, plans, fact)
+    TAKERS[kind](judge, payload, at)
+
+
+def _readings(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
+    judge.take(compute.station_updates(judge.act.realm, judge.plans), signals=True)
+    judge.take(compute.sum_updates(judge.act.realm, judge.plans, datetime.fromisoformat(payload["last"])))
+
+
+def _signal(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
+    judge.take(compute.station_updates(judge.act.realm, judge.plans), signals=True)
+    if payload.get("quantity") == "rain":
+        judge.take(compute.sum_updates(judge.act.realm, judge.plans, datetime.fromisoformat(payload["reading_time"]), at_once=True))
+
+
+def _silent(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
+    """A silent gauge knows nothing any more: its last value is set apart at once, not only when it is stale."""
+    names = [name for name, spec in vocabulary().items() if spec.source == "machine" and spec.quantity == payload.get("quantity") and spec.window is None]
+    for term in Term.objects.of(judge.act.realm).filter(place=f"station:{payload['station']}", name__in=names):
+        judge.retire(term)
+
+
+def _warned(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
+    if payload.get("kind") in ("prompt", "call_down", "relay"):
+        return  # an internal signal warns nobody; a relay repeats an outside warning that is counted already
+    hazard = payload.get("hazard", "")
+    values = {
+        "hazard": compute.HAZARDS.get(hazard, hazard), "colour": payload.get("colour", ""), "regions": [str(key) for key in payload.get("regions") or []],
+        "sent": datetime.fromisoformat(payload["sent"]) if payload.get("sent") else at, "fact": judge.cause,
+    }
+    found = WarningInForce.objects.of(judge.act.realm).filter(alert=payload["alert"]).first()
+    if found is None:
+        judge.act.create(WarningInForce, alert=payload["alert"], **values)
+    else:
+        for name, value in values.items():
+            setattr(found, name, value)
+        judge.act.save(found)
+    judge.take(compute.warning_updates(judge.act.realm, judge.plans, at))
+
+
+def _warning_ended(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
+    WarningInForce.objects.of(judge.act.realm).filter(alert=payload["alert"]).delete()
+    judge.take(compute.warning_updates(judge.act.realm, judge.plans, at))
+
+
+def _observed(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
+    """A reported fact of the command room, or a statement made here."""
+    act, term = judge.act, str(payload.get("term") or "")
+    raw = payload.get("value")
+    if "question" in payload:
+        raw = json.loads(payload["value"])
+    value, qualifier = coerce(term, raw), str(payload.get("qualifier") or "")
+    spec = vocabulary().get(term)
+    place = compute.find_place(str(payload.get("place") or ""), act.realm)
+    unit = str(payload.get("unit") or "")
+    why = (
+        f"there is no term {term}" if spec is None
+        else f"no adopted plan knows the place {payload.get('place')}" if not place
+        else f"{term} is counted by the machine" if spec.source in ("warning", "response")
+        else spec.refuse(value, unit or None)
+    )
+    if spec is None or why:
+        if term:
+            act.state(TermRefused(term=term, place=str(payload.get("place") or ""), value=json.dumps(raw, ensure_ascii=False, default=str)[:300], why=why), subject=f"fact:{judge.cause}", cause=judge.cause)
+        return
+    event_time = payload.get("event_time") or payload.get("occurred_at")
+    when = datetime.fromisoformat(event_time) if isinstance(event_time, str) else event_time or at
+    known = Term.objects.of(act.realm).filter(name=term, place=place, qualifier=qualifier).first()
+    if known is not None and known.event_time > when:
+        return  # an older report that comes in later does not replace what is known since
+    judge.take([compute.Update(term, place, qualifier, value, when, str(payload.get("source") or ""))])
+
+
+def _response(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
+    act = judge.act
+    level, response = str(payload.get("level") or ""), payload["response"]
+    plan = Plan.objects.filter(pk=payload["plan"]).first() if _uuid(payload.get("plan")) else Plan.objects.filter(key=str(payload.get("plan") or "")).first()
+    proposal = ResponseProposal.objects.of(act.realm).filter(pk=payload["proposal"]).select_related("level").first() if _uuid(payload.get("proposal")) else None
+    region = payload.get("place") if _uuid(payload.get("place")) else None
+    row = ResponseInForce.objects.of(act.realm).filter(response=response).first()
+    track = proposal.track if proposal else row.track if row else RESPONSE
+    rank = proposal.level.rank if proposal else _rank(plan, level)
+    values = {"plan": plan, "region_id": region, "level": level[:20], "rank": rank, "track": track, "fact": judge.cause}
+    if row is None:
+        act.create(ResponseInForce, response=response, **values)
+    else:
+        for name, value in values.items():
+            if value is not None:
+                setattr(row, name, value)
+        act.save(row)
+    if plan is not None and region is not None:
+        lower = ResponseProposal.objects.of(act.realm).filter(binding__plan=plan, region_id=region, track=track, state=ResponseProposal.OPEN, level__rank__lte=rank)
+        for open_one in lower.select_related("level"):
+            _overtake(act, open_one, f"response:{response}", judge.cause)
+    judge.take(compute.response_updates(act.realm, judge.plans, at))
+
+
+def _response_ended(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
+    ResponseInForce.objects.of(judge.act.realm).filter(response=payload["response"]).delete()
+    judge.take(compute.response_updates(judge.act.realm, judge.plans, at))
+
+
+def _uuid(text: Any) -> bool:
+    try:
+        UUID(str(text))
+    except ValueError:
+        return False
+    return True
+
+
+def _rank(plan: Plan | None, level: str) -> int:
+    if plan is not None:
+        found = Level.objects.filter(version_of__plan=plan, key=level).order_by("-version_of__number").first()
+        if found is not None:
+            return found.rank
+    return compute.LEVEL_RANK.get(level, 0)
+
+
+TAKERS = {
+    "sensing.ReadingsAccepted": _readings,
+    "sensing.SignalChanged": _signal,
+    "sensing.GaugeSilent": _silent,
+    "warning.OutsideWarningReceived": _warned,
+    "warning.AlertIssued": _warned,
+    "warning.WarningEnded": _warning_ended,
+    "command.FactObserved": _observed,
+    "plans.TermStated": _observed,
+    "command.ResponseApproved": _response,
+    "command.ResponseLevelChanged": _response,
+    "command.ResponseEnded": _response_ended,
+}
+
+
+@action("plans.term_stale")
+def term_stale(act: Act, *, term: UUID) -> None:
+    """Timer: a value is too old to decide anything. What rested on it becomes *cannot tell*."""
+    row = act.lock(Term, term)
+    if row.stale_at is None or row.stale_at > act.now:
+        return
+    judge = Judge(act, compute.adopted(act.realm), act.cause)
+    judge.retire(row)
+
+
+@action("plans.judge")
+def judge_now(act: Act, *, binding: UUID) -> None:
+    """Judge an adopted plan again from everything known: after an import, or when a person wants to be sure."""
+    row = act.lock(PlanBinding, binding)
+    access.require(act, "plans.read", region=row.region_id)
+    judge = Judge(act, compute.adopted(act.realm, row), act.cause)
+    judge.take(compute.station_updates(act.realm, judge.plans))
+    judge.take(list(compute.warning_updates(act.realm, judge.plans, act.now)) + list(compute.response_updates(act.realm, judge.plans, act.now)))
+    judge.look_again()
+
+
+# --- judging ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Judge:
+    """Takes new values in, one after another, and draws the consequences in the running transaction.
+
+    Intermediate readings are judged in memory and only the last value of a term is stored, so that a level crossed and left
+    between two batches is still seen.
+    """
+
+    act: Act
+    plans: list[compute.Adopted]
+    cause: UUID | None
+    known: dict[UUID, compute.Known] = field(default_factory=dict)
+    matches: dict[UUID, dict[UUID, Match]] = field(default_factory=dict)
+    last: dict[tuple[str, str, str], Term] = field(default_factory=dict)
+
+    def take(self, updates: Iterable[compute.Update], signals: bool = False) -> None:
+        """Apply updates in order of their event time; those of one instant together, then judge what they touch.
+
+        `signals`: where a signal rests on the same reading, it is the cause.
+        """
+        for _at, group in groupby(updates, key=lambda update: update.event_time):
+            taken: dict[tuple[str, str, str], tuple[compute.Update, UUID | None]] = {}
+            terms: dict[tuple[str, str, str], Term | None] = {}
+            for update in group:
+                row = (update.name, update.place, update.qualifier)
+                cause = self._signal_of(update) if signals else self.cause
+                taken[row], terms[row] = (update, cause), self._term(update, cause)
+            for plan in self.plans:
+                tipped = {key: taken[plan.row(key)] for key in plan.keys if plan.row(key) in taken}
+                if tipped:
+                    self._know(plan, tipped, terms)
+                    self._judge(plan, tipped)
+        self._store()
+
+    def retire(self, term: Term) -> None:
+        """A value must not be used any more: silent gauge, or too old."""
+        term.stale_at = min(term.stale_at or self.act.now, self.act.now)
+        self.act.save(term)
+        update = compute.Update(term.name, term.place, term.qualifier, None, self.act.now)
+        for plan in self.plans:
+            tipped = {key: (update, self.cause) for key in plan.keys if plan.row(key) == (term.name, term.place, term.qualifier)}
+            if tipped:
+                self.known.pop(plan.binding.pk, None)
+                self._judge(plan, tipped)
+
+    def look_again(self) -> None:
+        """Judge every condition from what is stored."""
+        self.known.clear()
+        update = compute.Update("", "", "", None, self.act.now)
+        for plan in self.plans:
+            self._judge(plan, dict.fromkeys(plan.keys, (update, self.cause)))
+
+    def _signal_of(self, update: compute.Update) -> UUID | None:
+        kind, _, key = update.place.partition(":")
+        if kind == "station":
+            spec = vocabulary()[update.name]
+            signal = Signal.objects.of(self.act.realm).filter(station_id=key, quantity=spec.quantity, since=update.event_time).exclude(fact=None).first()
+            if signal is not None:
+                return signal.fact
+        return self.cause
+
+    def _term(self, update: compute.Update, cause: UUID | None) -> Term | None:
+        row = (update.name, update.place, update.qualifier)
+        if update.value is None:
+            Term.objects.of(self.act.realm).filter(name=row[0], place=row[1], qualifier=row[2]).delete()
+            self.last.pop(row, None)
+            self._store()  # what follows reads the table again
+            return None
+        after = vocabulary()[update.name].stale_after
+        term = Term(
+            id=derived_id("term", self.act.realm.pk, *row), realm_id=self.act.realm.pk, name=update.name, place=update.place, qualifier=update.qualifier,
+            value=update.value, event_time=update.event_time, received_at=self.act.now, stale_at=update.event_time + after if after else None,
+            source=update.source[:300], fact=cause, region_id=compute.region_of(update.place),
+        )
+        self.last[row] = term
+        return term
+
+    def _store(self) -> None:
+        for term in self.last.values():
+            fields = ("value", "event_time", "received_at", "stale_at", "source", "fact", "region_id")
+            row, made = Term.objects.of(self.act.realm).get_or_create(
+                name=term.name, place=term.place, qualifier=term.qualifier, defaults={"id": term.id, "realm_id": term.realm_id, **{name: getattr(term, name) for name in fields}}
+            )
+            if not made:
+                for name in fields:
+                    setattr(row, name, getattr(term, name))
+                self.act.save(row)
+            if term.stale_at is not None:
+                due.at(self.act, term.stale_at, "plans.term_stale", subject=f"term:{row.pk}")
+        self.last.clear()
+
+    def _know(self, plan: compute.Adopted, tipped: Mapping[Key, Any], terms: Mapping[tuple[str, str, str], Term | None]) -> None:
+        known = self._known(plan)
+        for key in tipped:
+            for part in (known.values, known.stale, known.terms):
+                part.pop(key, None)
+            term = terms[plan.row(key)]
+            if term is None:
+                continue
+            if term.stale_at is not None and term.stale_at <= self.act.now:
+                known.stale[key] = term
+            else:
+                known.values[key], known.terms[key] = term.value, term
+
+    def _known(self, plan: compute.Adopted) -> compute.Known:
+        if plan.binding.pk not in self.known:
+            self.known[plan.binding.pk] = plan.known(self.act.realm, self.act.now)
+        return self.known[plan.binding.pk]
+
+    def _matches(self, plan: compute.Adopted) -> dict[UUID, Match]:
+        if plan.binding.pk not in self.matches:
+            rows = Match.objects.of(self.act.realm).filter(binding=plan.binding)
+            self.matches[plan.binding.pk] = {row.condition_id: row for row in rows}
+        return self.matches[plan.binding.pk]
+
+    def _judge(self, plan: compute.Adopted, tipped: Mapping[Key, tuple[compute.Update, UUID | None]]) -> None:
+        """Judge the conditions that ask for a tipped key; the first such key in the condition's own order is what tipped it."""
+        known, version, newly, asking_changed = self._known(plan), plan.binding.version_of, [], False
+        for entry in plan.plan.conditions:
+            if entry.compiled is None:
+                continue
+            keys = (*entry.compiled.keys, *(entry.compiled_ask.keys if entry.compiled_ask else ()))
+            update, cause = next((tipped[key] for key in keys if key in tipped), (None, None))
+            if update is None:
+                continue
+            outcome = plan.judge(entry.compiled, known)
+            ask = outcome.ask
+            if entry.compiled_ask is not None:  # the plan says itself when it wants to be asked
+                wanted = outcome.verdict is Verdict.CANNOT_TELL and entry.compiled_ask.verdict(known.values) is Verdict.MET
+                ask = tuple(key for key in outcome.missing if vocabulary()[key.term].source in ASKED) if wanted else ()
+            ask = tuple(key for key in ask if plan.places.get(key.place))
+            asking = [[*plan.row(key), key.place] for key in ask]
+            condition_id = part_id(version, "condition", entry.key)
+            match = self._matches(plan).get(condition_id)
+            before = match.verdict if match else ""
+            if match is not None and before == outcome.verdict and match.asking == asking:
+                continue
+            values = {
+                "inputs": plan.inputs(entry.compiled.keys, known), "steps": [{"text": step.text, "holds": step.holds} for step in outcome.steps],
+                "missing": [str(key) for key in outcome.missing], "judged_at": self.act.now, "verdict": outcome.verdict.value, "asking": asking,
+            }
+            asking_changed |= asking != (match.asking if match else [])
+            newly_asked = [row for row in asking if match is None or row not in match.asking]
+            if match is None:
+                match = self.act.create(Match, id=derived_id("match", self.act.realm.pk, plan.binding.pk, condition_id), binding=plan.binding, condition_id=condition_id,
+                                        region_id=plan.binding.region_id, since=update.event_time, fact=cause, **values)
+                self._matches(plan)[condition_id] = match
+            else:
+                if before != outcome.verdict:
+                    match.since, match.fact = update.event_time, cause
+                for name, value in values.items():
+                    setattr(match, name, value)
+                self.act.save(match)
+            if before != outcome.verdict:
+                fact = self._state_change(plan, entry, match, before, update, cause)
+                if outcome.verdict is Verdict.MET:
+                    newly.append((entry, fact, update))
+            if newly_asked:
+                self._ask(plan, entry, newly_asked, update, cause)
+        if asking_changed:
+            self._settle_questions(plan)
+        if newly:
+            self._propose(plan, newly)
+
+    def _said(self, update: compute.Update) -> Act:
+        """The act, with the event's own time on the facts it states."""
+        return self.act.child(occurred_at=min(update.event_time, self.act.now))
+
+    def _state_change(self, plan: compute.Adopted, entry: ConditionEntry, match: Match, before: str, update: compute.Update, cause: UUID | None) -> UUID | None:
+        head = {"binding": plan.binding.pk, "plan_version": plan.binding.version_of_id, "condition": entry.key, "level": entry.level, "clause": entry.clause}
+        act = self._said(update)
+        if match.verdict == Verdict.MET:
+            return act.state(ConditionMet(**head, inputs=match.inputs), about=match, cause=cause)
+        if before == Verdict.MET:
+            return act.state(ConditionEnded(**head, verdict=match.verdict), about=match, cause=cause)
+        return None
+
+    # Questions
+
+    def _ask(self, plan: compute.Adopted, entry: ConditionEntry, rows: list[list[str]], update: compute.Update, cause: UUID | None) -> None:
+        match_id = derived_id("match", self.act.realm.pk, plan.binding.pk, part_id(plan.binding.version_of, "condition", entry.key))
+        fact = self._said(update).state(
+            ConditionUnknown(binding=plan.binding.pk, plan_version=plan.binding.version_of_id, condition=entry.key, level=entry.level, clause=entry.clause,
+                             asked=[{"term": row[0], "place": row[1], "qualifier": row[2]} for row in rows]),
+            subject=f"match:{match_id}", region=plan.binding.region_id, cause=cause,
+        )
+        for name, place, qualifier, alias in rows:
+            open_one = Question.objects.of(self.act.realm).filter(binding=plan.binding, name=name, place=place, qualifier=qualifier, state=Question.OPEN).first()
+            if open_one is not None:
+                open_one.conditions = sorted({*open_one.conditions, entry.key})
+                self.act.save(open_one)
+                continue
+            post = self._post(plan, plan.plan.asks.get(name) or plan.plan.asks.get("default") or "")
+            due_at = self.act.now + timedelta(minutes=self._minutes(plan, plan.plan.level(entry.level)))
+            question = self.act.create(
+                Question, binding=plan.binding, name=name, alias=alias, place=place, qualifier=qualifier, conditions=[entry.key], region_id=plan.binding.region_id,
+                post_id=post, asked_at=self.act.now, due_at=due_at,
+            )
+            bound = plan.plan.places.get(alias)
+            work.open(
+                self.act, post=post, kind="plans.state_term", subject=f"question:{question.pk}", region=plan.binding.region_id,
+                msgid="Cannot tell whether “{plan}” applies. Please state: {term}, {where}",
+                params={"plan": plan.binding.plan.name, "term": vocabulary()[name].label["zh"], "where": (bound.label.get("zh") if bound else "") or alias},
+                due_at=due_at, level=plan.plan.level(entry.level).colour, cause=fact,
+            )
+
+    def _settle_questions(self, plan: compute.Adopted) -> None:
+        wanted = {tuple(row[:3]) for match in self._matches(plan).values() for row in match.asking}
+        for question in Question.objects.of(self.act.realm).filter(binding=plan.binding, state=Question.OPEN):
+            if (question.name, question.place, question.qualifier) not in wanted:
+                _close_question(self.act, question, Question.OVERTAKEN)
+
+    # Proposals
+
+    def _post(self, plan: compute.Adopted, role: str) -> UUID:
+        bound = plan.binding.posts.filter(role=role).order_by("id").first()
+        return bound.post_id if bound else plan.binding.default_post_id
+
+    def _minutes(self, plan: compute.Adopted, level: LevelEntry) -> int:
+        return int(plan.binding.answer_minutes.get(level.code) or level.answer_within_min)
+
+    def _propose(self, plan: compute.Adopted, newly: list[tuple[ConditionEntry, UUID | None, compute.Update]]) -> None:
+        tracks: dict[str, list[tuple[LevelEntry, UUID | None, compute.Update]]] = {}
+        for entry, fact, update in newly:
+            level = plan.plan.level(entry.level)
+            tracks.setdefault(level.code if level.kind == "measure" else RESPONSE, []).append((level, fact, update))
+        for track, levels in tracks.items():
+            self._propose_level(plan, track, *max(levels, key=lambda found: found[0].rank))
+
+    def _propose_level(self, plan: compute.Adopted, track: str, level: LevelEntry, fact: UUID | None, update: compute.Update) -> None:
+        act, binding = self.act, plan.binding
+        running = ResponseInForce.objects.of(act.realm).filter(plan=binding.plan, region_id=binding.region_id, track=track).order_by("-rank").first()
+        if running is not None and running.rank >= level.rank:
+            return
+        open_one = ResponseProposal.objects.of(act.realm).filter(binding=binding, track=track, state=ResponseProposal.OPEN).select_related("level").first()
+        if open_one is not None and open_one.level.rank >= level.rank:
+            # The reasons of an open proposal grow; nobody is asked twice.
+            open_one.reasons, open_one.alternatives = self._reasons(plan, plan.plan.level(open_one.level.key)), self._alternatives(plan, track, open_one.level.key)
+            act.save(open_one)
+            return
+        reasons = self._reasons(plan, level)
+        trigger = (update.name, update.place, update.qualifier, update.event_time.isoformat())
+        key = derived_id("plans.proposal", act.realm.pk, binding.version_of_id, binding.pk, level.code, *trigger)
+        if open_one is not None:
+            _overtake(act, open_one, f"proposal:{key}", fact)
+        post = self._post(plan, level.approver)
+        answer_by = act.now + timedelta(minutes=self._minutes(plan, level))
+        proposal = act.create(
+            ResponseProposal, id=key, binding=binding, version_of=binding.version_of, level_id=part_id(binding.version_of, "level", level.code), track=track,
+            region_id=binding.region_id, reasons=reasons, alternatives=self._alternatives(plan, track, level.code), post_id=post, opened_at=act.now, answer_by=answer_by, cause=fact,
+        )
+        stated = act.state(
+            LevelProposed(
+                proposal=proposal.pk, binding=binding.pk, plan=binding.plan_id, plan_version=binding.version_of_id, level=level.code, kind=level.kind, colour=level.colour,
+                place=binding.region_id, conditions=[reason["condition"] for reason in reasons], clauses=list(dict.fromkeys(reason["clause"] for reason in reasons)), post=post, answer_by=answer_by,
+            ),
+            about=proposal, cause=fact,
+        )
+        msgid = "{level} proposed for {place}: {reason}"
+        work.open(
+            act, post=post, kind="plans.answer_proposal", subject=f"proposal:{proposal.pk}", region=binding.region_id, msgid=msgid,
+            params={"level": level.label.get("zh") or in_words(level.label), "place": binding.region.name,
+                    "reason": (reasons[0]["label"].get("zh") or in_words(reasons[0]["label"]))[:120] if reasons else ""},
+            due_at=answer_by, level=level.colour, cause=stated,
+        )
+
+    def _reasons(self, plan: compute.Adopted, level: LevelEntry) -> list[dict[str, Any]]:
+        """The conditions of this level that are met, with what they were judged on."""
+        version, known, out = plan.binding.version_of, self._known(plan), []
+        for entry in plan.plan.conditions:
+            match = self._matches(plan).get(part_id(version, "condition", entry.key))
+            if entry.level == level.code and match is not None and match.verdict == Verdict.MET and entry.compiled:
+                clause = plan.plan.clauses[entry.clause]
+                out.append({
+                    "condition": entry.key, "clause": entry.clause, "label": dict(entry.label or clause.title), "text": dict(clause.text), "since": match.since.isoformat(),
+                    "steps": match.steps, "inputs": plan.inputs(entry.compiled.keys, known),
+                })
+        return out
+
+    def _alternatives(self, plan: compute.Adopted, track: str, code: str) -> list[dict[str, Any]]:
+        version, out = plan.binding.version_of, []
+        for level in plan.plan.levels:
+            if (level.code if level.kind == "measure" else RESPONSE) != track or level.code == code:
+                continue
+            verdicts = [(entry, self._matches(plan).get(part_id(version, "condition", entry.key))) for entry in plan.plan.conditions if entry.level == level.code]
+            out.append({
+                "level": level.code, "label": dict(level.label), "colour": level.colour, "of": len(verdicts),
+                "met": [entry.key for entry, match in verdicts if match is not None and match.verdict == Verdict.MET],
+                "not_met": sum(1 for _, match in verdicts if match is not None and match.verdict == Verdict.NOT_MET),
+                "by_person": sum(1 for entry, _ in verdicts if entry.compiled is None),
+            })
+        return out
+
+
+def _overtake(act: Act, proposal: ResponseProposal, by: str, cause: UUID | None) -> None:
+    proposal.state, proposal.answered_at = ResponseProposal.OVERTAKEN, act.now
+    act.save(proposal)
+    work.close(act, kind="plans.answer_proposal", subject=f"proposal:{proposal.pk}", outcome="overtaken")
+    act.state(ProposalOvertaken(proposal=proposal.pk, level=proposal.level.key, by=by), about=proposal, cause=cause)
+
+
+@action("plans.close_proposal")
+def close_proposal(act: Act, *, proposal: UUID, outcome: str, reason: str = "") -> ResponseProposal:
+    """A person's answer, called by command when it approves or refuses. outcome: approved or refused (a refusal gives its reason).
+
+    A level never changes without a person: no machine may answer. plans.not_open when somebody was faster.
+    """
+    if act.actor.machine_name:
+        raise FORBIDDEN(capability="plans.close_proposal")
+    row = act.lock(ResponseProposal, proposal, check_version=False)
+    if outcome not in (ResponseProposal.APPROVED, ResponseProposal.REFUSED) or row.state != ResponseProposal.OPEN:
+        raise NOT_OPEN(state=row.state)
+    if outcome == ResponseProposal.REFUSED and not reason.strip():
+        raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
+    row.state, row.answered_at, row.answered_by, row.answer = outcome, act.now, act.actor.person_id, reason
+    act.save(row)
+    work.close(act, kind="plans.answer_proposal", subject=f"proposal:{row.pk}", outcome=outcome)
+    if outcome == ResponseProposal.APPROVED:
+        act.state(ProposalApproved(proposal=row.pk, level=row.level.key, by=act.actor.person_id), about=row)
+    else:
+        act.state(ProposalRefused(proposal=row.pk, level=row.level.key, reason=reason, by=act.actor.person_id), about=row)
+    return row

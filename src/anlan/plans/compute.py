@@ -1,0 +1,402 @@
+"""The one doorway between rows and the engine: compiled plans, known values, and what machines know of a place."""
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
+
+from anlan.engines.conditions import Condition as Compiled
+from anlan.engines.conditions import Key, Outcome, PlanFile, read_plan
+from anlan.engines.conditions.coverage import covered_share, nearest
+from anlan.kernel.models import Region, RegionPath
+from anlan.sensing.models import Reading, Series, Station
+from anlan.sensing.quantities import FROZEN, QUANTITIES, RANGE, TOO_LATE
+
+from .models import BoundPlace, PlanBinding, PlanVersion, ResponseInForce, Term, WarningInForce
+from .vocabulary import label, vocabulary
+
+# A doubtful reading decides nothing: a frozen or impossible gauge is a gauge that does not know.
+DOUBTFUL = FROZEN | RANGE | TOO_LATE
+# Sums over a whole region cost a scan of its gauges' last day; between signals they are made at most this often.
+REGION_SUMS_EVERY = timedelta(minutes=10)
+# With gauges in reach of less than this share of a region, nobody can say what area a rain covers.
+SEEN_ENOUGH = 0.6
+COLOUR_RANK = {"": 0, "blue": 1, "yellow": 2, "orange": 3, "red": 4}
+LEVEL_RANK = {"IV": 1, "III": 2, "II": 3, "I": 4, "Ⅳ": 1, "Ⅲ": 2, "Ⅱ": 3, "Ⅰ": 4, "4": 1, "3": 2, "2": 3, "1": 4, "blue": 1, "yellow": 2, "orange": 3, "red": 4}
+HAZARDS = {"11B03": "rainstorm", "11B01": "typhoon", "X-FLOOD": "flood", "X-FLASHFLOOD": "flash_flood", "11D": "geohazard", "X-GEOHAZARD": "geohazard"}
+
+
+@lru_cache(maxsize=64)
+def _parsed(digest: str, text: str) -> PlanFile:
+    plan, troubles = read_plan(text, vocabulary())
+    if plan is None:
+        # Was accepted once: only a changed vocabulary can do this, and start-up must say so.
+        raise RuntimeError(f"stored plan version does not read any more: {troubles[0]}")
+    return plan
+
+
+def plan_file(version: PlanVersion) -> PlanFile:
+    """The parsed and compiled file of a version; kept, as versions never change."""
+    return _parsed(version.digest, version.text)
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+def place_key(*, station: Any = None, region: Any = None, site: str = "") -> str:
+    """station:<id>, region:<id> or site:<name>: how a place is called in the table of known terms."""
+    if station is not None:
+        return f"station:{getattr(station, 'pk', station)}"
+    if region is not None:
+        return f"region:{getattr(region, 'pk', region)}"
+    return f"site:{_fold(site)}"[:120] if site else ""
+
+
+def _fold(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+def names_of(bound: BoundPlace, plan: PlanFile) -> set[str]:
+    entry = plan.places.get(bound.alias)
+    names = [bound.alias, *(entry.label.values() if entry else ()), *(entry.also if entry else ())]
+    if bound.station_id:
+        names += [bound.station.name, bound.station.name_en, bound.station.code]
+    if bound.region_id:
+        names += [bound.region.name, bound.region.name_en]
+    return {_fold(name) for name in names if name}
+
+
+def find_place(text: str, realm: Any) -> str:
+    """The place key somebody means by a key, an id or a name that an adopted plan knows; empty when none does."""
+    text = str(text or "").strip()
+    if not text:
+        return ""
+    for prefix in ("station:", "region:", "site:"):
+        if text.startswith(prefix):
+            return text
+    try:
+        key = UUID(text)
+    except ValueError:
+        key = None
+    if key is not None:
+        if Station.objects.filter(pk=key).exists():
+            return place_key(station=key)
+        return place_key(region=key) if Region.objects.filter(pk=key).exists() else ""
+    folded = _fold(text)
+    for binding in bindings(realm):
+        plan = plan_file(binding.version_of)
+        for bound in binding.places.select_related("station", "region").all():
+            if bound.place and folded in names_of(bound, plan):
+                return bound.place
+    region = Region.objects.filter(Q(name=text) | Q(name_en__iexact=text), valid_to=None).first()
+    return place_key(region=region) if region else ""
+
+
+def region_of(place: str) -> UUID | None:
+    """The region a place key lies in, for the scope of its readers."""
+    kind, _, key = place.partition(":")
+    if kind == "region":
+        return UUID(key)
+    if kind == "station":
+        return Station.objects.filter(pk=key).values_list("region_id", flat=True).first()
+    return BoundPlace.objects.filter(place=place, binding__active=True).values_list("binding__region_id", flat=True).first()
+
+
+def place_name(place: str) -> str:
+    """A place key in words."""
+    from anlan.kernel.shell import localname
+
+    kind, _, key = place.partition(":")
+    if kind == "region":
+        return localname(Region.objects.filter(pk=key).first())
+    if kind == "station":
+        return localname(Station.objects.filter(pk=key).first())
+    bound = BoundPlace.objects.filter(place=place, binding__active=True).select_related("binding__version_of").first()
+    return bound_name(bound) if bound else key
+
+
+def bound_name(bound: BoundPlace) -> str:
+    from .vocabulary import in_words
+
+    entry = plan_file(bound.binding.version_of).places.get(bound.alias)
+    return in_words(entry.label) if entry else bound.alias
+
+
+# --- adopted plans ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Adopted:
+    """An adopted plan ready to be judged: its compiled conditions and where its places are."""
+
+    binding: PlanBinding
+    plan: PlanFile
+    places: Mapping[str, str]
+
+    @cached_property
+    def keys(self) -> tuple[Key, ...]:
+        """Every key its conditions ask for, in the plan's own names of places."""
+        found: dict[Key, None] = {}
+        for entry in self.plan.conditions:
+            for compiled in (entry.compiled, entry.compiled_ask):
+                if compiled:
+                    found.update(dict.fromkeys(compiled.keys))
+        return tuple(found)
+
+    def row(self, key: Key) -> tuple[str, str, str]:
+        """(term, place key, qualifier): how a key of the plan is found in the table of known terms."""
+        return key.term, self.places.get(key.place, "") if key.place else "", key.qualifier
+
+    def known(self, realm: Any, now: datetime) -> Known:
+        """What is known now for this plan's keys; too old values are set apart."""
+        wanted = {key: self.row(key) for key in self.keys}
+        rows = {
+            (term.name, term.place, term.qualifier): term
+            for term in Term.objects.of(realm).filter(name__in={row[0] for row in wanted.values()}, place__in={row[1] for row in wanted.values()})
+        }
+        values: dict[Key, Any] = {}
+        stale: dict[Key, Term] = {}
+        terms: dict[Key, Term] = {}
+        for key, row in wanted.items():
+            term = rows.get(row)
+            absent = vocabulary()[key.term].absent
+            if term is None:
+                if absent is not None and (row[1] or not key.place):
+                    values[key] = absent
+            elif term.stale_at is not None and term.stale_at <= now:
+                stale[key] = term
+            else:
+                values[key], terms[key] = term.value, term
+        return Known(values, stale, terms)
+
+    def judge(self, compiled: Compiled, known: Known) -> Outcome:
+        return compiled.evaluate(known.values, known.stale)
+
+    def inputs(self, keys: Iterable[Key], known: Known) -> list[dict[str, Any]]:
+        """The values a condition was judged on, with age and source, as plain data."""
+        out = []
+        for key in keys:
+            term = known.terms.get(key) or known.stale.get(key)
+            out.append({
+                "term": key.term, "alias": key.place, "place": self.places.get(key.place, ""), "qualifier": key.qualifier,
+                "value": known.values.get(key) if key not in known.stale else term.value if term else None,
+                "event_time": term.event_time.isoformat() if term else None, "source": term.source if term else "",
+                "stale": key in known.stale, "fact": str(term.fact) if term and term.fact else None,
+            })
+        return out
+
+
+@dataclass
+class Known:
+    values: dict[Key, Any]
+    stale: dict[Key, Term]
+    terms: dict[Key, Term]
+
+
+def bindings(realm: Any) -> QuerySet[PlanBinding]:
+    """Adoptions that apply in a realm."""
+    return PlanBinding.objects.filter(Q(only_realm=None) | Q(only_realm_id=realm.pk), active=True).select_related("version_of__plan", "plan", "region").order_by("id")
+
+
+def adopted(realm: Any, binding: Any = None) -> list[Adopted]:
+    rows = bindings(realm)
+    if binding is not None:
+        rows = rows.filter(pk=getattr(binding, "pk", binding))
+    return [
+        Adopted(row, plan_file(row.version_of), {place.alias: place.place for place in row.places.all() if place.place})
+        for row in rows.prefetch_related("places")
+    ]
+
+
+# --- what machines know ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Update:
+    """A new value of a term at a place. `value` None: known no longer (too few gauges)."""
+
+    name: str
+    place: str
+    qualifier: str
+    value: Any
+    event_time: datetime
+    source: str = ""
+
+
+def _spec(name: str) -> Any:
+    return vocabulary()[name]
+
+
+def station_updates(realm: Any, plans: Iterable[Adopted]) -> Iterator[Update]:
+    """Readings of bound gauges that are newer than what is known, oldest first: no crossing between two readings is missed."""
+    wanted: dict[tuple[str, str], str] = {}
+    for plan in plans:
+        for key in plan.keys:
+            spec = _spec(key.term)
+            place = plan.places.get(key.place, "")
+            if spec.source == "machine" and spec.quantity and spec.window is None and place.startswith("station:"):
+                wanted[key.term, place] = spec.quantity
+    if not wanted:
+        return
+    known = {(term.name, term.place): term.event_time for term in Term.objects.of(realm).filter(name__in={name for name, _ in wanted}, place__in={place for _, place in wanted})}
+    series = {
+        (str(row.station_id), row.quantity): row
+        for row in Series.objects.filter(realm_id=realm.pk, station_id__in={place.partition(":")[2] for _, place in wanted}).select_related("station")
+    }
+    found: list[Update] = []
+    for (name, place), quantity in wanted.items():
+        row = series.get((place.partition(":")[2], quantity))
+        if row is None:
+            continue
+        readings = Reading.objects.filter(series_id=row.pk).order_by("time")
+        since = known.get((name, place))
+        # The first look takes the newest reading only: what lies before the adoption is history, not a crossing.
+        readings = readings.filter(time__gt=since) if since else readings.order_by("-time")[:1]
+        for reading in readings:
+            if reading.flags & DOUBTFUL:
+                continue
+            found.append(Update(name, place, "", QUANTITIES[quantity].value(reading.value), reading.time, f"{row.station.name} ({row.station.code})"))
+    yield from sorted(found, key=lambda update: (update.event_time, update.place, update.name))
+
+
+def sum_updates(realm: Any, plans: Iterable[Adopted], at: datetime, *, at_once: bool = False) -> Iterator[Update]:
+    """Rain sums and covered areas at an event time, for the places that some plan asks about."""
+    wanted: dict[str, set[str]] = {}
+    for plan in plans:
+        for key in plan.keys:
+            spec = _spec(key.term)
+            place = plan.places.get(key.place, "")
+            if spec.source == "machine" and spec.window is not None and place:
+                wanted.setdefault(place, set()).add(key.term)
+    for place in sorted(wanted):
+        known = {term.name: term.event_time for term in Term.objects.of(realm).filter(place=place, name__in=wanted[place])}
+        names = {name for name in wanted[place] if known.get(name) is None or known[name] < at}
+        if place.startswith("region:") and not at_once:
+            names = {name for name in names if known.get(name) is None or at - known[name] >= REGION_SUMS_EVERY}
+        if names:
+            yield from _sums_at(realm, place, names, at)
+
+
+def _sums_at(realm: Any, place: str, names: Collection[str], at: datetime) -> Iterator[Update]:
+    from django.db.models import Sum
+
+    kind, _, key = place.partition(":")
+    if kind == "station":
+        stations = list(Station.objects.filter(pk=key).values_list("pk", "lon", "lat"))
+    else:
+        below = RegionPath.objects.filter(ancestor_id=key).values("descendant_id")
+        stations = list(Station.objects.filter(region_id__in=below, active=True, quantities__contains="rain").order_by("pk").values_list("pk", "lon", "lat"))
+    series = dict(Series.objects.filter(realm_id=realm.pk, quantity="rain", station_id__in=[row[0] for row in stations]).values_list("pk", "station_id"))
+    if not series:
+        return
+    longest = max(_spec(name).window for name in names)
+    windows = {hours: timedelta(hours=hours) for hours in sorted({int(_spec(name).window.total_seconds() // 3600) for name in names} | ({6} if "heavy_rain_area" in names else set()))}
+    sums = (
+        Reading.objects.filter(series_id__in=series, time__gt=at - longest, time__lte=at)
+        .exclude(flags__in=[flags for flags in range(16) if flags & DOUBTFUL])
+        .values("series_id")
+        .annotate(**{f"h{hours}": Coalesce(Sum("value", filter=Q(time__gt=at - window)), 0) for hours, window in windows.items()})
+    )
+    scale = QUANTITIES["rain"]
+    totals = {series[row["series_id"]]: {hours: scale.value(row[f"h{hours}"]) for hours in windows} for row in sums}
+    if not totals:
+        return
+    source = f"{len(totals)}/{len(stations)}"
+    for name in sorted(names):
+        if name == "heavy_rain_area":
+            area = _covered(key, [row for row in stations if row[0] in totals and row[1] is not None], totals)
+            yield Update(name, place, "", area, at, source)
+        else:
+            hours = int(_spec(name).window.total_seconds() // 3600)
+            yield Update(name, place, "", max(total[hours] for total in totals.values()), at, source)
+
+
+def _covered(region: str, stations: list[tuple[UUID, float, float]], totals: Mapping[UUID, Mapping[int, float]]) -> float | None:
+    ground = _ground(region)
+    if ground is None or not stations:
+        return None
+    samples, km2 = ground
+    owner = nearest(samples, np.array([[lon, lat] for _, lon, lat in stations]))
+    share, seen = covered_share(owner, np.array([totals[pk][24] >= 100 or totals[pk][6] >= 50 for pk, _, _ in stations]))
+    return round(share * km2, 1) if seen >= SEEN_ENOUGH else None
+
+
+@lru_cache(maxsize=32)
+def _ground(region: str) -> tuple[np.ndarray, float] | None:
+    """Sample points inside a region and its area in km²; None without a polygon."""
+    import shapely
+    from pyproj import Geod
+
+    row = Region.objects.filter(pk=region).first()
+    if row is None or row.area_wkb is None:
+        return None
+    shape = shapely.from_wkb(bytes(row.area_wkb))
+    west, south, east, north = shape.bounds
+    # About 2,500 points: the share is then good to a per cent or so, far finer than the gauges are.
+    step = max(((east - west) * (north - south) / 2500) ** 0.5, 1e-4)
+    x, y = np.meshgrid(np.arange(west + step / 2, east, step), np.arange(south + step / 2, north, step))
+    inside = shapely.contains_xy(shape, x.ravel(), y.ravel())
+    samples = np.column_stack([x.ravel()[inside], y.ravel()[inside]])
+    km2 = abs(Geod(ellps="WGS84").geometry_area_perimeter(shape)[0]) / 1e6
+    return samples, km2
+
+
+def warning_updates(realm: Any, plans: Iterable[Adopted], at: datetime) -> Iterator[Update]:
+    """Counts of warnings and of counties under a warning, from the warnings in force."""
+    wanted = {plan.row(key) for plan in plans for key in plan.keys if _spec(key.term).source == "warning"}
+    wanted = {row for row in wanted if row[1].startswith("region:")}
+    if not wanted:
+        return
+    warnings = list(WarningInForce.objects.of(realm))
+    for name, place, qualifier in sorted(wanted):
+        hazard, colour = qualifier.split("|")
+        region = place.partition(":")[2]
+        fitting = [row for row in warnings if (hazard in ("any", row.hazard)) and COLOUR_RANK.get(row.colour, 0) >= COLOUR_RANK[colour]]
+        covered = {str(key) for row in fitting for key in row.regions}
+        if name == "warned":
+            near = _near(region)
+            value = sum(1 for row in fitting if near & set(map(str, row.regions)))
+        else:
+            value = len(_counties_covered(region, covered))
+        sources = "、".join(sorted({f"{row.hazard}/{row.colour}" for row in fitting})) if value else ""
+        yield Update(name, place, qualifier, value, at, sources)
+
+
+def _near(region: str) -> set[str]:
+    """The region, all below it and all above it: a warning for any of them concerns it."""
+    below = RegionPath.objects.filter(ancestor_id=region).values_list("descendant_id", flat=True)
+    above = RegionPath.objects.filter(descendant_id=region).values_list("ancestor_id", flat=True)
+    return {str(key) for key in (*below, *above)} | {region}
+
+
+def _counties_covered(region: str, covered: set[str]) -> set[str]:
+    """Counties of the region that are warned themselves, or lie in a larger area that is. A town's alarm is not its county's."""
+    counties = Region.objects.filter(kind="county", above__ancestor_id=region).values_list("pk", flat=True)
+    above: dict[str, set[str]] = {}
+    for descendant, ancestor in RegionPath.objects.filter(descendant_id__in=counties).values_list("descendant_id", "ancestor_id"):
+        above.setdefault(str(descendant), {str(descendant)}).add(str(ancestor))
+    return {county for county, chain in above.items() if chain & covered}
+
+
+def response_updates(realm: Any, plans: Iterable[Adopted], at: datetime) -> Iterator[Update]:
+    """How many counties have a response of a level or higher."""
+    wanted = {plan.row(key) for plan in plans for key in plan.keys if _spec(key.term).source == "response"}
+    wanted = {row for row in wanted if row[1].startswith("region:")}
+    if not wanted:
+        return
+    rows = list(ResponseInForce.objects.of(realm).filter(track="response", region__kind="county").values_list("region_id", "rank"))
+    for name, place, qualifier in sorted(wanted):
+        inside = set(RegionPath.objects.filter(ancestor_id=place.partition(":")[2]).values_list("descendant_id", flat=True))
+        counties = {region for region, rank in rows if region in inside and rank >= LEVEL_RANK[qualifier]}
+        yield Update(name, place, qualifier, len(counties), at, "")
+
+
+def term_words(name: str, place: str) -> str:
+    return f"{label(name)} · {place_name(place)}"
