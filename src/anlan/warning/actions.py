@@ -727,11 +727,12 @@ def receive(act: Act, message: cap.Message, *, source: str, heard_by: str, origi
     row.content_hash = content_hash(row)
     row.save(update_fields=["content_hash"])
     over = row.expires is not None and row.expires <= act.now
-    real = value.status == "Actual" and value.msg_type in ("Alert", "Update") and not over
+    counts = value.status == "Actual" or (value.status == "Exercise" and not act.realm.is_actual)
+    real = counts and value.msg_type in ("Alert", "Update") and not over
     _outside(act, row, real)
     inner = act.child(cause=row.last_fact)
     inner.occurred_at = None
-    if value.status == "Actual":  # a drill's cancel ends nothing real
+    if counts:  # a drill's cancel ends nothing in actual operations
         for reference in value.references:
             earlier = Alert.plain.select_for_update(of=("self",)).filter(
                 realm=act.realm, kind=Alert.OUTSIDE, sender=reference.sender[:200], identifier=reference.identifier[:200], sent=reference.sent
@@ -745,7 +746,7 @@ def receive(act: Act, message: cap.Message, *, source: str, heard_by: str, origi
         row.save(update_fields=["predecessor"])
     if over:
         end(inner, row, Alert.EXPIRED, "")
-    elif value.status == "Actual" and value.msg_type == "Cancel":
+    elif counts and value.msg_type == "Cancel":
         end(inner, row, Alert.CANCELLED, "")
     elif real:
         _ended_before_it_came(inner, row)
