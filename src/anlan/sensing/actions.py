@@ -43,6 +43,8 @@ from .models import CODE, NAME, Partition, RealmState, Refused, Register, RuleSe
 from .quantities import COLOURS, QUANTITIES, flag_names
 from .rules import RuleSpec
 
+# Frames coordinates may come in, by EPSG code or by the name they go by here.
+CRS = {"EPSG:4326": "WGS84", "EPSG:4490": "CGCS2000", **{name: name for name in FRAMES}}
 TICK = "sensing.tick"
 TICK_SUBJECT = "sensing:clock"
 DEAF_S = 60  # the worker has not caught up for so long: silence of gauges cannot be told from our own
@@ -571,8 +573,8 @@ def _check_station(values: dict[str, Any]) -> None:
     lon, lat = values.get("lon"), values.get("lat")
     if (lon is None) != (lat is None) or (lon is not None and not (-180 <= lon <= 180 and -90 <= lat <= 90)):  # type: ignore[operator]
         wrong.append({"field": "lon", "why": "longitude and latitude in degrees, or neither"})
-    if values.get("source_crs", "EPSG:4326") not in FRAMES:
-        wrong.append({"field": "source_crs", "why": f"one of {', '.join(FRAMES)}"})
+    if (values.get("source_crs") or "EPSG:4326") not in CRS:
+        wrong.append({"field": "source_crs", "why": f"one of {', '.join(CRS)}"})
     for name in ("interval_s", "silent_after_s"):
         if not isinstance(values.get(name, 0), int) or not 0 <= values.get(name, 0) <= 30 * 86400:
             wrong.append({"field": name, "why": "0 to 2592000 seconds"})
@@ -588,7 +590,7 @@ def _place(values: dict[str, Any]) -> dict[str, Any]:
     lon, lat, frame = values.get("lon"), values.get("lat"), values.get("source_crs") or "EPSG:4326"
     if lon is None or lat is None:
         return {"lon": None, "lat": None, "h3": "", "source_crs": frame}
-    ours = to_wgs84(frame, np.array([lon], float), np.array([lat], float))
+    ours = to_wgs84(CRS[frame], np.array([lon], float), np.array([lat], float))
     lon, lat = float(ours[0][0]), float(ours[1][0])
     return {"lon": lon, "lat": lat, "h3": h3.latlng_to_cell(lat, lon, 9), "source_crs": frame}
 

@@ -27,7 +27,7 @@ from anlan.kernel import clock, realms
 from anlan.kernel.ids import new_id
 from anlan.kernel.models import Realm
 
-from . import actions, broker, compute, ingest, sources
+from . import actions, broker, compute, ingest, queries, sources
 from .compute import Book, Registry
 from .ingest import READINGS, REPLAY, Message, Reader, Refusal
 from .models import PARTITIONS, BatchStat, Partition, RuleSet
@@ -385,7 +385,7 @@ class Worker:
             await self.db(self.processor.release)
         except Exception as error:
             log.warning("leases were not given back: %s", error)
-        await self.db(connection.close)
+        await self.db(lambda: connection.close())
 
     def _drop(self) -> None:
         self.processor.forget()
@@ -458,28 +458,16 @@ class Worker:
     async def _begin(self, js: Any, feeds: list[Feed]) -> None:
         for feed in feeds:
             info = await js.stream_info(feed.stream)
-            await feed.begin(await self.db(self.processor.positions, feed.stream, _made(info)))
+            await feed.begin(await self.db(self.processor.positions, feed.stream, queries.made(info)))
 
     async def _purge(self, js: Any) -> None:
         """Free the broker of what is in the database for all partitions, whoever holds them."""
         for stream in ingest.STREAMS:
             info = await js.stream_info(stream)
-            low = await self.db(lowest, stream, _made(info))
+            low = await self.db(queries.lowest, stream, queries.made(info))
             if low and info.state.first_seq <= low:
                 await js.purge_stream(stream, seq=low + 1)
         await self.db(_trim)
-
-
-def _made(info: Any) -> str:
-    return str(info.created)[:40]
-
-
-def lowest(stream: str, created: str) -> int:
-    """Up to which message every partition's readings are in the database."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*), min(seq) FROM sensing_streamposition WHERE stream = %s AND created = %s", [stream, created])
-        count, low = cursor.fetchone()
-    return low if count == PARTITIONS else 0
 
 
 def _trim() -> None:

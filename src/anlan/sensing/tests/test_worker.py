@@ -1,0 +1,381 @@
+"""The worker with a real broker: in order, once, across kills of the worker and of the broker; MQTT; the barrier."""
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sysconfig
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import bcrypt
+import nats
+import orjson
+import pytest
+from django.db import connection
+
+from anlan.kernel import clock
+from anlan.kernel.models import Fact
+from anlan.sensing import broker, ingest, queries, sources, worker
+from anlan.sensing.ingest import Sample
+from anlan.sensing.models import Reading, Refused, Series, Station, StreamPosition
+from anlan.sensing.worker import Processor
+
+from .builders import act, at, put, source, station
+
+PROGRAM = Path(sysconfig.get_path("scripts")) / "nats-server"
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not (PROGRAM.exists() or shutil.which("nats-server")), reason="no nats-server here"),
+]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Broker:
+    """A nats-server of this test's own, with the users the runtime makes: anlan, replay, and one per source."""
+
+    def __init__(self, folder: Path, users=()):
+        self.folder, self.port, self.mqtt, self.http = folder, free_port(), free_port(), free_port()
+        everyone = [{"user": "anlan", "password": "secret"}, {"user": "replay", "password": "secret", "permissions": {"publish": ["replay.v1.>"], "subscribe": ["_INBOX.>"]}}]
+        for name, user in dict(users).items():
+            everyone.append({
+                "user": name, "password": user["password_bcrypt"], "allowed_connection_types": ["MQTT"],
+                "permissions": {"publish": {"allow": user["publish"]}, "subscribe": {"deny": [">"]}},
+            })
+        self.conf = folder / "nats.conf"
+        self.conf.write_text(
+            f'server_name: "t"\nlisten: "127.0.0.1:{self.port}"\nhttp: "127.0.0.1:{self.http}"\n'
+            f'jetstream {{ store_dir: "{folder}/js", sync_interval: always }}\nmqtt {{ listen: "127.0.0.1:{self.mqtt}" }}\n'
+            f"authorization {{ users: {json.dumps(everyone)} }}\n"
+        )
+        self.start()
+
+    def start(self):
+        self.child = subprocess.Popen([str(PROGRAM if PROGRAM.exists() else shutil.which("nats-server")), "-c", str(self.conf)], stderr=subprocess.DEVNULL)
+        for _try in range(500):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/healthz", timeout=1) as answer:
+                    if json.load(answer)["status"] == "ok":
+                        return
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError("nats-server did not start")
+
+    def url(self, user="anlan"):
+        return f"nats://{user}:secret@127.0.0.1:{self.port}"
+
+    def kill(self):
+        self.child.send_signal(signal.SIGKILL)
+        self.child.wait()
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = []
+
+    def make(users=()):
+        made.append(Broker(tmp_path, users))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.kill()
+
+
+class Running:
+    """`worker.run` in a thread; `kill` drops it without a farewell, as SIGKILL would (its transaction is rolled back)."""
+
+    def __init__(self, url):
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=worker.run, args=(self.stop, None, url), daemon=True)
+        self.thread.start()
+
+    def end(self):
+        self.stop.set()
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+
+
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def publish(server, realm, samples, user="replay", ids=""):
+    async def go():
+        nc = await nats.connect(server.url(user))
+        try:
+            return await ingest.publish_replay(nc, realm, samples, ids=ids)
+        finally:
+            await nc.close()
+
+    return asyncio.run(go())
+
+
+def make_streams(server):
+    async def go():
+        nc = await nats.connect(server.url())
+        await ingest.ensure_streams(nc.jetstream())
+        await nc.close()
+
+    asyncio.run(go())
+
+
+@pytest.fixture
+def here(settings, monkeypatch):
+    """Point the process's own bridge to a test's broker."""
+
+    def point(server):
+        settings.NATS_URL = server.url()
+        monkeypatch.setattr(settings, "ADDRESSES", {})
+
+    yield point
+    if broker._bridge is not None:
+        broker._bridge.close()
+        broker._bridge = None
+
+
+def storm(codes, bins=40):
+    return [
+        Sample(code, "rain", at(5 * (n + 1)), round(1.5 + (place * 7 + n * 3) % 11, 1)) for n in range(bins) for place, code in enumerate(codes)
+    ]
+
+
+def test_published_is_stored_judged_and_drained(actual, replay, server, here):
+    codes = [f"R{n}" for n in range(20)]
+    for code in codes:
+        station(actual, code)
+    put(replay, 300)
+    broker_ = server()
+    here(broker_)
+    make_streams(broker_)
+    samples = storm(codes)
+    publish(broker_, replay, samples)
+    assert queries.drained(replay) is False
+    running = Running(broker_.url())
+    try:
+        until(lambda: queries.drained(replay))
+        assert Reading.objects.count() == len(samples)
+        assert queries.drained(actual) is True
+        assert Fact.objects.filter(kind="sensing.SignalChanged").exists()
+    finally:
+        running.end()
+
+
+def test_killed_again_and_again_the_outcome_is_the_same(actual, replay, server, here, monkeypatch):
+    """The worker dies in mid-transaction and just after its commit, the broker is killed -9; nothing is lost or doubled."""
+    from anlan.kernel.models import Realm
+
+    codes = [f"R{n}" for n in range(12)]
+    for code in codes:
+        station(actual, code)
+    put(replay, 300)
+    calm = Realm.objects.create(kind="replay", name="calm", clock="manual", now_at=at(300))
+    samples = storm(codes)
+    worker.feed(calm, samples)
+    broker_ = server()
+    here(broker_)
+    make_streams(broker_)
+    deaths = {"before": 3, "after": 3}
+    real = Processor.process
+
+    class Dead(BaseException):
+        pass
+
+    def dying(self, messages):
+        if deaths["before"] and deaths["before"] >= deaths["after"]:
+            deaths["before"] -= 1
+            from django.db import transaction
+
+            with transaction.atomic():
+                real(self, messages)
+                transaction.set_rollback(True)
+            raise OSError("killed before the commit")
+        done = real(self, messages)
+        if deaths["after"]:
+            deaths["after"] -= 1
+            raise OSError("killed after the commit, before the broker heard of it")
+        return done
+
+    monkeypatch.setattr(Processor, "process", dying)
+    monkeypatch.setattr(worker, "MESSAGES", 40)
+    running = Running(broker_.url())
+    try:
+        for start in range(0, len(samples), 60):
+            part = samples[start : start + 60]
+            if start == 240:
+                broker_.kill()
+                broker_.start()
+            for _try in range(10):
+                try:
+                    publish(broker_, replay, part, ids=f"p{start}")
+                    break
+                except (OSError, nats.errors.Error):
+                    time.sleep(0.2)
+            else:
+                pytest.fail("could not publish")
+        until(lambda: queries.drained(replay), 60)
+    finally:
+        running.end()
+    assert deaths == {"before": 0, "after": 0}
+    assert queries.canonical(replay) == queries.canonical(calm)
+
+    def changes(realm):
+        rows = Fact.objects.filter(realm=realm, kind="sensing.SignalChanged").select_related("payload_row")
+        return sorted((row.payload_row.payload["code"], row.occurred_at, row.payload_row.payload["old"], row.payload_row.payload["new"]) for row in rows)
+
+    assert changes(replay) == changes(calm) and changes(calm)
+
+
+def test_a_stream_made_anew_is_read_from_its_beginning(actual, replay, server, here, tmp_path):
+    station(actual, "R1")
+    put(replay, 300)
+    broker_ = server()
+    here(broker_)
+    make_streams(broker_)
+    publish(broker_, replay, [Sample("R1", "rain", at(n), 1) for n in range(1, 6)])
+    running = Running(broker_.url())
+    until(lambda: queries.drained(replay))
+    running.end()
+    assert StreamPosition.objects.filter(stream="REPLAY").count() == 64
+
+    async def lose():
+        nc = await nats.connect(broker_.url())
+        await nc.jetstream().delete_stream("REPLAY")
+        await ingest.ensure_streams(nc.jetstream())
+        await nc.close()
+
+    asyncio.run(lose())
+    publish(broker_, replay, [Sample("R1", "rain", at(10), 1)])
+    running = Running(broker_.url())
+    try:
+        until(lambda: queries.drained(replay))
+    finally:
+        running.end()
+    assert Reading.objects.count() == 6
+
+
+def test_the_replay_credential_cannot_write_into_actual_operations(actual, server):
+    broker_ = server()
+    make_streams(broker_)
+
+    async def go():
+        errors = []
+
+        async def note(error):
+            errors.append(str(error))
+
+        nc = await nats.connect(broker_.url("replay"), error_cb=note)
+        with pytest.raises(nats.errors.Error):
+            await ingest.publish(nc, [("anlan.v1.x.R1.rain", b"{}")], timeout=1)
+        await nc.close()
+        return errors
+
+    assert any("ermissions" in error for error in asyncio.run(go()))
+
+
+def test_mqtt_device_lands_and_a_foreign_topic_does_not(actual, alice, server, here):
+    import paho.mqtt.client as mqtt
+
+    station(actual, "R1")
+    station(actual, "R2")
+    _row, word = source(actual, alice, "gauge-1", "mqtt", ["R1"])
+    broker_ = server(sources.broker_users())
+    here(broker_)
+    make_streams(broker_)
+    running = Running(broker_.url())
+    try:
+        now = clock.now()
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="gauge-1", protocol=mqtt.MQTTv311)
+        client.username_pw_set("gauge-1", word)
+        client.connect("127.0.0.1", broker_.mqtt)
+        client.loop_start()
+        body = orjson.dumps({"t": now.isoformat(), "v": 2.5, "u": "mm"})
+        client.publish("anlan/v1/anywhere/R2/rain", body, qos=1).wait_for_publish(5)
+        client.publish("anlan/v1/anywhere/R1/rain", b"not json", qos=1).wait_for_publish(5)
+        client.publish("anlan/v1/anywhere/R1/rain", body, qos=1).wait_for_publish(5)
+        until(lambda: Reading.objects.exists())
+        client.loop_stop()
+        client.disconnect()
+        until(lambda: queries.drained(actual))
+    finally:
+        running.end()
+    assert [(row.station.code, row.last_value) for row in Series.objects.select_related("station")] == [("R1", 2500)]
+    assert [row.reason for row in Refused.objects.all()] == ["malformed"]
+
+
+def test_a_wrong_password_does_not_get_in(actual, alice, server):
+    import paho.mqtt.client as mqtt
+
+    station(actual, "R1")
+    source(actual, alice, "gauge-1", "mqtt", ["R1"])
+    broker_ = server(sources.broker_users())
+    answers = []
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="x", protocol=mqtt.MQTTv311)
+    client.on_connect = lambda c, u, f, reason, p: answers.append(reason.is_failure)
+    client.username_pw_set("gauge-1", "guess")
+    client.connect("127.0.0.1", broker_.mqtt)
+    client.loop_start()
+    until(lambda: answers, 10)
+    client.loop_stop()
+    assert answers[0] is True
+
+
+def test_broker_users_are_written_privately_and_only_for_who_may(actual, alice, settings, tmp_path):
+    settings.HOME = tmp_path
+    station(actual, "R1")
+    station(actual, "R2")
+    row, word = source(actual, alice, "gauge-1", "mqtt", ["R1"])
+    source(actual, alice, "web-only", "http", ["R2"])
+    path = tmp_path / "keys" / "sources.json"
+    stored = json.loads(path.read_text())
+    assert set(stored) == {"gauge-1"} and stored["gauge-1"]["publish"] == ["anlan.v1.*.R1.*"]
+    assert bcrypt.checkpw(word.encode(), stored["gauge-1"]["password_bcrypt"].encode()) and word not in path.read_text()
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    from anlan.sensing import actions
+
+    actions.save_source(act(actual, alice), source=row.pk, name="gauge-1", kind="mqtt", active=False)
+    assert json.loads(path.read_text()) == {}
+
+
+def test_processed_messages_are_purged_and_the_position_stays(actual, replay, server, here, monkeypatch):
+    monkeypatch.setattr(worker, "PURGE_S", 0.2)
+    station(actual, "R1")
+    put(replay, 300)
+    broker_ = server()
+    here(broker_)
+    make_streams(broker_)
+    publish(broker_, replay, [Sample("R1", "rain", at(n), 1) for n in range(1, 6)])
+    running = Running(broker_.url())
+
+    def left():
+        async def go():
+            nc = await nats.connect(broker_.url())
+            info = await nc.jetstream().stream_info("REPLAY")
+            await nc.close()
+            return info.state.messages
+
+        return asyncio.run(go())
+
+    try:
+        until(lambda: left() == 0)
+        assert queries.drained(replay) is True
+        publish(broker_, replay, [Sample("R1", "rain", at(20), 1)])
+        until(lambda: Reading.objects.count() == 6)
+    finally:
+        running.end()
+    assert Station.objects.count() == 1
+    connection.close()
