@@ -37,10 +37,11 @@ class Swap(RealmRow):
     """A person asks another to take over a duty; it changes only when the other accepts."""
 
     SCOPE = "shift.read"
-    OPEN_WITHOUT_REGION = True
     ASKED, ACCEPTED, REFUSED, WITHDRAWN = "asked", "accepted", "refused", "withdrawn"
 
     entry = models.ForeignKey(RosterEntry, on_delete=models.PROTECT, related_name="swaps")
+    post = models.ForeignKey("kernel.Post", on_delete=models.PROTECT, related_name="+")
+    region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+")
     asked_by = models.ForeignKey("kernel.Person", on_delete=models.PROTECT, related_name="+")
     asked_of = models.ForeignKey("kernel.Person", on_delete=models.PROTECT, related_name="+")
     in_return = models.ForeignKey(RosterEntry, null=True, on_delete=models.PROTECT, related_name="+", help_text="duty taken over in exchange")
