@@ -44,6 +44,7 @@ FOLLOWERS: list[Follower] = [
 
 JOBS: list[Job] = [
     Job("web.call", ["web.NoDeskLive"], "anlan.web.reactions.call_next"),
+    Job("exchange.sign", ["warning.AlertIssued"], "anlan.exchange.reactions.sign"),
     Job("warning.deliver", ["warning.AlertIssued", "warning.DeliveryAsked"], "anlan.warning.reactions.deliver"),
 ]
 

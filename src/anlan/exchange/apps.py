@@ -1,0 +1,27 @@
+"""Exchange's Django app."""
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class ExchangeConfig(AppConfig):
+    name = "anlan.exchange"
+    label = "exchange"
+    verbose_name = "Exchange"
+
+    def ready(self) -> None:
+        from anlan.kernel import access, shell, subjects
+
+        from . import errors, facts  # noqa: F401
+
+        access.declare("exchange.read", _("See links to other systems"))
+        access.declare("exchange.manage", _("Manage links to other systems"), second_factor=True)
+        subjects.register("feed_source", "exchange.FeedSource", "exchange:source", _("Link"))
+        shell.words_for({
+            "exchange.MessagesTakenIn": _("{source}: {received} messages taken in, {duplicates} known already, {refused} refused"),
+            "exchange.SourceChanged": _("Link {subject}: {change}"),
+            "exchange.FeedFailed": _("{name} cannot be read: {cause}"),
+            "exchange.FeedRecovered": _("{name} can be read again"),
+            "exchange.AlertSigned": _("Signed for the CAP feed ({algorithm})"),
+        })

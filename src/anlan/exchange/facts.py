@@ -1,0 +1,52 @@
+"""What exchange says to the others."""
+from __future__ import annotations
+
+from uuid import UUID
+
+from anlan.kernel.journal import fact
+
+
+@fact("exchange.MessagesTakenIn")
+class MessagesTakenIn:
+    """A document from outside was read: how many messages were new, known already, or refused, and the document's digest (sha256)."""
+
+    source: str
+    kind: str
+    received: int
+    duplicates: int
+    refused: int
+    digest: str
+
+
+@fact("exchange.SourceChanged")
+class SourceChanged:
+    """A link to another system was added, changed, or switched."""
+
+    source: UUID
+    change: str
+
+
+@fact("exchange.FeedFailed")
+class FeedFailed:
+    """A feed that could be read until now cannot be read any more."""
+
+    source: UUID
+    name: str
+    cause: str
+
+
+@fact("exchange.FeedRecovered")
+class FeedRecovered:
+    """A feed that had failed can be read again."""
+
+    source: UUID
+    name: str
+
+
+@fact("exchange.AlertSigned")
+class AlertSigned:
+    """The CAP message of an issued alert was signed for the feed."""
+
+    alert: UUID
+    algorithm: str
+    key_id: str

@@ -1,0 +1,204 @@
+"""Exchange's pages: the public feed, and for those who mind the links their health, their logs, and what could not be used."""
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Any
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import path, reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from lxml import etree
+
+from anlan.engines.cap.model import format_date
+from anlan.engines.cap.safe import MAX_BYTES
+from anlan.kernel import access, clock
+from anlan.kernel.errors import TOO_LARGE
+from anlan.kernel.middleware import public
+from anlan.kernel.models import Installation
+from anlan.warning import issuers
+
+from . import actions, keys, queries
+from .models import FeedSource
+
+app_name = "exchange"
+ATOM = "http://www.w3.org/2005/Atom"
+
+
+# --- the public side -------------------------------------------------------------------------------------------------
+
+
+@public
+@require_GET
+def cap_atom(request: HttpRequest) -> HttpResponse:
+    """Our warnings in force as an Atom feed; asks the gate for each, answers 304 when nothing changed."""
+    listed = queries.feed()
+    etag = f'"{queries.feed_etag(listed)}"'
+    if etag in [part.strip().removeprefix("W/") for part in request.headers.get("If-None-Match", "").split(",")]:
+        answer: HttpResponse = HttpResponseNotModified()
+    else:
+        answer = HttpResponse(_feed(request, listed), content_type="application/atom+xml; charset=utf-8")
+    answer["ETag"] = etag
+    answer["Cache-Control"] = "no-cache"
+    return answer
+
+
+def _feed(request: HttpRequest, listed: list[queries.Listed]) -> bytes:
+    here = Installation.current()
+    root = etree.Element(f"{{{ATOM}}}feed", nsmap={None: ATOM})
+
+    def put(parent: Any, name: str, text: str = "", **attributes: str) -> Any:
+        element = etree.SubElement(parent, f"{{{ATOM}}}{name}", **attributes)
+        element.text = text or None
+        return element
+
+    updated = queries.feed_updated(listed) or here_since()
+    put(root, "id", f"urn:uuid:{here.pk}")
+    put(root, "title", f"{here.name or 'Anlan'} · CAP")
+    put(root, "updated", format_date(updated))
+    put(put(root, "author"), "name", here.name or "Anlan")
+    put(root, "link", rel="self", href=request.build_absolute_uri(reverse("exchange:cap_atom")), type="application/atom+xml")
+    for one in listed:
+        alert = one.alert
+        entry = put(root, "entry")
+        put(entry, "id", f"urn:uuid:{alert.pk}")
+        put(entry, "title", alert.headline or alert.event)
+        put(entry, "updated", format_date(one.signed.signed_at))
+        put(entry, "published", format_date(alert.sent))
+        put(put(entry, "author"), "name", alert.issuer_name)
+        put(entry, "link", rel="alternate", type="application/cap+xml", href=request.build_absolute_uri(reverse("exchange:cap_message", args=[alert.pk])))
+        put(entry, "summary", alert.description[:500] or alert.headline)
+    return etree.tostring(root, encoding="utf-8", xml_declaration=True, pretty_print=True)
+
+
+def here_since() -> Any:
+    """When nothing stands in the feed: the top of the hour, so that an empty feed does not look new at every poll."""
+    return clock.now().replace(minute=0, second=0, microsecond=0)
+
+
+@public
+@require_GET
+def cap_message(request: HttpRequest, key: UUID) -> HttpResponse:
+    """One signed CAP message of the feed; 404 as soon as the gate would not let it pass."""
+    one = queries.listed(key)
+    if one is None:
+        raise Http404
+    answer = HttpResponse(bytes(one.signed.xml), content_type="application/cap+xml; charset=utf-8")
+    answer["ETag"] = f'"{hashlib.sha256(bytes(one.signed.xml)).hexdigest()[:32]}"'
+    return answer
+
+
+@public
+@require_GET
+def certificate(request: HttpRequest) -> HttpResponse:
+    """The certificate our signatures are checked with."""
+    answer = HttpResponse(keys.certificate(), content_type="application/x-pem-file")
+    answer["Content-Disposition"] = 'attachment; filename="anlan-cap-signing.crt"'
+    return answer
+
+
+# --- the side of those who mind the links ------------------------------------------------------------------------------
+
+
+@require_GET
+def feeds(request: HttpRequest) -> HttpResponse:
+    """Links and their health, our feed, refused messages, unmapped areas."""
+    access.require(request.actor, "exchange.read")
+    return render(request, "exchange/feeds.html", {
+        "sources": queries.sources(), "listed": queries.feed(), "key_id": keys.key_id(), "feed_url": request.build_absolute_uri(reverse("exchange:cap_atom")),
+        "refused": queries.refused(request.realm)[:20], "refused_count": queries.refused(request.realm).count(),
+        "unmapped": queries.unmapped(request.actor, request.realm)[:20], "may_manage": access.may(request.actor, "exchange.manage"),
+        "may_enter": access.may(request.actor, "warning.enter"), "limit_mb": MAX_BYTES // 1024 // 1024,
+    })
+
+
+@require_POST
+def upload(request: HttpRequest) -> HttpResponse:
+    """A CAP file (or feed, or EDXL-DE envelope) from this computer."""
+    file = request.FILES.get("file")
+    if file is None:
+        return HttpResponseRedirect(reverse("exchange:feeds"))
+    if file.size > MAX_BYTES:
+        raise TOO_LARGE(size=file.size, limit=MAX_BYTES)
+    raw = file.read()
+    taken = actions.take_in(
+        request.act(), raw=raw, digest=hashlib.sha256(raw).hexdigest(), source=file.name[:200], heard_by="file",
+    )
+    if len(taken["received"]) == 1 and not taken["refused"]:
+        return HttpResponseRedirect(reverse("warning:alert", args=[taken["received"][0]]))
+    return render(request, "exchange/taken.html", {"taken": taken, "name": file.name}, status=200 if taken["received"] or taken["duplicates"] or taken["links"] else 422)
+
+
+@require_http_methods(["GET", "POST"])
+def edit(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
+    """Add or change a link. The credential of a push link is shown once, here, and kept nowhere."""
+    access.require(request.actor, "exchange.manage")
+    row = FeedSource.objects.filter(pk=key).first() if key else None
+    if key and row is None:
+        raise Http404
+    if request.method == "POST":
+        data = request.POST
+        token = ""
+        if data.get("kind") == FeedSource.PUSH and (row is None or data.get("new_token")):
+            token = secrets.token_urlsafe(32)
+        saved = actions.save_source(
+            request.act(), source=key, name=data.get("name", ""), kind=data.get("kind", "poll"), url=data.get("url", ""),
+            hosts=[line for line in data.get("hosts", "").replace(",", "\n").splitlines() if line.strip()], mode=data.get("mode", "lenient"),
+            issuer=data.get("issuer", "other"), issuer_name=data.get("issuer_name", ""), certificate=data.get("certificate", ""),
+            interval_s=int(data["interval_min"]) * 60 if data.get("interval_min", "").isdigit() else 300, enabled=bool(data.get("enabled")),
+            token_hash=token_digest(token) if token else "",
+        )
+        if token:
+            answer = render(request, "exchange/token.html", {"source": saved, "token": token})
+            answer["Cache-Control"] = "no-store"
+            return answer
+        return HttpResponseRedirect(reverse("exchange:source", args=[saved.pk]))
+    return render(request, "exchange/edit.html", {"source": row, "issuers": list(issuers.table().issuers.values())})
+
+
+def token_digest(token: str) -> str:
+    """What of a push credential is kept. It is 256 random bits, so a plain digest will do."""
+    return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
+
+
+@require_GET
+def source(request: HttpRequest, key: UUID) -> HttpResponse:
+    """One link: settings, logs with cause and remedy."""
+    access.require(request.actor, "exchange.read")
+    row = FeedSource.objects.filter(pk=key).first()
+    if row is None:
+        raise Http404
+    page = Paginator(row.logs.order_by("-at"), 50).get_page(request.GET.get("page"))
+    for log in page:
+        log.remedy = queries.remedy(log.code) if log.code else ""
+    return render(request, "exchange/source.html", {"source": row, "page": page, "issuer": issuers.table().issuers.get(row.issuer), "may_manage": access.may(request.actor, "exchange.manage")})
+
+
+@require_POST
+def poll_now(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Fetch a link at once; the answer is on its page."""
+    access.require(request.actor, "warning.enter")
+    row = FeedSource.objects.filter(pk=key, kind=FeedSource.POLL).first()
+    if row is None:
+        raise Http404
+    from .polling import poll
+
+    poll(row)
+    return HttpResponseRedirect(reverse("exchange:source", args=[key]))
+
+
+urlpatterns = [
+    path("", feeds, name="feeds"),
+    path("cap.atom", cap_atom, name="cap_atom"),
+    path("cap/<uuid:key>.xml", cap_message, name="cap_message"),
+    path("cap-signing.crt", certificate, name="certificate"),
+    path("upload", upload, name="upload"),
+    path("links/new", edit, name="source_new"),
+    path("links/<uuid:key>", source, name="source"),
+    path("links/<uuid:key>/edit", edit, name="source_edit"),
+    path("links/<uuid:key>/poll", poll_now, name="poll_now"),
+]
+
