@@ -15,6 +15,8 @@ class Kind:
     Calling it makes a `Problem`. `{name}` in the text is filled from the data.
     """
 
+    do_not_call_in_templates = True  # a template that names a kind wants its code, not a new problem
+
     def __init__(self, code: str, status: int, text: Any, blame: Blame = "input") -> None:
         if code in KINDS:
             raise RuntimeError(f"error code {code} is declared twice")

@@ -127,7 +127,8 @@ def why_page(request: HttpRequest, subject: str) -> HttpResponse:
     else:
         facts = journal.why(subject)
     facts = [fact for fact in facts if fact.realm_id == request.realm.pk or fact.realm.is_actual]  # type: ignore[attr-defined]
-    if not facts or not seen.visible(actor, facts):
+    # Whoever may see only a cause of it, and nothing about the thing itself, does not learn that there is such a thing.
+    if not seen.visible(actor, [fact for fact in facts if subject in (fact.subject, f"fact:{fact.id}")]):
         raise NOT_FOUND(kind=_("record"), key=subject)
     steps = _chain(actor, facts)
     ids = [fact.id for fact in facts if fact.subject == subject or subject == f"fact:{fact.id}"]

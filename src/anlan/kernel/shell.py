@@ -135,6 +135,8 @@ def describe(subject: str, *, named: bool = True) -> tuple[str, str]:
     word = str(known.text) if known and known.text else _(kind) if kind else ""
     row = subjects.row(subject)
     title = ""
+    if row is not None and kind == "work":
+        return work_text(row)[:90], address
     if row is not None:
         title = getattr(row, "title", "") or getattr(row, "headline", "") or localname(row)
         title = title() if callable(title) else title
@@ -426,7 +428,7 @@ BROWSER_WORDS: dict[str, Any] = {
     "draft": gettext_lazy("Your draft was brought back."), "copied": gettext_lazy("Copied"),
     "sound.on": gettext_lazy("Sound is on. Press to test."), "sound.off": gettext_lazy("No sound yet. Press to test."),
     "red": gettext_lazy("Red"), "orange": gettext_lazy("Orange"), "yellow": gettext_lazy("Yellow"), "blue": gettext_lazy("Blue"),
-    "none": gettext_lazy("None"), "unknown": gettext_lazy("unknown"), "now": gettext_lazy("now"),
+    "none": gettext_lazy("None"), "unknown": gettext_lazy("unknown"), "now": gettext_lazy("Now"),
     "save.png": gettext_lazy("Picture"), "save.csv": gettext_lazy("CSV"), "loading": gettext_lazy("Waiting for the data"),
     "failed": gettext_lazy("The data did not come. Reload the page."), "flagged": gettext_lazy("doubtful"), "forecast": gettext_lazy("forecast"),
     "layers": gettext_lazy("Layers"), "layer.regions": gettext_lazy("Boundaries"), "layer.rivers": gettext_lazy("Rivers"),

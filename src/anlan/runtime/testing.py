@@ -202,6 +202,8 @@ def signed_in() -> Callable[[Any, Any], Any]:
     """signed_in(client, actor): the client acts as that person, second factor given if the actor has it."""
 
     def sign_in(client: Any, actor: Any) -> Any:
+        # Not only for its name: the room notes a sign-in by a signal, and is otherwise first imported by the first request.
+        import anlan.kernel.sign_in  # noqa: F401
         from anlan.kernel.models import Account
 
         client.force_login(Account.objects.get(pk=actor.account_id))

@@ -1,0 +1,160 @@
+"""The desk, the map and the frame's small parts, through the HTTP door."""
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.test import override_settings
+
+from anlan.kernel import work
+from anlan.kernel.actions import Act, Actor, action
+from anlan.kernel.models import Realm, WorkItem
+
+pytestmark = pytest.mark.django_db
+
+
+@action("tests.put")
+def put(act: Act, *, post: Any, subject: str, msgid: str, level: str = "", minutes: int = 10, region: Any = None) -> WorkItem:
+    return work.open(act, post=post, kind="tests.put", subject=subject, msgid=msgid, level=level, due_at=act.now + timedelta(minutes=minutes), region=region)
+
+
+def machine(realm: Any) -> Act:
+    return Act(Actor.machine("tests"), realm)
+
+
+def test_what_runs_out_first_stands_on_top(client, signed_in, actual, alice, duty_post):
+    put(machine(actual), post=duty_post.pk, subject="a:1", msgid="Later matter", minutes=30)
+    put(machine(actual), post=duty_post.pk, subject="a:2", msgid="Sooner matter", minutes=3)
+    text = signed_in(client, alice).get("/").content.decode()
+    assert 0 < text.index("Sooner matter") < text.index("Later matter")
+
+
+def test_an_outsider_sees_none_of_it(client, signed_in, actual, charlie, duty_post, county):
+    put(machine(actual), post=duty_post.pk, subject="a:1", msgid="Secret matter", region=county.pk)
+    client = signed_in(client, charlie)
+    for address in ("/", "/desk/waits", "/desk/alarm", "/desk/line", "/journal", "/desk/actual"):
+        response = client.get(address)
+        assert response.status_code == 200
+        assert "Secret matter" not in response.content.decode(), address
+
+
+def test_actual_items_stand_above_an_exercise(client, signed_in, actual, exercise, alice, duty_post):
+    put(machine(exercise), post=duty_post.pk, subject="a:1", msgid="Drill matter", minutes=1)
+    put(machine(actual), post=duty_post.pk, subject="a:2", msgid="Real matter", minutes=50)
+    client = signed_in(client, alice)
+    client.post(f"/realms/{exercise.pk}/enter")
+    text = client.get("/desk/waits").content.decode()
+    assert text.index("Real matter") < text.index("Drill matter")
+    assert "Real matter" in client.get("/desk/actual").content.decode()
+    page = client.get("/").content.decode()
+    assert "band-frame" in page and "演练一" in page
+
+
+def test_in_actual_operations_no_exercise_shows(client, signed_in, actual, exercise, alice, duty_post):
+    put(machine(exercise), post=duty_post.pk, subject="a:1", msgid="Drill matter", level="red")
+    client = signed_in(client, alice)
+    assert "Drill matter" not in client.get("/").content.decode()
+    assert "Drill matter" not in client.get("/desk/alarm").content.decode()
+
+
+def test_a_red_item_rings_until_acknowledged_and_still_waits(client, signed_in, actual, alice, duty_post):
+    item = put(machine(actual), post=duty_post.pk, subject="a:1", msgid="Red matter", level="red")
+    put(machine(actual), post=duty_post.pk, subject="a:2", msgid="Orange matter", level="orange")
+    client = signed_in(client, alice)
+    assert client.get("/desk/alarm").content.decode().count("data-alarm=") == 1
+    client.post(f"/desk/seen/{item.pk}")
+    assert "data-alarm=" not in client.get("/desk/alarm").content.decode()
+    assert "Red matter" in client.get("/desk/waits").content.decode()
+
+
+def test_an_outsider_cannot_silence_it(client, signed_in, actual, alice, charlie, duty_post, county):
+    item = put(machine(actual), post=duty_post.pk, subject="a:1", msgid="Red matter", level="red", region=county.pk)
+    assert signed_in(client, charlie).post(f"/desk/seen/{item.pk}").status_code == 403
+    assert WorkItem.objects.everything().get(pk=item.pk).seen_at is None
+
+
+def test_anyone_on_duty_stops_a_drill_in_one_step(client, signed_in, actual, exercise, alice):
+    client = signed_in(client, alice)
+    client.post(f"/realms/{exercise.pk}/enter")
+    response = client.post("/realms/stop")
+    assert response.status_code == 302
+    assert Realm.objects.get(pk=exercise.pk).is_over
+    assert "band-frame" not in client.get("/").content.decode(), "who stopped it stands in actual operations again"
+
+
+def test_language_and_light_are_kept_and_never_lead_elsewhere(client, signed_in, actual, alice):
+    client = signed_in(client, alice)
+    response = client.post("/desk/language", {"language": "en", "next": "https://elsewhere.example/"})
+    assert response["Location"] == "/"
+    assert 'lang="en"' in client.get("/").content.decode()
+    client.post("/desk/theme", {"theme": "dark", "next": "/map"})
+    assert 'data-theme="dark"' in client.get("/").content.decode()
+
+
+def test_no_page_holds_an_inline_script_or_style(client, signed_in, actual, alice):
+    client = signed_in(client, alice)
+    for address in ("/", "/map", "/journal", "/orders", "/realms", "/me", "/?wall=1", "/nowhere"):
+        response = client.get(address)
+        text = response.content.decode()
+        assert " style=" not in text and "<style" not in text and "onclick=" not in text and "javascript:" not in text, address
+        assert text.count("<script") == text.count('type="module"') + text.count('type="application/json"'), address
+        assert "'unsafe" not in response["Content-Security-Policy"]
+
+
+def test_the_map_says_which_layers_there_are_and_where_the_post_is(client, signed_in, actual, alice, county, county2):
+    client = signed_in(client, alice)
+    data = client.get("/map/data").json()
+    assert data["bbox"] == [119.0, 28.0, 119.4, 28.4]
+    assert "regions" in [layer["id"] for layer in data["layers"]]
+    shapes = client.get("/map/layers/regions").json()
+    assert {f["properties"]["name"] for f in shapes["features"]} >= {"甲县", "乙县"}
+    assert client.get("/map/data?at=119.1,nonsense").status_code == 422
+    assert client.get("/map/layers/nothing").status_code == 404
+
+
+def test_a_point_on_the_map_answers_the_smallest_region_that_holds_it(client, signed_in, actual, alice, county, town):
+    client = signed_in(client, alice)
+    assert "甲一镇" in client.get("/map/area?lon=119.05&lat=28.05").content.decode()
+    assert "甲县" in client.get("/map/area?lon=119.3&lat=28.3").content.decode()
+    assert client.get("/map/area?lon=0&lat=0").status_code == 200
+    assert client.get("/map/area?lon=x&lat=0").status_code == 422
+
+
+def test_the_api_describes_itself_and_errs_in_the_one_shape(client, signed_in, actual, alice):
+    assert client.get("/api/v1/openapi.json").status_code in (200, 401)
+    signed = signed_in(client, alice)
+    described = signed.get("/api/v1/openapi.json").json()
+    assert described["info"]["title"] == "Anlan"
+    missing = signed.get("/api/v1/nothing/here")
+    assert missing.status_code == 404 and missing.json()["error"]["code"] == "kernel.not_found"
+
+
+@override_settings(DEBUG=False)
+def test_an_unknown_page_says_so_in_words(client, signed_in, actual, alice):
+    response = signed_in(client, alice).get("/nowhere/at/all")
+    assert response.status_code == 404 and "kernel.not_found" in response.content.decode()
+
+
+def test_why_leaves_out_what_the_reader_may_not_see(client, signed_in, actual, alice, charlie, county, county2, drain):
+    from anlan.kernel import orders
+    from anlan.kernel.models import Order
+
+    @action("tests.order_across")
+    def across(act: Act, *, post: Any, here: UUID, there: UUID) -> Order:
+        from anlan.kernel.facts import RealmStarted
+
+        cause = act.state(RealmStarted(realm=act.realm.pk, kind="x", name="cause elsewhere"), subject=f"region:{there}", region=there)
+        return orders.issue(act, post=post, text="Close the sluice", source="test:1", region=here, cause=cause)
+
+    from anlan.kernel.models import Post
+
+    post = Post.objects.filter(region=county).first()
+    order = across(machine(actual), post=post.pk, here=county.pk, there=county2.pk)
+    drain()
+    page = signed_in(client, alice).get(f"/why/order:{order.pk}").content.decode()
+    assert "Close the sluice" in page
+    assert "cause elsewhere" not in page and "hidden-step" in page
+    refused = signed_in(client, charlie).get(f"/why/order:{order.pk}")
+    assert "Close the sluice" not in refused.content.decode()
