@@ -34,7 +34,7 @@ from anlan.kernel.models import (
 
 from . import records, town_hall
 from .errors import NOT_EMPTY
-from .facts import CityLoaded, EventLoaded, RecordStated
+from .facts import CityLoaded, EventLoaded, RecordStated, SignInsGiven
 from .stations import enter_event_gauges, enter_gauges
 
 # Far enough back that a replay of any documented event finds posts and grants in force.
@@ -176,6 +176,20 @@ def digest_of(city: City) -> str:
     return f"sha256:{hasher.hexdigest()}"
 
 
+def check_empty(seed: int) -> None:
+    """demo.not_empty unless the installation is empty, or holds the city of this seed."""
+    if Region.objects.filter(pk=key("region", seed, "990100")).exists():
+        return
+    if Person.objects.exclude(organisation__region__source__startswith="event ").exists() or Region.objects.exclude(source__startswith="event ").exists():
+        raise NOT_EMPTY(home=settings.HOME)
+
+
+def have_sign_ins(accounts: dict[str, dict[str, str]]) -> bool:
+    """Whether every demonstration account has the authenticator of the book."""
+    held = dict(Account.objects.values_list("name", "totp_secret"))
+    return all(held.get(entry["name"]) == entry["totp"] for entry in accounts.values())
+
+
 @action("demo.load_city")
 def load_city(act: Act, *, seed: int) -> dict[str, Any]:
     """Load the made-up city into an empty installation; a city of this seed that is there already is left as it is.
@@ -184,8 +198,7 @@ def load_city(act: Act, *, seed: int) -> dict[str, Any]:
     """
     if Region.objects.filter(pk=key("region", seed, "990100")).exists():
         return {}
-    if Person.objects.exists() or Region.objects.exclude(source__startswith="event ").exists():
-        raise NOT_EMPTY(home=settings.HOME)
+    check_empty(seed)
     city = build(seed)
     keys = _places(city)
     _parties(city, keys)
@@ -276,3 +289,12 @@ def state_record(act: Act, *, event: str, row: str, region: UUID | None) -> UUID
         ),
         subject=f"record:{event}.{found.id}", region=region,
     )
+
+
+@action("demo.give_sign_ins")
+def give_sign_ins(act: Act, *, accounts: list[dict[str, str]]) -> int:
+    """Give the demonstration accounts their encoded passwords and authenticator secrets; [{name, encoded, totp}]."""
+    for entry in accounts:
+        Account.objects.filter(name=entry["name"]).update(password=entry["encoded"], totp_secret=entry["totp"])
+    act.state(SignInsGiven(accounts=[entry["name"] for entry in accounts]), subject=f"installation:{Installation.current().pk}")
+    return len(accounts)

@@ -35,3 +35,10 @@ class RecordStated:
     text: str
     text_en: str
     source: str
+
+
+@fact("demo.SignInsGiven")
+class SignInsGiven:
+    """The demonstration accounts were given passwords and authenticators; names only, never the secrets."""
+
+    accounts: list

@@ -1,0 +1,156 @@
+"""Commands: the demonstration, the replays, the figures."""
+from __future__ import annotations
+
+import argparse
+import json
+import threading
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+SEED = 7
+
+
+def register(sub: Any) -> None:
+    demo_parser = sub.add_parser("demo", help=_("load the made-up city, start a synthetic storm over it, print address and sign-ins"))
+    demo_parser.add_argument("--speed", default="20", help=_("storm seconds per second; 20 by default, max for no waiting"))
+    demo_parser.add_argument("--no-storm", action="store_true", help=_("load the city and serve it, without a storm"))
+    demo_parser.set_defaults(func=demo, services="all")
+
+    replay_parser = sub.add_parser("replay", help=_("replay a documented event and show what Anlan would have proposed, and when"))
+    replay_parser.add_argument("event", nargs="?", default="", help=_("zhengzhou-2021 or valencia-2024; without it the events are listed"))
+    replay_parser.add_argument("--speed", default="max", help=_("event seconds per second, or max (default)"))
+    replay_parser.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    replay_parser.add_argument("--keep", action="store_true", help=_("leave the replay's realm open, to look at it in the browser"))
+    replay_parser.set_defaults(func=replay, services="workers")
+
+    bench_parser = sub.add_parser("bench", help=_("measure this machine: signal to order, readings per second, starts, journal"))
+    bench_parser.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    bench_parser.add_argument("--write", metavar="FILE", nargs="?", const="docs/benchmarks.md", default="", help=_("write the table to a file (docs/benchmarks.md)"))
+    bench_parser.add_argument("--only", default="", help=_("only the figures whose name contains this"))
+    bench_parser.set_defaults(func=bench, services="workers")
+
+
+def _broker(args: argparse.Namespace) -> Any:
+    """A connection with the replay credential. The address is read afresh: a broker that came back may have another port."""
+    from django.conf import settings
+
+    from .playing import Broker
+
+    def address() -> str:
+        try:
+            found = json.loads((settings.HOME / "run" / "addresses.json").read_text()).get("nats_replay", "")
+        except (OSError, ValueError):
+            found = ""
+        return found or args.services.addresses.get("nats_replay", "") or settings.NATS_URL
+
+    return Broker(address)
+
+
+def demo(args: argparse.Namespace) -> int:
+    from django.conf import settings
+    from django.contrib.auth.hashers import make_password
+
+    from anlan.kernel import realms
+    from anlan.kernel.actions import Act, Actor
+    from anlan.kernel.ids import derived_id
+
+    from . import actions, sign_ins, storm
+    from .playing import speed_of
+
+    speed = speed_of(args.speed)
+    city = storm.grow(SEED)
+    act = Act(Actor.machine("demo"), realms.actual())
+    kept = sign_ins.read(settings.HOME)
+    if not kept:
+        actions.check_empty(SEED)
+        kept = sign_ins.make(settings.HOME, SEED)
+    if actions.load_city(act, seed=SEED):
+        print(_("The made-up city is loaded."), flush=True)
+    given = [{"name": a["name"], "encoded": make_password(a["password"]), "totp": a["totp"]} for a in kept["accounts"].values()]
+    if not actions.have_sign_ins(kept["accounts"]):
+        actions.give_sign_ins(Act(Actor.machine("demo"), realms.actual(), op_id=derived_id("demo.sign_ins", json.dumps(given))), accounts=given)
+    storm.adopt_plan(city)
+    _tell(args.services.addresses.get("web", ""), kept)
+    if args.no_storm:
+        args.services.wait()
+        return 0
+    failure: list[BaseException] = []
+
+    def rain() -> None:
+        from django.db import connection
+
+        broker = _broker(args)
+        try:
+            storm.Exercise(city, broker, speed).play()
+            print(_("The storm has run off. The exercise stays open; anyone on duty can stop it."), flush=True)
+        except BaseException as error:
+            failure.append(error)
+            print(f"{type(error).__name__}: {error}", flush=True)
+        finally:
+            broker.close()
+            connection.close()
+
+    # A daemon: Ctrl-C ends the wait below, and with it the process; the storm goes on next time where its clock stands.
+    threading.Thread(target=rain, name="storm", daemon=True).start()
+    args.services.wait()
+    return 0
+
+
+def _tell(address: str, kept: dict[str, Any]) -> None:
+    import pyotp
+
+    from .report import pad
+    from .town_hall import PRINTED
+
+    roles = {
+        "duty": _("duty officer (city)"), "commander": _("commander (city)"), "water": _("water bureau (city)"), "township": _("township"),
+        "admin": _("system administrator"),
+    }
+    print("\n" + _("A made-up city, made-up people and a synthetic storm: nothing here is real."))
+    print(_("Open {address} and sign in as one of:").format(address=address) + "\n")
+    print(f"  {pad(_('role'), 26)}{pad(_('name'), 14)}{pad(_('password'), 24)}{_('code now')}")
+    for role in PRINTED:
+        account = kept["accounts"][role]
+        print(f"  {pad(roles[role], 26)}{pad(account['name'], 14)}{pad(account['password'], 24)}{pyotp.TOTP(account['totp']).now()}")
+    print("\n" + _("Codes change every 30 seconds; `anlan account code NAME` shows the present one. Ctrl-C stops everything."), flush=True)
+
+
+def replay(args: argparse.Namespace) -> int:
+    from anlan.kernel import realms
+    from anlan.kernel.actions import Act, Actor
+
+    from . import records, report
+    from .errors import NO_EVENT
+    from .playing import speed_of
+    from .replay import run
+
+    if not args.event:
+        raise NO_EVENT(event="—", known=", ".join(records.known()))
+    speed = speed_of(args.speed)
+    records.load(args.event)
+    broker = _broker(args)
+    try:
+        # At a watchable speed the rows are told as they come; else the table at the end says it all.
+        record, realm = run(args.event, broker, speed, say=(lambda text: print(text, flush=True)) if speed and not args.json else (lambda text: None))
+    finally:
+        broker.close()
+    account = report.Account(record, realm)
+    print(json.dumps(account.as_data(), ensure_ascii=False, indent=1) if args.json else report.as_text(account), flush=True)
+    if not args.keep:
+        realms.stop(Act(Actor.machine("replay"), realms.actual()), realm=realm.pk, reason="replay finished")
+    return 0
+
+
+def bench(args: argparse.Namespace) -> int:
+    from . import bench as figures
+
+    rows = figures.collect(args.services, args.only)
+    if args.json:
+        print(json.dumps(rows, ensure_ascii=False, indent=1))
+    else:
+        print(figures.as_table(rows))
+    if args.write:
+        figures.write(args.write, rows)
+        print(_("Written to {file}").format(file=args.write))
+    return 0
