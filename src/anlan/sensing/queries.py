@@ -407,3 +407,60 @@ def sources_with_counts() -> list[dict[str, Any]]:
         for row in Source.objects.order_by("name")
     ]
 
+
+
+# --- the map ---------------------------------------------------------------------------------------------------------
+
+
+def geojson(actor: Any, realm: Any) -> dict[str, Any]:
+    """Stations in service with coordinates, for the map: level (red … blue, "" none, "unknown"), text, url; `freshness` = newest reading."""
+    from django.urls import NoReverseMatch, reverse
+    from django.utils.translation import get_language
+    from django.utils.translation import gettext as _
+
+    places = reach(actor)
+    english = (get_language() or "").startswith("en")
+    rows = list(
+        stations_seen_by(actor).filter(active=True, lon__isnull=False)
+        .values_list("pk", "code", "name", "name_en", "kind", "region_id", "lon", "lat")
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT station_id, quantity, last_value, last_time, silent FROM sensing_series WHERE realm_id = %s AND last_time IS NOT NULL ORDER BY quantity",
+            [_key(realm)],
+        )
+        found = cursor.fetchall()
+        cursor.execute("SELECT station_id, max(colour) FROM sensing_signal WHERE realm_id = %s AND colour <> 0 GROUP BY station_id", [_key(realm)])
+        colours = dict(cursor.fetchall())
+    state: dict[UUID, list[tuple[str, int, datetime, int]]] = {}
+    for station, quantity, value, at, silent in found:
+        state.setdefault(station, []).append((quantity, value, at, silent))
+    newest = None
+    features = []
+    try:
+        pattern = reverse("sensing:station", args=[UUID(int=0)])
+    except NoReverseMatch:
+        pattern = ""
+    for key, code, name, name_en, kind, region, lon, lat in rows:
+        words, quiet, last = [], False, None
+        for quantity, value, at, silent in state.get(key, []):
+            what = QUANTITIES[quantity]
+            words.append(f"{what.name} {what.value(value):.{what.decimals}f} {what.unit} · {clock.local(at):%m-%d %H:%M}")
+            quiet = quiet or bool(silent)
+            last = at if last is None else max(last, at)
+        if last is not None:
+            newest = last if newest is None else max(newest, last)
+        if quiet:
+            words.append(_("not reporting"))
+        if not words:
+            words.append(_("no reading yet"))
+        level = COLOURS[colours.get(key, 0)]
+        features.append({
+            "type": "Feature", "geometry": {"type": "Point", "coordinates": [round(lon, 6), round(lat, 6)]},
+            "properties": {
+                "id": str(key), "code": code, "name": name_en if english and name_en else name, "kind": kind, "region": str(region or ""),
+                "level": "" if level in ("none", "unknown") else level, "unknown": level == "unknown", "silent": quiet, "text": "；".join(words) if not english else "; ".join(words),
+                "url": pattern.replace(str(UUID(int=0)), str(key)),
+            },
+        })
+    return {"type": "FeatureCollection", "features": features, "freshness": newest.isoformat() if newest else None, "partial": places is not access.ALL}

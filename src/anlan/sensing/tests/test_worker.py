@@ -135,12 +135,12 @@ def make_streams(server):
 
 
 @pytest.fixture
-def here(settings, monkeypatch):
+def here(settings):
     """Point the process's own bridge to a test's broker."""
 
     def point(server):
         settings.NATS_URL = server.url()
-        monkeypatch.setattr(settings, "ADDRESSES", {})
+        settings.ADDRESSES = {}
 
     yield point
     if broker._bridge is not None:
@@ -176,7 +176,7 @@ def test_published_is_stored_judged_and_drained(actual, replay, server, here):
 
 
 def test_killed_again_and_again_the_outcome_is_the_same(actual, replay, server, here, monkeypatch):
-    """The worker dies in mid-transaction and just after its commit, the broker is killed -9; nothing is lost or doubled."""
+    """The worker's session dies in mid-transaction and just after its commit, the broker is killed -9: nothing lost, nothing doubled."""
     from anlan.kernel.models import Realm
 
     codes = [f"R{n}" for n in range(12)]
@@ -192,9 +192,6 @@ def test_killed_again_and_again_the_outcome_is_the_same(actual, replay, server, 
     deaths = {"before": 3, "after": 3}
     real = Processor.process
 
-    class Dead(BaseException):
-        pass
-
     def dying(self, messages):
         if deaths["before"] and deaths["before"] >= deaths["after"]:
             deaths["before"] -= 1
@@ -203,11 +200,12 @@ def test_killed_again_and_again_the_outcome_is_the_same(actual, replay, server, 
             with transaction.atomic():
                 real(self, messages)
                 transaction.set_rollback(True)
-            raise OSError("killed before the commit")
+            self.forget()
+            raise worker.LeaseLost("killed before the commit")
         done = real(self, messages)
         if deaths["after"]:
             deaths["after"] -= 1
-            raise OSError("killed after the commit, before the broker heard of it")
+            raise worker.LeaseLost("killed after the commit, before the broker heard of it")
         return done
 
     monkeypatch.setattr(Processor, "process", dying)
