@@ -70,16 +70,33 @@ async def _look(url: str) -> tuple[list[int], int, int]:
     return numbers, info.state.last_seq, waiting
 
 
-@pytest.fixture
-def filled(ready):
-    """An installation with sealed facts, an attachment, a stream half read, and keys."""
-    ready.serve("data")
-    assert "True" in in_shell(ready, FACTS)
-    asyncio.run(_fill(ready.addresses()["nats"], 1, 10, acknowledge=4))
-    (ready.home / "files" / "ab").mkdir(parents=True)
-    (ready.home / "files" / "ab" / "picture").write_bytes(b"\xff\xd8 picture")
-    yield ready
-    ready.stop()
+@pytest.fixture(scope="module")
+def filled(prepared, places):
+    """A running installation with sealed facts, an attachment, a stream half read, and keys."""
+    import subprocess
+
+    place = places()
+    subprocess.run(["cp", "-a", str(prepared), str(place / "home")], check=True)
+    made = Installation(place / "home")
+    try:
+        made.serve("data")
+        assert "True" in in_shell(made, FACTS)
+        asyncio.run(_fill(made.addresses()["nats"], 1, 10, acknowledge=4))
+        (made.home / "files" / "ab").mkdir(parents=True)
+        (made.home / "files" / "ab" / "picture").write_bytes(b"\xff\xd8 picture")
+        yield made
+        made.stop()
+    finally:
+        made.end()
+
+
+@pytest.fixture(scope="module")
+def archive(filled, places):
+    """A backup of it, with its keys beside it; tests that damage one take a copy."""
+    file = places() / "backup.tar"
+    told = json.loads(filled.run("backup", str(file), "--json", **SECRET).stdout)
+    assert told["file"] == str(file) and told["keys"] == f"{file}.keys" and told["streams"] == 1
+    return file
 
 
 @pytest.fixture
@@ -95,11 +112,9 @@ def facts(installation):
         return connection.execute("SELECT s.number, s.digest, f.id, p.payload FROM kernel_seal s JOIN kernel_fact f ON f.id = s.fact_id JOIN kernel_factpayload p USING (fact_id) ORDER BY 1").fetchall()
 
 
-def test_a_backup_restores_into_an_empty_folder_with_nothing_lost(filled, empty, tmp_path):
-    file = tmp_path / "backup.tar"
-    told = json.loads(filled.run("backup", str(file), "--json", **SECRET).stdout)
-    assert told["file"] == str(file) and told["streams"] == 1
-    assert stat.S_IMODE(file.stat().st_mode) == stat.S_IMODE((tmp_path / "backup.tar.keys").stat().st_mode) == 0o600
+def test_a_backup_restores_into_an_empty_folder_with_nothing_lost(filled, archive, empty):
+    file = archive
+    assert stat.S_IMODE(file.stat().st_mode) == stat.S_IMODE(file.with_name("backup.tar.keys").stat().st_mode) == 0o600
     before, stream = facts(filled), asyncio.run(_look(filled.addresses()["nats"]))
     assert len(before) >= 50
 
@@ -129,6 +144,8 @@ def test_readings_taken_in_after_the_stream_was_saved_do_not_hide_later_ones(fil
     with psycopg.connect(filled.addresses()["database"]) as connection:
         connection.execute("INSERT INTO sensing_streamposition (stream, partition, created, seq) VALUES ('READINGS', 0, 'x', 14), ('READINGS', 1, 'x', 7)")
     filled.run("backup", str(file), **SECRET)
+    with psycopg.connect(filled.addresses()["database"]) as connection:
+        connection.execute("DELETE FROM sensing_streamposition")
     empty.run("restore", str(file), **SECRET)
     empty.serve("data")
     with psycopg.connect(empty.addresses()["database"]) as connection:
@@ -139,30 +156,29 @@ def test_readings_taken_in_after_the_stream_was_saved_do_not_hide_later_ones(fil
     assert empty.stop() == 0
 
 
-def test_the_keys_open_with_the_right_passphrase_only(filled, empty, tmp_path):
-    file = tmp_path / "backup.tar"
-    filled.run("backup", str(file), **SECRET)
-    box = (tmp_path / "backup.tar.keys").read_bytes()
-    archive = file.read_bytes()
+def test_the_keys_open_with_the_right_passphrase_only(filled, archive, empty):
+    file = archive
+    box = file.with_name("backup.tar.keys").read_bytes()
+    content_of_archive = file.read_bytes()
     for path in (filled.home / "keys").iterdir():
         content = path.read_bytes()
-        assert content not in archive and content not in box and base64.b64encode(content) not in box, path.name
+        assert content not in content_of_archive and content not in box and base64.b64encode(content) not in box, path.name
     refused = empty.run("restore", str(file), status=1, ANLAN_BACKUP_PASSPHRASE="some other words")
     assert "runtime.bad_passphrase" in refused.stderr
     assert not (empty.home / "postgres").exists() and not (empty.home / "nats").exists()
 
 
-def test_keys_are_never_written_in_the_clear(ready, tmp_path):
+def test_keys_are_never_written_in_the_clear(filled, tmp_path):
     for words in ("", "short"):
-        refused = ready.run("backup", str(tmp_path / "b.tar"), status=1, ANLAN_BACKUP_PASSPHRASE=words)
+        refused = filled.run("backup", str(tmp_path / "b.tar"), status=1, ANLAN_BACKUP_PASSPHRASE=words)
         assert "runtime.passphrase_needed" in refused.stderr
     assert list(tmp_path.glob("b.tar*")) == []
 
 
-def test_without_the_keys_new_ones_are_made(filled, empty, tmp_path):
+def test_without_the_keys_new_ones_are_made(filled, archive, empty, tmp_path):
     file = tmp_path / "backup.tar"
-    filled.run("backup", str(file), "--no-keys")
-    assert not (tmp_path / "backup.tar.keys").exists()
+    shutil.copy(archive, file)
+    assert not file.with_name("backup.tar.keys").exists()
     empty.run("restore", str(file), "--without-keys")
     assert (empty.home / "keys" / "database.json").read_bytes() != (filled.home / "keys" / "database.json").read_bytes()
     empty.serve("data")
@@ -170,19 +186,17 @@ def test_without_the_keys_new_ones_are_made(filled, empty, tmp_path):
     assert empty.stop() == 0
 
 
-def test_a_folder_with_data_is_never_overwritten(filled, tmp_path):
-    file = tmp_path / "backup.tar"
-    filled.run("backup", str(file), **SECRET)
+def test_a_folder_with_data_is_never_overwritten(filled, archive):
     before = facts(filled)
-    refused = filled.run("restore", str(file), status=1, **SECRET)
+    refused = filled.run("restore", str(archive), status=1, **SECRET)
     assert "runtime.not_empty" in refused.stderr
     assert facts(filled) == before
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "nonsense", "escape", "format"])
-def test_a_damaged_backup_is_refused_and_leaves_nothing(filled, empty, tmp_path, damage):
+def test_a_damaged_backup_is_refused_and_leaves_nothing(archive, empty, tmp_path, damage):
     file = tmp_path / "backup.tar"
-    filled.run("backup", str(file), "--no-keys")
+    shutil.copy(archive, file)
     content = bytearray(file.read_bytes())
     if damage == "flip":
         at = content.find(b"PGDMP") + 2000
@@ -212,9 +226,11 @@ def test_a_damaged_backup_is_refused_and_leaves_nothing(filled, empty, tmp_path,
 
 def test_a_changed_chain_does_not_pass_a_restore(filled, empty, tmp_path):
     file = tmp_path / "backup.tar"
-    with psycopg.connect(filled.addresses()["database_admin"]) as connection:
-        connection.execute("UPDATE kernel_factpayload SET payload = payload || '{\"name\": \"forged\"}' WHERE fact_id = (SELECT fact_id FROM kernel_seal WHERE number = 3)")
-    filled.run("backup", str(file), **SECRET)
+    forge = "UPDATE kernel_factpayload SET payload = payload || %s::jsonb WHERE fact_id = (SELECT fact_id FROM kernel_seal WHERE number = 3)"
+    with psycopg.connect(filled.addresses()["database_admin"], autocommit=True) as connection:
+        connection.execute(forge, ['{"forged": true}'])
+        filled.run("backup", str(file), **SECRET)
+        connection.execute(forge.replace("|| %s::jsonb", "- %s"), ["forged"])
     refused = empty.run("restore", str(file), status=2, **SECRET)
     assert "runtime.chain_broken" in refused.stderr and "3" in refused.stderr
     assert not (empty.home / "postgres").exists()

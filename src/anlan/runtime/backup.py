@@ -88,7 +88,7 @@ def unlock_keys(file: Path, words: str) -> dict[str, bytes]:
         content = AESGCM(key).decrypt(base64.b64decode(box["nonce"]), base64.b64decode(box["ciphertext"]), b"anlan-keys-1")
     except InvalidTag as problem:
         raise errors.BAD_PASSPHRASE(file=file) from problem
-    except (OSError, ValueError, KeyError) as problem:
+    except (OSError, ValueError, KeyError, TypeError) as problem:
         raise errors.BAD_BACKUP(file=file, why=f"{type(problem).__name__}: {problem}") from problem
     found = {name: base64.b64decode(data) for name, data in json.loads(content).items()}
     if any(Path(name).name != name for name in found):
@@ -280,7 +280,7 @@ def restore(args: argparse.Namespace) -> int:
             _must_have_no_tables(admin, home)
             _client(admin, "pg_restore", "--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", str(staging / "database.dump"))
             settings.ADDRESSES = {"database": settings.env("DATABASE_URL") or database.url(), "database_admin": admin}  # type: ignore[union-attr]
-            commands.migrate(args)
+            commands.migrate(args, verbosity=0)
             _hold_and_forget_positions()
             if broker:
                 broker.start()

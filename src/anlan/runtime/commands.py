@@ -96,7 +96,7 @@ def sense(args: argparse.Namespace) -> int:
     return 0
 
 
-def migrate(args: argparse.Namespace) -> int:
+def migrate(args: argparse.Namespace, verbosity: int = 1) -> int:
     """As the owner role: migrate, then take from the application's role what it must not do (design §3.9)."""
     from urllib.parse import urlsplit
 
@@ -119,7 +119,7 @@ def migrate(args: argparse.Namespace) -> int:
         # the ordinary way, carry them all with them; until then this version has not been noted as migrated.
         found["OPTIONS"] = {**found["OPTIONS"], "options": "-c synchronous_commit=off"}
     cli.connect_as(found)
-    call_command("migrate", interactive=False, verbosity=1)
+    call_command("migrate", interactive=False, verbosity=verbosity)
     app_url = settings.env("DATABASE_URL") or addresses.get("database", "")
     app, owner = urlsplit(app_url).username or "", urlsplit(admin).username or ""
     connection.close()
