@@ -67,6 +67,7 @@ ROOMS: list[Room] = []
 TABS: list[Room] = []
 LINKS: dict[str, Link] = {}
 WORDS: dict[str, Any] = {}
+VALUE_WORDS: dict[str, Callable[[Any], str]] = {}
 _probed: dict[str, tuple[float, tuple[str, str]]] = {}
 
 
@@ -78,6 +79,11 @@ def link(code: str, label: Any, probe: Callable[[Any], tuple[str, str]], keep_s:
 def words_for(table: dict[str, Any]) -> None:
     """Sentences for facts: kind → translatable text with {payload names}, {subject}, {place}."""
     WORDS.update(table)
+
+
+def values_for(table: dict[str, Callable[[Any], str]]) -> None:
+    """Words for coded values of facts: payload name → function of the value (a hazard's code, a quantity, a state)."""
+    VALUE_WORDS.update(table)
 
 
 def _database(realm: Any) -> tuple[str, str]:
@@ -172,7 +178,8 @@ class _Values(dict):
             if isinstance(given, str) and given and not _is_key(given):
                 return given
             return region_name(given or self.fact.region_id)
-        value = self.get(name)
+        # A name two rooms use for different things ("kind") is asked for with its subject before it: alert_kind.
+        value = self.get("kind") if name.endswith("_kind") else self.get(name)
         return value_words(name, value)
 
     def __missing__(self, name: str) -> str:
@@ -215,12 +222,14 @@ def person_name(key: Any) -> str:
 
 COLOUR_WORDS = {
     "red": gettext_lazy("Red"), "orange": gettext_lazy("Orange"), "yellow": gettext_lazy("Yellow"), "blue": gettext_lazy("Blue"),
-    "none": gettext_lazy("None"), "": gettext_lazy("None"), "normal": gettext_lazy("None"),
+    "none": gettext_lazy("None"), "": gettext_lazy("None"), "normal": gettext_lazy("None"), "unknown": gettext_lazy("Unknown"),
 }
 
 
 def value_words(name: str, value: Any) -> str:
     """A payload value for a reader."""
+    if name in VALUE_WORDS and value not in (None, ""):
+        return str(VALUE_WORDS[name](value))
     if value is None or value == "":
         return str(COLOUR_WORDS[""]) if name in ("old", "new", "colour", "color", "level") else "—"
     if isinstance(value, str):
@@ -229,11 +238,11 @@ def value_words(name: str, value: Any) -> str:
         if name in ("state", "old_state", "new_state") and value in ORDER_STATES:
             return str(ORDER_STATES[value])
         if _is_key(value):
-            if name in ("post", "to_post", "first_post"):
+            if name in ("post", "to_post", "from_post", "first_post"):
                 return post_name(value)
-            if name == "person":
+            if name in ("person", "by", "approver", "author", "before", "after", "asked_of", "heard_by"):
                 return person_name(value)
-            if name in ("region",):
+            if name in ("region", "regions"):
                 return region_name(value)
             kind = subjects.KINDS.get(name)
             return describe(f"{name}:{value}")[0] if kind else value[-6:]
@@ -241,7 +250,8 @@ def value_words(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):
-        return "、".join(value_words(name.rstrip("s"), item) for item in value[:4]) + ("…" if len(value) > 4 else "")
+        mark = ", " if localname_is_english() else "、"
+        return mark.join(value_words(name.removesuffix("s"), item) for item in value[:4]) + ("…" if len(value) > 4 else "")
     return str(value)
 
 

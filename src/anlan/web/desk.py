@@ -28,7 +28,18 @@ class Button:
 
 
 # kind of work item → its buttons. A kind without an entry gets the page of its subject.
-BUTTONS: dict[str, list[Button]] = {}
+BUTTONS: dict[str, list[Button]] = {
+    "plans.answer_proposal": [Button(_("Look and decide"), "command:decide", "btn-primary"), Button(_("Read the proposal"), "plans:proposal")],
+    "plans.state_term": [Button(_("State what you know"), "plans:question", "btn-primary")],
+    "warning.answer_proposal": [Button(_("Look and decide"), "warning:proposal", "btn-primary")],
+    "warning.approve": [Button(_("Read and approve"), "warning:alert", "btn-primary")],
+    "warning.outside": [Button(_("Read and relay"), "warning:alert", "btn-primary")],
+    "warning.alert": [Button(_("Read the alert"), "warning:alert", "btn-primary")],
+    "orders.overdue": [Button(_("Look after the order"), "kernel:order", "btn-primary")],
+    "orders.unanswered": [Button(_("Look after the order"), "kernel:order", "btn-primary")],
+    "orders.refused": [Button(_("Read the refusal"), "kernel:order", "btn-primary")],
+    "parties.confirm": [Button(_("Look and confirm"), "kernel:request", "btn-primary")],
+}
 
 
 def buttons(item: Any) -> list[dict[str, Any]]:

@@ -91,7 +91,7 @@ def regions(actor: Any, realm: Any) -> dict:
 OWNERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "rivers": ("sensing", ("rivers_geojson",)),
     "gauges": ("sensing", ("geojson",)),
-    "alerts": ("warning", ("geojson",)),
+    "alerts": ("warning", ("live",)),
     "incidents": ("command", ("geojson",)),
 }
 
@@ -112,7 +112,26 @@ def of(layer: str) -> Callable[[Any, Any], dict | None]:
     return ask
 
 
-rivers, gauges, alerts, incidents = (of(name) for name in ("rivers", "gauges", "alerts", "incidents"))
+def alerts(actor: Any, realm: Any) -> dict | None:
+    """Warnings in force as areas: their own polygons, else the regions they name; the worst lies on top."""
+    live = room_query("warning", "live")
+    if live is None:
+        return None
+    shapes = {shape[0]: shape[6] for shape in _shapes(_stamp()) if shape[7]}
+    features = []
+    for alert in reversed(live(actor, realm)):
+        keys = [UUID(str(key)) for key in alert.region_ids]
+        own = bytes(alert.area_wkb) if alert.area_wkb else None
+        areas = [shapely.simplify(shapely.from_wkb(own), TOLERANCE)] if own else [shapes[key] for key in keys if key in shapes]
+        properties = {
+            "id": str(alert.pk), "name": alert.headline or alert.event or str(alert), "level": alert.colour, "text": alert.issuer_name,
+            "url": shell.address("warning:alert", "", alert.pk), "regions": [str(key) for key in keys],
+        }
+        features += [{"type": "Feature", "geometry": shapely.geometry.mapping(area), "properties": properties} for area in areas]
+    return collection(features)
+
+
+rivers, gauges, incidents = (of(name) for name in ("rivers", "gauges", "incidents"))
 
 
 LAYERS: list[Layer] = [

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -77,6 +78,7 @@ def cookie_of(client: Any, signed_in: Any, actor: Any) -> str:
 def run(scenario: Any) -> None:
     async def main() -> None:
         hub = Hub()
+        hub.pool = ThreadPoolExecutor(1)  # one thread, so that its one connection can be closed at the end
         try:
             await scenario(hub)
         finally:
