@@ -1,0 +1,73 @@
+"""Commands of the plans room."""
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+
+def register(sub: Any) -> None:
+    parser = sub.add_parser("plan", help=_("check a plan file; list plans"))
+    inner = parser.add_subparsers(dest="what", required=True)
+    check = inner.add_parser("check", help=_("check a plan file: every fault with its line and what to do"))
+    check.add_argument("file", type=Path, help=_("plan file (YAML); - reads standard input"))
+    check.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    check.set_defaults(func=check_file, services=None)
+    listing = inner.add_parser("list", help=_("list plans, versions and where they are adopted"))
+    listing.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    listing.set_defaults(func=list_plans)
+
+
+def check_file(args: argparse.Namespace) -> int:
+    """Exit status 0 when the file is sound, 1 when it is not or cannot be read."""
+    from anlan.engines.conditions import read_plan
+    from anlan.engines.conditions.planfile import MAX_BYTES
+
+    from .vocabulary import vocabulary
+
+    try:
+        if str(args.file) == "-":
+            raw = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with args.file.open("rb") as stream:
+                raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        print(_("{file} cannot be read: {why}").format(file=args.file, why=error.strerror), file=sys.stderr)
+        return 1
+    plan, troubles = read_plan(raw, vocabulary())
+    if args.json:
+        answer = {"file": str(args.file), "ok": plan is not None, "troubles": [trouble.as_json() for trouble in troubles]}
+        if plan is not None:
+            answer |= {"id": plan.key, "digest": plan.digest, "levels": len(plan.levels), "conditions": len(plan.conditions),
+                       "judged_by_machine": sum(entry.compiled is not None for entry in plan.conditions), "actions": len(plan.actions)}
+        print(json.dumps(answer, ensure_ascii=False))
+    elif plan is None:
+        for trouble in troubles:
+            print(f"{args.file}:{trouble}")
+        print(_("{count} faults").format(count=len(troubles)))
+    else:
+        machine = sum(entry.compiled is not None for entry in plan.conditions)
+        print(_("{file} is sound: {id}, {levels} levels, {conditions} conditions ({machine} judged by machine), {actions} actions, {digest}").format(
+            file=args.file, id=plan.key, levels=len(plan.levels), conditions=len(plan.conditions), machine=machine, actions=len(plan.actions), digest=plan.digest))
+    return 0 if plan is not None else 1
+
+
+def list_plans(args: argparse.Namespace) -> int:
+    from . import queries
+    from .models import Plan
+
+    rows = []
+    for plan in Plan.objects.order_by("key"):
+        version = queries.latest(plan)
+        rows.append({"plan": plan.key, "title": plan.title_zh or plan.title_en, "version": version.number if version else None, "origin": version.origin if version else "",
+                     "adopted": [row.region.name for row in plan.bindings.filter(active=True).select_related("region")]})
+    if args.json:
+        print(json.dumps(rows, ensure_ascii=False))
+        return 0
+    for row in rows:
+        print(f"{row['plan']}  v{row['version']} ({row['origin']})  {row['title']}" + (f"  → {'、'.join(row['adopted'])}" if row["adopted"] else ""))
+    return 0
