@@ -57,6 +57,10 @@ class Adapter(ABC):
         """Say a test sentence to the channel's own test target."""
         return Outcome(False, "this channel has no test", permanent=True)
 
+    def call(self, channel: Channel, number: str, text: str, reference: str) -> Outcome:
+        """Reach one of our own people at a number: a call to the duty desk, never a warning."""
+        return Outcome(False, "this channel reaches no single person", permanent=True)
+
 
 @cache
 def adapters() -> dict[str, Adapter]:

@@ -28,3 +28,13 @@ class SoundTested:
     """The person at the desk tested the sound of this browser."""
 
     device: str
+
+
+@fact("web.PersonCalled")
+class PersonCalled:
+    """The person on duty was called to the desk by another channel; whether the channel took it, and why not."""
+
+    person: UUID | None
+    channel: str
+    ok: bool
+    error: str

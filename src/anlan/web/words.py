@@ -113,6 +113,7 @@ WORDS: dict[str, Any] = {
     "kernel.ChannelsReleased": _("The outward channels may send again"),
     # the desk
     "web.NoDeskLive": _("No duty desk is live; {person} is called"),
+    "web.PersonCalled": _("{person} was called by {channel} {error}"),
     "web.DeskLive": _("A duty desk is live again"),
     "web.SoundTested": _("The sound of a desk was tested"),
 }

@@ -89,3 +89,68 @@ def test_a_mute_desk_is_shown_as_mute(client, signed_in, actual, alice):
     assert DeskPresence.objects.get().sound == "mute"
 
 
+
+
+class Recorder:
+    """Stands in for a supplier's adapter and keeps what it was asked to send."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.fails = fails
+
+    def call(self, channel: Any, number: str, text: str, reference: str) -> Any:
+        from anlan.warning.ports import Outcome
+
+        self.sent.append((number, text))
+        if self.fails:
+            raise OSError("line is dead")
+        return Outcome(True)
+
+
+@pytest.fixture
+def gateway(db: Any, monkeypatch: Any) -> Recorder:
+    from anlan.warning import ports
+    from anlan.warning.models import Channel
+
+    Channel.objects.exclude(adapter="in_app").delete()
+    Channel.objects.create(name="短信", adapter="sms", enabled=True)
+    recorder = Recorder()
+    monkeypatch.setattr(ports, "adapters", lambda: {"sms": recorder})
+    return recorder
+
+
+def dark(at: Any, realm: Any, alice: Any) -> Any:
+    actions.here(alice, "on", True)
+    at(200)
+    check(realm)
+    return journal.select("WHERE f.kind = 'web.NoDeskLive'")[0]
+
+
+def test_the_next_person_is_called_once_even_if_the_job_runs_again(at, actual, alice, gateway):
+    from anlan.kernel.models import Person
+    from anlan.web.calling import call
+
+    Person.objects.filter(pk=alice.person_id).update(mobile="13800000001")
+    fact = dark(at, actual, alice)
+    call(fact)
+    call(fact)
+    assert [number for number, _text in gateway.sent] == ["13800000001"]
+    assert [f.payload["ok"] for f in journal.select("WHERE f.kind = 'web.PersonCalled'")] == [True]
+
+
+def test_a_dead_line_is_written_down_and_stops_nothing(at, actual, alice, gateway):
+    from anlan.web.calling import call
+
+    gateway.fails = True
+    call(dark(at, actual, alice))
+    (said,) = journal.select("WHERE f.kind = 'web.PersonCalled'")
+    assert said.payload["ok"] is False and "line is dead" in said.payload["error"]
+
+
+def test_nothing_goes_out_while_channels_are_held(at, actual, alice, gateway):
+    from anlan.kernel.models import Installation
+    from anlan.web.calling import call
+
+    Installation.objects.filter(here=True).update(outward_held=True)
+    call(dark(at, actual, alice))
+    assert gateway.sent == []

@@ -128,5 +128,10 @@ class Sms(Adapter):
 
         return self._post(channel, number, texts.TEST_SENTENCE, str(new_id()))
 
+    def call(self, channel: Channel, number: str, text: str, reference: str) -> Outcome:
+        if not NUMBER.match(number):
+            return Outcome(False, "there is no telephone number", permanent=True)
+        return self._post(channel, number, text, reference)
+
 
 ADAPTER = Sms()

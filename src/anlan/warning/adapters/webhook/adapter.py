@@ -115,6 +115,10 @@ class Webhook(Adapter):
         body = {"test": True, "text": texts.TEST_SENTENCE} if form == "anlan" else self._robot(form, "", texts.TEST_SENTENCE, "")
         return self._post(channel, body, str(new_id()))
 
+    def call(self, channel: Channel, number: str, text: str, reference: str) -> Outcome:
+        form = channel.settings.get("format", "anlan")
+        return self._post(channel, {"call": True, "text": text} if form == "anlan" else self._robot(form, "", text, ""), reference)
+
 
 def _plain(text: str) -> str:
     """Text of ours as text in the robot's markdown: no tag or link of a stranger's warning is acted on."""
