@@ -4,15 +4,15 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from ninja import Router
 from ninja.security import APIKeyCookie, HttpBearer
 
-from django.conf import settings
-
 from anlan.engines.cap.safe import MAX_BYTES
 from anlan.kernel import access, realms
 from anlan.kernel.actions import Act, Actor
+from anlan.kernel.ids import derived_id
 
 from . import actions, polling, queries
 from .errors import BAD_TOKEN, CAP_REFUSED, TOO_LARGE
@@ -51,7 +51,7 @@ def take_in(request: HttpRequest) -> tuple[int, Any] | Any:
     if isinstance(request.auth, FeedSource):  # type: ignore[attr-defined]
         # The realm comes from the credential, never from the payload: a push is for actual operations.
         source = request.auth  # type: ignore[attr-defined]
-        act = Act(Actor.machine("exchange"), realms.actual(), op_id=request.act().op_id)  # type: ignore[attr-defined]
+        act = Act(Actor.machine("exchange"), realms.actual(), op_id=derived_id("exchange.push", source.pk, request.act().op_id))  # type: ignore[attr-defined]
         taken = actions.take_in(act, raw=raw, digest=hashlib.sha256(raw).hexdigest(), source=source.name, heard_by="api", link=source.pk)
         log = FeedLog(source=source, at=act.now, ok=not taken["code"], status=None)
         polling._count(log, taken)

@@ -242,3 +242,22 @@ def category_of(hazard: str) -> str:
 
 def severity_of(colour: str) -> str:
     return SEVERITY.get(colour, "Unknown")
+
+
+def features(alerts: Iterable[Alert]) -> list[dict[str, Any]]:
+    """Alerts as GeoJSON features for the map: properties id, name, level, text, url; what has no shape takes its regions' shapes."""
+    from django.urls import reverse
+
+    found = []
+    for alert in alerts:
+        shape = shapely.from_wkb(bytes(alert.area_wkb)) if alert.area_wkb else shape_of([UUID(key) for key in alert.region_ids])
+        if shape is None or shape.is_empty:
+            continue
+        found.append({
+            "type": "Feature", "id": str(alert.pk), "geometry": shapely.geometry.mapping(shape.simplify(0.001)),
+            "properties": {
+                "id": str(alert.pk), "name": alert.headline or alert.event, "level": alert.colour, "text": alert.issuer_name, "kind": alert.kind,
+                "status": alert.status, "url": reverse("warning:alert", args=[alert.pk]), "at": (alert.sent or alert.created_at).isoformat(),
+            },
+        })
+    return found

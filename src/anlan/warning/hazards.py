@@ -60,7 +60,9 @@ def matches(code: str, prefix: str) -> bool:
 
 
 # Words of headlines and events → our code; the longest word that occurs wins. Chinese names come from the list itself.
-ENGLISH = {
+OTHER_WORDS = {
+    "洪水": "X-FLOOD", "江河洪峰": "X-FLOOD", "内涝": "X-WATERLOGGING", "积涝": "X-WATERLOGGING", "滑坡": "11D", "泥石流": "11D", "地质灾害": "11D", "地震": "11C",
+    "森林火险": "11G", "森林火灾": "11G", "草原火灾": "11G", "海啸": "11E", "管涌": "X-DAM", "溃坝": "X-DAM", "强降水": "11B03", "强降雨": "11B03", "霾": "11B19",
     "rainstorm": "11B03", "heavy rain": "11B03", "rainfall": "11B03", "typhoon": "11B01", "cyclone": "11B01", "hurricane": "11B01", "monsoon": "11B06",
     "blizzard": "11B04", "snow": "11B04", "cold wave": "11B05", "gale": "11B06", "wind": "11B06", "sandstorm": "11B07", "dust storm": "11B07",
     "heat": "11B09", "high temperature": "11B09", "lightning": "11B14", "thunderstorm": "11B20", "hail": "11B15", "frost": "11B16", "fog": "11B17",
@@ -78,7 +80,7 @@ def guess(event: str, event_codes: list[Any] | tuple = ()) -> str:
             return code
         if re.fullmatch(r"11[A-G]\d{4}", code) and code[:5] in table():  # the compact form 11Bxxyy carries the colour behind
             return code[:5]
-    words = {hazard.name_zh: code for code, hazard in table().items()} | ENGLISH
+    words = {hazard.name_zh: code for code, hazard in table().items()} | OTHER_WORDS
     text = event.casefold()
     found = [word for word in words if (re.search(rf"\b{word}", text) if word.isascii() else word in text)]
     return words[max(found, key=len)] if found else ""

@@ -149,3 +149,10 @@ def deliveries(alert: Alert) -> list[dict[str, Any]]:
             "attempts": rows.filter(channel=channel).order_by("-number", "target_name", "target")[:50],
         })
     return found
+
+
+def geojson(actor: Any, realm: Any) -> dict[str, Any]:
+    """Warnings in force as a map layer."""
+    from . import compute
+
+    return {"type": "FeatureCollection", "features": compute.features(live(actor, realm))}

@@ -1,0 +1,185 @@
+"""Warning's HTTP API."""
+from __future__ import annotations
+
+import hmac
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest
+from ninja import Router, Schema
+
+from anlan.kernel import access, clock
+from anlan.kernel.errors import NOT_FOUND
+
+from . import actions, delivery, queries, secrets
+from .adapters.webhook.adapter import signature
+from .models import Alert, Channel, Proposal
+
+router = Router()
+
+
+def shown(row: Alert) -> dict[str, Any]:
+    """An alert as its readers get it."""
+    return {
+        "id": str(row.pk), "kind": row.kind, "state": row.state, "status": row.status, "msg_type": row.msg_type, "scope": row.scope, "audience": row.audience,
+        "identifier": row.identifier, "sender": row.sender, "sent": row.sent, "hazard": row.hazard, "event": row.event, "colour": row.colour,
+        "severity": row.severity, "urgency": row.urgency, "certainty": row.certainty, "headline": row.headline, "description": row.description,
+        "instruction": row.instruction, "expires": row.expires, "issuer": row.issuer, "issuer_name": row.issuer_name, "regions": row.region_ids,
+        "area_text": row.area_text, "unmapped": row.unmapped, "repairs": row.repairs, "signature": row.signature, "heard_by": row.heard_by,
+        "author": row.author, "approver": row.approver, "content_hash": row.content_hash, "predecessor": row.predecessor_id, "relay_of": row.relay_of_id,
+        "version": row.version,
+    }
+
+
+class Content(Schema):
+    kind: str = "prompt"
+    hazard: str
+    colour: str
+    regions: list[UUID]
+    headline: str
+    description: str = ""
+    instruction: str = ""
+    expires: datetime | None = None
+    channels: list[UUID] | None = None
+    status: str = ""
+    scope: str = ""
+    translations: dict[str, dict[str, str]] = {}
+    proposal: UUID | None = None
+
+
+class Heard(Schema):
+    hazard: str
+    colour: str
+    issuer: str
+    regions: list[UUID]
+    text: str = ""
+    headline: str = ""
+    heard_by: str = "phone"
+    issuer_name: str = ""
+    contact: str = ""
+    sent: datetime | None = None
+    expires: datetime | None = None
+
+
+class Reason(Schema):
+    reason: str = ""
+
+
+class Seen(Schema):
+    seen_hash: str
+
+
+class GatewayReceipt(Schema):
+    reference: str
+    ok: bool
+    text: str = ""
+
+
+def _one(request: HttpRequest, key: UUID) -> Alert:
+    row = Alert.objects.seen_by(request.actor, request.realm).filter(pk=key).first()  # type: ignore[attr-defined]
+    if row is None:
+        raise NOT_FOUND(kind="alert", key=key)
+    return row
+
+
+@router.get("/alerts", summary="Alerts the reader may see, newest first")
+def alerts(request: HttpRequest, state: str = "live", colour: str = "", kind: str = "", q: str = "", limit: int = 50, offset: int = 0) -> Any:
+    access.require(request.actor, "warning.read")  # type: ignore[attr-defined]
+    rows = queries.alerts(request.actor, request.realm, state="" if state == "all" else state, colour=colour, kind=kind, text=q)  # type: ignore[attr-defined]
+    limit, offset = max(1, min(limit, 500)), max(0, offset)
+    return {"count": rows.count(), "items": [shown(row) for row in rows[offset:offset + limit]]}
+
+
+@router.get("/alerts/{key}", summary="One alert, with its deliveries")
+def alert(request: HttpRequest, key: UUID) -> Any:
+    row = _one(request, key)
+    deliveries = [
+        {"channel": one["channel"].name, "states": one["states"], "receipts": one["receipts"], "errors": one["errors"]} for one in queries.deliveries(row)
+    ]
+    return shown(row) | {"deliveries": deliveries}
+
+
+@router.post("/alerts", summary="Write a draft")
+def compose(request: HttpRequest, body: Content) -> Any:
+    values = body.dict() | {"regions": [str(key) for key in body.regions], "channels": None if body.channels is None else [str(key) for key in body.channels]}
+    return shown(actions.compose(request.act(), **values))  # type: ignore[attr-defined]
+
+
+@router.post("/alerts/by-hand", summary="Take down an outside warning heard by phone, fax or chat")
+def by_hand(request: HttpRequest, body: Heard) -> Any:
+    return shown(actions.enter_by_hand(request.act(), **(body.dict() | {"regions": [str(key) for key in body.regions]})))  # type: ignore[attr-defined]
+
+
+@router.post("/alerts/{key}/submit", summary="Put a draft to a second person")
+def submit(request: HttpRequest, key: UUID) -> Any:
+    _one(request, key)
+    return shown(actions.submit(request.act(), alert=key))  # type: ignore[attr-defined]
+
+
+@router.post("/alerts/{key}/approve", summary="Approve exactly the content seen, as the second person")
+def approve(request: HttpRequest, key: UUID, body: Seen) -> Any:
+    _one(request, key)
+    return shown(actions.approve(request.act(), alert=key, seen_hash=body.seen_hash))  # type: ignore[attr-defined]
+
+
+@router.post("/alerts/{key}/send-back", summary="Refuse approval, with a reason")
+def send_back(request: HttpRequest, key: UUID, body: Reason) -> Any:
+    _one(request, key)
+    return shown(actions.send_back(request.act(), alert=key, reason=body.reason))  # type: ignore[attr-defined]
+
+
+@router.post("/alerts/{key}/issue", summary="Let it go out")
+def issue(request: HttpRequest, key: UUID) -> Any:
+    _one(request, key)
+    return shown(actions.issue(request.act(), alert=key))  # type: ignore[attr-defined]
+
+
+@router.post("/alerts/{key}/cancel", summary="Cancel an issued alert")
+def cancel(request: HttpRequest, key: UUID, body: Reason) -> Any:
+    _one(request, key)
+    return shown(actions.cancel(request.act(), alert=key, reason=body.reason))  # type: ignore[attr-defined]
+
+
+@router.post("/alerts/{key}/relay", summary="Pass an outside warning on, unchanged")
+def relay(request: HttpRequest, key: UUID) -> Any:
+    _one(request, key)
+    return shown(actions.relay(request.act(), alert=key))  # type: ignore[attr-defined]
+
+
+@router.post("/alerts/{key}/acknowledge", summary="Confirm having seen an alert")
+def acknowledge(request: HttpRequest, key: UUID) -> Any:
+    _one(request, key)
+    return shown(actions.acknowledge(request.act(), alert=key))  # type: ignore[attr-defined]
+
+
+@router.get("/proposals", summary="Areas whose signals ask for a warning")
+def proposals(request: HttpRequest, state: str = Proposal.OPEN) -> Any:
+    access.require(request.actor, "warning.read")  # type: ignore[attr-defined]
+    return [
+        {
+            "id": str(row.pk), "region": str(row.region_id), "hazard": row.hazard, "colour": row.colour, "now_colour": row.now_colour, "kind": row.kind,
+            "state": row.state, "evidence": row.evidence, "opened_at": row.opened_at,
+        }
+        for row in queries.proposals(request.actor, request.realm, "" if state == "all" else state)[:500]  # type: ignore[attr-defined]
+    ]
+
+
+def _gateway(request: HttpRequest) -> Any:
+    """A gateway proves itself with the channel's own secret: HMAC over time and body, as our webhooks do (Authorization: Anlan sha256=…)."""
+    key = request.path.rstrip("/").rpartition("/")[2]
+    try:
+        channel = Channel.objects.filter(pk=UUID(key), enabled=True).first()
+    except ValueError:
+        return None
+    secret = secrets.read(channel.settings.get("secret", "")) if channel else ""
+    timestamp = request.headers.get("X-Anlan-Timestamp", "")
+    if not secret or not timestamp.isdigit() or abs(int(timestamp) - clock.now().timestamp()) > 300:
+        return None
+    given = request.headers.get("Authorization", "").removeprefix("Anlan ")
+    return channel if hmac.compare_digest(given, signature(secret, timestamp, request.body)) else None
+
+
+@router.post("/receipts/{key}", auth=_gateway, summary="A gateway reports what became of a message")
+def receipt(request: HttpRequest, key: UUID, body: GatewayReceipt) -> Any:
+    return {"known": delivery.record_receipt(request.auth, body.reference, body.ok, body.text)}  # type: ignore[attr-defined]

@@ -1,0 +1,448 @@
+"""Warning's pages: parse, call one action, answer."""
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import path, reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from anlan.kernel import access, clock, journal, shell
+from anlan.kernel.forms import attempt
+from anlan.kernel.models import Person, Post, Region
+
+from . import actions, compute, delivery, hazards, hearing, issuers, ports, queries, secrets
+from .forms import ChannelForm, Compose, HandEntry, names, resolve
+from .models import COLOURS, Alert, AlertRegion, Attempt, Channel, IssuerTable, Original, Proposal
+
+app_name = "warning"
+PAGE = 50
+
+
+# --- lists -----------------------------------------------------------------------------------------------------------
+
+
+@require_GET
+def alerts(request: HttpRequest) -> HttpResponse:
+    """Alerts by state, colour, kind, words; what is in force first by default."""
+    access.require(request.actor, "warning.read")
+    state, colour, kind, text = (request.GET.get(name, "") for name in ("state", "colour", "kind", "q"))
+    rows = queries.alerts(request.actor, request.realm, state="" if state == "all" else state or "live", colour=colour, kind=kind, text=text)
+    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+    for row in page:
+        row.hazard_name = hazards.name(row.hazard) or row.event
+    context = {
+        "page": page, "state": state or "live", "colour": colour, "kind": kind, "q": text, "colours": COLOURS, "kinds": Alert.KINDS,
+        "states": [("live", _("in force")), ("work", _("in preparation")), *[(code, name) for code, name in Alert.STATES if code in ("updated", "cancelled", "expired")], ("all", _("all"))],
+        "open_proposals": queries.proposals(request.actor, request.realm).count(), "may_compose": access.may(request.actor, "warning.compose"),
+        "may_enter": access.may(request.actor, "warning.enter"),
+    }
+    if request.headers.get("HX-Request") and not request.headers.get("HX-Boosted"):
+        return render(request, "warning/_alerts.html", context)
+    return render(request, "warning/alerts.html", context)
+
+
+@require_GET
+def proposals(request: HttpRequest) -> HttpResponse:
+    """Areas whose signals ask for a warning."""
+    access.require(request.actor, "warning.read")
+    state = request.GET.get("state", Proposal.OPEN)
+    page = Paginator(queries.proposals(request.actor, request.realm, "" if state == "all" else state), PAGE).get_page(request.GET.get("page"))
+    for row in page:
+        row.hazard_name = hazards.name(row.hazard)
+        row.signals = sum(bool(line["colour"]) for line in row.evidence)
+    return render(request, "warning/proposals.html", {"page": page, "state": state, "states": [*Proposal.STATES, ("all", _("all"))]})
+
+
+def _proposal(request: HttpRequest, key: UUID) -> Proposal:
+    row = Proposal.objects.seen_by(request.actor, request.realm).select_related("region").filter(pk=key).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+@require_http_methods(["GET", "POST"])
+def proposal(request: HttpRequest, key: UUID) -> HttpResponse:
+    """One proposal: its evidence, rule by rule, and what can be made of it."""
+    row = _proposal(request, key)
+    if request.method == "POST":
+        actions.dismiss_proposal(request.act(), proposal=key, reason=request.POST.get("reason", ""))
+        return HttpResponseRedirect(reverse("warning:proposals"))
+    ours = issuers.table().ours
+    government, why_not = issuers.table().allows(ours.code, row.hazard, Alert.GOVERNMENT, "public")
+    return render(request, "warning/proposal.html", {
+        "proposal": row, "hazard_name": hazards.name(row.hazard), "subject": f"warning_proposal:{row.pk}", "government": government, "why_not": why_not,
+        "alerts": row.alerts.all(), "may_compose": access.may(request.actor, "warning.compose", row.region_id),
+    })
+
+
+# --- one alert -------------------------------------------------------------------------------------------------------
+
+
+def _alert(request: HttpRequest, key: UUID) -> Alert:
+    row = Alert.objects.seen_by(request.actor, request.realm).select_related("realm", "region", "relay_of", "predecessor", "proposal", "original").filter(pk=key).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+def _people(*keys: Any) -> dict[Any, str]:
+    return dict(Person.objects.filter(pk__in=[key for key in keys if key]).values_list("pk", "name"))
+
+
+@require_GET
+def alert(request: HttpRequest, key: UUID) -> HttpResponse:
+    """One alert: content, who wrote and approved it, whom it reaches, attempts and receipts by channel, why."""
+    row = _alert(request, key)
+    person, author_side = request.actor.person_id, (row.author, row.editor)
+    region = row.region_id
+    public = row.audience == "public"
+    steps = set()
+    if access.may(request.actor, "warning.compose", region) and row.kind != Alert.OUTSIDE:
+        if row.state in (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED):
+            steps |= {"edit", "drop"}
+        if row.state == Alert.DRAFT and public:
+            steps.add("submit")
+        if row.state == Alert.ISSUED:
+            steps |= {"cancel"} | ({"update"} if row.kind != Alert.RELAY else set())
+    if row.state in (Alert.REVIEW, Alert.APPROVED) and public and access.may(request.actor, "warning.approve", region):
+        steps.add("send_back")
+        if row.state == Alert.REVIEW and person not in author_side:
+            steps.add("approve")
+    if (row.state == Alert.APPROVED and access.may(request.actor, "warning.issue", region)) if public else (
+        row.state in (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED) and access.may(request.actor, "warning.issue_internal", region)
+    ):
+        steps.add("issue")
+    if row.kind == Alert.OUTSIDE and row.state == Alert.RECEIVED:
+        if access.may(request.actor, "warning.compose") and row.status != "Test":
+            steps.add("relay")
+        if access.may(request.actor, "warning.enter"):
+            steps.add("end_outside")
+    if row.state in Alert.LIVE:
+        steps.add("acknowledge")
+    found = queries.audience(row) if row.kind != Alert.OUTSIDE else None
+    context = {
+        "alert": row, "steps": steps, "subject": f"alert:{row.pk}", "hazard_name": hazards.name(row.hazard) or row.event, "audience": found,
+        "people": _people(row.author, row.editor, row.approver, row.issued_by), "deliveries": queries.deliveries(row),
+        "regions": AlertRegion.plain.filter(alert=row).select_related("region").order_by("region__name"),
+        "facts": [(fact, shell.say(fact)) for fact in journal.about(f"alert:{row.pk}", request.realm)[-50:]], "original": row.original, "waits_for_second": public and row.state == Alert.REVIEW and person in author_side,
+        "successors": Alert.objects.seen_by(request.actor, request.realm).filter(predecessor=row), "relays": Alert.objects.seen_by(request.actor, request.realm).filter(relay_of=row),
+        "map_url": reverse("warning:alert_map", args=[row.pk]), "now": clock.now(request.realm),
+        "may_resend": access.may(request.actor, "warning.issue_internal"),
+    }
+    if request.headers.get("HX-Request") and not request.headers.get("HX-Boosted"):
+        return render(request, "warning/_alert.html", context)
+    return render(request, "warning/alert.html", context)
+
+
+@require_POST
+def do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
+    """One step of an alert's life."""
+    row = _alert(request, key)
+    reason = request.POST.get("reason", "")
+    if step == "submit":
+        actions.submit(request.act(), alert=key)
+    elif step == "approve":
+        actions.approve(request.act(), alert=key, seen_hash=request.POST.get("seen_hash", ""))
+    elif step == "send_back":
+        actions.send_back(request.act(), alert=key, reason=reason)
+    elif step == "drop":
+        actions.drop(request.act(), alert=key, reason=reason)
+    elif step == "issue":
+        actions.issue(request.act(), alert=key)
+    elif step == "cancel":
+        row = actions.cancel(request.act(), alert=key, reason=reason)
+    elif step == "update":
+        row = actions.update(request.act(), alert=key)
+        return HttpResponseRedirect(reverse("warning:edit", args=[row.pk]))
+    elif step == "acknowledge":
+        actions.acknowledge(request.act(), alert=key)
+    elif step == "relay":
+        row = actions.relay(request.act(), alert=key, audience=request.POST.get("audience", "public"))
+    elif step == "end_outside":
+        actions.end_outside(request.act(), alert=key, reason=reason)
+    else:
+        raise Http404
+    return HttpResponseRedirect(reverse("warning:alert", args=[row.pk]))
+
+
+@require_POST
+def resend(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Send one failed attempt again."""
+    row = Attempt.objects.of(request.realm).filter(pk=key).first()
+    if row is None:
+        raise Http404
+    _alert(request, row.alert_id)
+    delivery.resend(request.act(), attempt=key)
+    return HttpResponseRedirect(reverse("warning:alert", args=[row.alert_id]) + "#deliveries")
+
+
+@require_GET
+def cap_file(request: HttpRequest, key: UUID) -> HttpResponse:
+    """The CAP message as issued, or the original as received, byte for byte; always a download."""
+    row = _alert(request, key)
+    raw = bytes(row.cap_xml) if row.cap_xml else bytes(row.original.raw) if row.original else b""
+    if not raw:
+        raise Http404
+    answer = HttpResponse(raw, content_type="application/octet-stream")
+    answer["Content-Disposition"] = f'attachment; filename="{row.pk}.{"cap" if raw.lstrip()[:1] == b"<" else "txt"}"'
+    return answer
+
+
+@require_GET
+def alert_map(request: HttpRequest, key: UUID) -> HttpResponse:
+    """The alert's area as GeoJSON."""
+    from django.http import JsonResponse
+
+    row = _alert(request, key)
+    return JsonResponse({"type": "FeatureCollection", "features": compute.features([row])})
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+def compose(request: HttpRequest) -> HttpResponse:
+    """Write a message of our own, from nothing or from a proposal."""
+    access.require(request.actor, "warning.compose")
+    key = request.GET.get("proposal") or request.POST.get("proposal") or ""
+    found = _proposal(request, UUID(key)) if key else None
+    if request.method == "POST":
+        form = Compose(request.POST)
+
+        def write() -> Alert:
+            return actions.compose(request.act(), kind=form.cleaned_data["kind"], proposal=found.pk if found else None, **form.values())
+
+        done, row = attempt(form, write)
+        if done:
+            return HttpResponseRedirect(reverse("warning:alert", args=[row.pk]))
+    else:
+        form = Compose(initial=_initial(request, found))
+    return render(request, "warning/compose.html", {"form": form, "proposal": found, "hazard_name": hazards.name(found.hazard) if found else ""}, status=422 if request.method == "POST" else 200)
+
+
+def _initial(request: HttpRequest, found: Proposal | None) -> dict[str, Any]:
+    channels = [str(one.pk) for one in Channel.objects.filter(enabled=True, test=False)]
+    if found is None:
+        post = Post.objects.filter(pk=request.actor.post_id).select_related("region").first()
+        return {"kind": request.GET.get("kind", "prompt"), "places": post.region.name if post and post.region else "", "channels": channels}
+    hazard = hazards.table()[found.hazard].name_zh
+    worst = [line for line in found.evidence if line["colour"] == found.now_colour][:5] or found.evidence[:5]
+    lines = [f"{line['name']}：{_reading(line)}" for line in worst]
+    count = sum(bool(line["colour"]) for line in found.evidence)
+    return {
+        "kind": found.kind, "colour": found.colour, "hazard": found.hazard, "places": found.region.name, "channels": channels,
+        "headline": f"{found.region.name}{hazard}{actions.COLOUR_ZH[found.colour]}信号，{count}处监测站超阈值",
+        "description": "；".join(lines) + "。", "instruction": "请立即核实情况，检查隐患点，做好转移准备，并回复确认。",
+    }
+
+
+def _reading(line: dict[str, Any]) -> str:
+    value = f"{line['value']:g}" if isinstance(line["value"], (int, float)) else str(line["value"])
+    limit = f"（阈值 {line['threshold']:g}）" if isinstance(line.get("threshold"), (int, float)) else ""
+    return f"{line['window']} {value} {line['unit']}{limit}".strip()
+
+
+@require_http_methods(["GET", "POST"])
+def edit(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Change a draft; what was approved loses its approval."""
+    row = _alert(request, key)
+    if request.method == "POST":
+        form = Compose(request.POST)
+        form.fields["kind"].required = False
+        if row.kind == Alert.RELAY:
+            regions, unknown = resolve(request.POST.get("places", ""))
+            if not unknown and regions:
+                actions.edit(request.act(), alert=key, regions=[str(one.pk) for one in regions], channels=request.POST.getlist("channels"))
+                return HttpResponseRedirect(reverse("warning:alert", args=[key]))
+        done, _row = attempt(form, lambda: actions.edit(request.act(), alert=key, **form.values()))
+        if done:
+            return HttpResponseRedirect(reverse("warning:alert", args=[key]))
+    else:
+        english = row.translations.get("en-US", {})
+        form = Compose(initial={
+            "kind": row.kind, "colour": row.colour, "hazard": row.hazard, "places": names(row.region_ids), "headline": row.headline,
+            "description": row.description, "instruction": row.instruction, "headline_en": english.get("headline", ""),
+            "description_en": english.get("description", ""), "expires": row.expires, "contact": row.contact, "channels": row.channels,
+        })
+    return render(request, "warning/compose.html", {"form": form, "alert": row, "relay": row.kind == Alert.RELAY}, status=422 if request.method == "POST" else 200)
+
+
+@require_http_methods(["GET", "POST"])
+def enter(request: HttpRequest) -> HttpResponse:
+    """Take down an outside warning by hand: paste or type, check, Enter."""
+    access.require(request.actor, "warning.enter")
+    if request.method == "POST":
+        form = HandEntry(request.POST)
+
+        def take_down() -> Alert:
+            data = form.cleaned_data
+            return actions.enter_by_hand(
+                request.act(), hazard=data["hazard"], colour=data["colour"], issuer=data["issuer"], issuer_name=data["issuer_name"],
+                regions=data["places"], text=data["text"], heard_by=data["heard_by"], sent=data["sent"], contact=data["contact"], expires=data["expires"],
+            )
+
+        done, row = attempt(form, take_down)
+        if done:
+            messages.success(request, _("Taken down. Plans and posts have it."))
+            return HttpResponseRedirect(reverse("warning:alert", args=[row.pk]))
+    else:
+        form = HandEntry(initial={"issuer": "weather_service", "hazard": "11B03", "heard_by": "phone"})
+    return render(request, "warning/enter.html", {"form": form}, status=422 if request.method == "POST" else 200)
+
+
+@require_POST
+def enter_parse(request: HttpRequest) -> HttpResponse:
+    """The fields below the text, filled from what it says; nothing is stored."""
+    access.require(request.actor, "warning.enter")
+    text = request.POST.get("text", "")
+    places = Region.objects.exclude(kind__in=["basin", "grid", "province"]).values_list("pk", "name")
+    heard = hearing.read(text, clock.now(request.realm), ZoneInfo(settings.TIME_ZONE_LOCAL), places)
+    kept = request.POST
+    form = HandEntry(initial={
+        "colour": heard.colour or kept.get("colour", ""), "hazard": heard.hazard or kept.get("hazard", ""), "issuer": heard.issuer or kept.get("issuer", ""),
+        "issuer_name": heard.issuer_name or kept.get("issuer_name", ""), "places": names(heard.regions) or kept.get("places", ""),
+        "sent": heard.sent or kept.get("sent", ""), "heard_by": kept.get("heard_by", "phone"), "contact": kept.get("contact", ""),
+        "expires": kept.get("expires", ""),
+    })
+    return render(request, "warning/_enter_fields.html", {"form": form})
+
+
+@require_GET
+def places(request: HttpRequest) -> HttpResponse:
+    """What the typed names stand for, while typing."""
+    regions, unknown = resolve(request.GET.get("places", "")[:2000])
+    near = {word: list(Region.objects.filter(name__contains=word).exclude(kind__in=["basin", "grid"]).values_list("name", flat=True)[:4]) for word in unknown[:5]}
+    return render(request, "warning/_places.html", {"regions": regions, "unknown": near})
+
+
+# --- channels, issuers, originals ------------------------------------------------------------------------------------
+
+
+@require_GET
+def channels(request: HttpRequest) -> HttpResponse:
+    """Every way out, its health, and whether the gate would let anything pass it now."""
+    access.require(request.actor, "warning.read")
+    from anlan.kernel.models import Installation
+
+    actions.in_app_channel()
+    rows = list(Channel.objects.order_by("-enabled", "name"))
+    adapters = ports.adapters()
+    for row in rows:
+        row.adapter_name = adapters[row.adapter].name if row.adapter in adapters else row.adapter
+    return render(request, "warning/channels.html", {
+        "channels": rows, "may_manage": access.may(request.actor, "warning.channels"), "held": Installation.current().outward_held,
+        "demo": (settings.HOME / "demo.json").exists(), "people": _people(*[row.added_by for row in rows], *[row.confirmed_by for row in rows]),
+        "me": request.actor.person_id, "may_test": access.may(request.actor, "warning.issue_internal"),
+    })
+
+
+@require_http_methods(["GET", "POST"])
+def channel(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
+    """Add or change a channel."""
+    access.require(request.actor, "warning.channels")
+    row = Channel.objects.filter(pk=key).first() if key else None
+    if key and row is None:
+        raise Http404
+    if request.method == "POST":
+        form = ChannelForm(request.POST)
+
+        def save() -> Channel:
+            data = form.cleaned_data
+            saved = actions.save_channel(
+                request.act(), channel=key, name=data["name"], adapter=row.adapter if row else data["adapter"], settings=data["settings"] or {},
+                audience=data["audience"], test=data["test"],
+            )
+            secret_name = (data["settings"] or {}).get("secret", "")
+            if data["secret"] and secrets.NAME.match(str(secret_name)):
+                secrets.keep(secret_name, data["secret"])
+            return saved
+
+        done, _saved = attempt(form, save)
+        if done:
+            return HttpResponseRedirect(reverse("warning:channels"))
+    else:
+        form = ChannelForm(initial={"name": row.name, "adapter": row.adapter, "audience": row.audience, "settings": row.settings, "test": row.test} if row else {"audience": "internal", "settings": {}})
+    return render(request, "warning/channel.html", {"form": form, "channel": row}, status=422 if request.method == "POST" else 200)
+
+
+@require_POST
+def channel_do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
+    row = Channel.objects.filter(pk=key).first()
+    if row is None:
+        raise Http404
+    if step == "confirm":
+        actions.confirm_channel(request.act(), channel=key)
+    elif step == "off":
+        actions.switch_off_channel(request.act(), channel=key, reason=request.POST.get("reason", ""))
+    elif step == "test":
+        outcome = delivery.test_channel(request.act(), row)
+        if outcome.ok:
+            messages.success(request, _("The test message was accepted by {name}.").format(name=row.name))
+        else:
+            messages.error(request, _("The test by {name} failed: {error}").format(name=row.name, error=outcome.error))
+    else:
+        raise Http404
+    return HttpResponseRedirect(reverse("warning:channels"))
+
+
+@require_GET
+def issuer_table(request: HttpRequest) -> HttpResponse:
+    """Who may warn whom of what, with the source of each line."""
+    access.require(request.actor, "warning.read")
+    table = issuers.table()
+    rows = [
+        {"issuer": table.issuers[rule.issuer], "hazards": [_("all hazards") if one == "*" else hazards.name(one) for one in rule.hazards], "rule": rule}
+        for rule in table.rules
+    ]
+    waiting = IssuerTable.objects.filter(in_force=False, confirmed_by=None).order_by("-created_at")[:5]
+    return render(request, "warning/issuers.html", {"rows": rows, "table": table, "waiting": waiting})
+
+
+@require_http_methods(["GET", "POST"])
+def original(request: HttpRequest, key: UUID) -> HttpResponse:
+    """A message as it came, shown as text; a refused one with its reason, and the way to enter it by hand."""
+    access.require(request.actor, "warning.read")
+    row = Original.objects.seen_by(request.actor, request.realm).filter(pk=key).first()
+    if row is None:
+        raise Http404
+    if request.method == "POST":
+        actions.looked_at_refused(request.act(), original=key)
+        return HttpResponseRedirect(reverse("warning:original", args=[key]))
+    if request.GET.get("raw"):
+        answer = HttpResponse(bytes(row.raw), content_type="application/octet-stream")
+        answer["Content-Disposition"] = f'attachment; filename="{row.pk}.bin"'
+        return answer
+    text = bytes(row.raw)[:20_000].decode("utf-8", "replace")
+    return render(request, "warning/original.html", {"original": row, "text": text, "size": len(bytes(row.raw)), "may_enter": access.may(request.actor, "warning.enter")})
+
+
+urlpatterns = [
+    path("", alerts, name="alerts"),
+    path("compose", compose, name="compose"),
+    path("enter", enter, name="enter"),
+    path("enter/parse", enter_parse, name="enter_parse"),
+    path("places", places, name="places"),
+    path("proposals", proposals, name="proposals"),
+    path("proposals/<uuid:key>", proposal, name="proposal"),
+    path("alerts/<uuid:key>", alert, name="alert"),
+    path("alerts/<uuid:key>/edit", edit, name="edit"),
+    path("alerts/<uuid:key>/cap", cap_file, name="cap_file"),
+    path("alerts/<uuid:key>/map", alert_map, name="alert_map"),
+    path("alerts/<uuid:key>/do/<slug:step>", do, name="do"),
+    path("attempts/<uuid:key>/resend", resend, name="resend"),
+    path("channels", channels, name="channels"),
+    path("channels/new", channel, name="channel_new"),
+    path("channels/<uuid:key>", channel, name="channel"),
+    path("channels/<uuid:key>/do/<slug:step>", channel_do, name="channel_do"),
+    path("issuers", issuer_table, name="issuers"),
+    path("originals/<uuid:key>", original, name="original"),
+]
+
