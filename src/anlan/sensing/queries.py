@@ -198,7 +198,7 @@ def rain_by_town(realm: Any, day: date, *, kind: str = "08-08", region: Any = No
             f"""
             WITH gauge AS (
               SELECT t.id, t.code, t.name, t.region_id,
-                     (SELECT sum(r.value) FROM sensing_series s JOIN sensing_reading r ON r.series_id = s.id AND r.time > %s AND r.time <= %s
+                     (SELECT sum(r.value)::bigint FROM sensing_series s JOIN sensing_reading r ON r.series_id = s.id AND r.time > %s AND r.time <= %s
                       WHERE s.realm_id = %s AND s.station_id = t.id AND s.quantity = 'rain') AS total
               FROM sensing_station t WHERE t.active AND t.region_id IS NOT NULL AND t.quantities ? 'rain' {where}
             )

@@ -29,9 +29,9 @@ def _sensors(realm: Any) -> tuple[str, str]:
     from anlan.kernel import clock
     from anlan.kernel.models.realms import ACTUAL_ID
     from anlan.kernel.templatetags.anlan import age_words
-    from anlan.sensing.models import Reading
+    from anlan.sensing import queries
 
-    newest = Reading.objects.of(realm.pk if realm is not None else ACTUAL_ID).order_by("-received_at").values_list("received_at", flat=True).first()
+    newest = queries.freshness(realm.pk if realm is not None else ACTUAL_ID)["received"]
     if newest is None:
         return "none", _("no reading yet")
     age = (clock.now() - newest).total_seconds()

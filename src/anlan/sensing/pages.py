@@ -1,0 +1,436 @@
+"""The room's pages: register, station, sources, what was refused, rules, health, rain by town."""
+from __future__ import annotations
+
+import difflib
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q, Sum
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import path
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from anlan.kernel import access, clock, journal
+from anlan.kernel.errors import NOT_FOUND, Problem
+from anlan.kernel.ids import new_id
+from anlan.kernel.models import Region
+
+from . import actions, queries, rules, sources, tables
+from .errors import BAD_FILTER
+from .forms import KINDS, LIMIT_WORDS, AdoptForm, BindForm, RulesForm, SourceForm, StationForm
+from .ingest import DOORS, REASONS
+from .models import BatchStat, Partition, Refused, RefusedCount, RuleSet, Series, Signal, Source, Station
+from .quantities import COLOURS, FLAG_WORDS, QUANTITIES, flag_names
+
+PAGE = 50
+CURVE_HOURS = {"24": 24, "72": 72, "168": 168, "720": 720}
+STATES = [("reporting", lambda: _("Reporting")), ("silent", lambda: _("Silent")), ("never", lambda: _("Never heard")), ("off", lambda: _("Out of service"))]
+COLOUR_FILTERS = ["any", "red", "orange", "yellow", "blue", "unknown"]
+
+
+def _colour_words() -> dict[str, str]:
+    return {"any": _("Any signal"), "red": _("Red"), "orange": _("Orange"), "yellow": _("Yellow"), "blue": _("Blue"), "unknown": _("Unknown")}
+
+
+def _chinese() -> bool:
+    return (get_language() or "").startswith("zh")
+
+
+def _read(request: HttpRequest) -> Any:
+    access.require(request.actor, queries.CAPABILITY)  # type: ignore[attr-defined]
+    return request.actor  # type: ignore[attr-defined]
+
+
+def _find(request: HttpRequest, key: UUID) -> Station:
+    row = queries.stations_seen_by(_read(request)).filter(pk=key).first()
+    if row is None:
+        raise NOT_FOUND(kind=_("station"), key=str(key)[-6:])
+    return row
+
+
+def _page(request: HttpRequest, rows: Any) -> Any:
+    return Paginator(rows, PAGE).get_page(request.GET.get("page"))
+
+
+def _filtered(request: HttpRequest) -> tuple[Any, dict[str, Any]]:
+    actor = _read(request)
+    get = request.GET
+    region = None
+    if get.get("region"):
+        try:
+            region = Region.objects.filter(pk=UUID(get["region"])).first()
+        except ValueError:
+            raise BAD_FILTER(why="region")
+    chosen = {"text": get.get("text", "")[:60], "kind": get.get("kind", ""), "colour": get.get("colour", ""), "state": get.get("state", "")}
+    rows = queries.stations(actor, request.realm, region=region, **chosen)  # type: ignore[attr-defined]
+    return rows, {**chosen, "region": region}
+
+
+def _lines(realm: Any, page: list[Station]) -> list[dict[str, Any]]:
+    keys = [row.pk for row in page]
+    worst = queries.worst(realm, keys)
+    newest: dict[UUID, list[dict[str, Any]]] = {}
+    for item in queries.latest(realm, stations=keys):
+        newest.setdefault(item["station"], []).append(item)
+    return [{"row": row, "colour": worst.get(row.pk, "none"), "latest": newest.get(row.pk, [])} for row in page]
+
+
+def stations(request: HttpRequest) -> HttpResponse:
+    """The register, with filters that can be shared as a link."""
+    rows, chosen = _filtered(request)
+    page = _page(request, rows)
+    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    places = queries.reach(actor)
+    counties = Region.objects.filter(kind="county").order_by("name")
+    return render(request, "sensing/stations.html", {
+        "page": page, "lines": _lines(realm, list(page)), "chosen": chosen, "summary": queries.summary(actor, realm), "kinds": KINDS,
+        "states": [(code, word()) for code, word in STATES], "colours": [(code, _colour_words()[code]) for code in COLOUR_FILTERS],
+        "counties": counties if places is access.ALL else counties.filter(pk__in=places), "may_manage": access.may(actor, "sensing.manage") and realm.is_actual,
+    })
+
+
+def stations_csv(request: HttpRequest) -> HttpResponse:
+    """The register under the same filters, as CSV."""
+    rows, _chosen = _filtered(request)
+    realm = request.realm  # type: ignore[attr-defined]
+    found = list(rows)
+    lines = _lines(realm, found)
+
+    def out() -> Any:
+        for line in lines:
+            row = line["row"]
+            values = "; ".join(f"{item['quantity']} {item['value']} {item['unit']} {item['time'].isoformat()}" for item in line["latest"])
+            yield [
+                row.code, row.name, row.name_en, row.kind, " ".join(row.quantities), row.region.name if row.region else "", row.river, row.lon, row.lat,
+                row.source.name if row.source else "", row.interval_s, row.silent_after_s, "1" if row.active else "0", line["colour"], values, row.origin,
+            ]
+
+    head = ["code", "name", "name_en", "kind", "quantities", "place", "river", "lon", "lat", "source", "interval_s", "silent_after_s", "active", "colour", "latest", "origin"]
+    return tables.answer("stations.csv", head, out())
+
+
+def station(request: HttpRequest, key: UUID) -> HttpResponse:
+    """One station: curve with thresholds, what the rules say and why, newest values, register entry."""
+    row = _find(request, key)
+    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    hours = request.GET.get("hours", "72") if request.GET.get("hours", "72") in CURVE_HOURS else "72"
+    latest = {item["quantity"]: item for item in queries.latest(realm, stations=[row])}
+    facts = journal.about(f"station:{row.pk}", realm)
+    changes = [_change(fact) for fact in reversed(facts) if fact.kind in ("sensing.SignalChanged", "sensing.GaugeSilent", "sensing.GaugeHeard")][:30]
+    return render(request, "sensing/station.html", {
+        "station": row, "hours": hours, "choices": [("24", _("24 h")), ("72", _("3 days")), ("168", _("7 days")), ("720", _("30 days"))],
+        "quantities": [{"kind": QUANTITIES[code], "latest": latest.get(code), "flags": [FLAG_WORDS[f] for f in (latest.get(code) or {}).get("flags", [])]} for code in row.quantities if code in QUANTITIES],
+        "signals": [_signal(signal) for signal in queries.signals_of(realm, row)], "changes": changes,
+        "worst": queries.worst(realm, [row.pk]).get(row.pk, "none"), "may_manage": access.may(actor, "sensing.manage", row.region_id) and realm.is_actual,
+        "thresholds": [
+            {"quantity": QUANTITIES[code].name, "unit": QUANTITIES[code].unit, "lines": [(name, LIMIT_WORDS[name], given[name]) for name in (*rules.COLOUR_NAMES, "hysteresis") if name in given], "source": given.get("source", "")}
+            for code, given in row.thresholds.items() if code in QUANTITIES
+        ],
+    })
+
+
+def _spec_words() -> dict[str, str]:
+    """Text of every rule in force, in the reader's language."""
+    return {
+        spec.code: (spec.text_zh if _chinese() else spec.text) for ruleset in rules.in_force() for spec in rules.specs(ruleset)
+    }
+
+
+def _signal(signal: Signal) -> dict[str, Any]:
+    words = _spec_words().get(signal.rule, signal.rule)
+    return {"row": signal, "colour": COLOURS[signal.colour], "words": words, "hours": round(signal.window_s / 3600, 2) if signal.window_s else None,
+            "flags": [FLAG_WORDS[flag] for flag in signal.flags if flag in FLAG_WORDS]}
+
+
+def _change(fact: Any) -> dict[str, Any]:
+    body = fact.payload
+    return {"fact": fact, "kind": fact.kind, "body": body, "quantity": QUANTITIES[body["quantity"]].name if body.get("quantity") in QUANTITIES else ""}
+
+
+def curve(request: HttpRequest, key: UUID) -> JsonResponse:
+    """The station's curves for the chart: a panel for each quantity, thresholds, gaps, flags."""
+    row = _find(request, key)
+    realm = request.realm  # type: ignore[attr-defined]
+    hours = CURVE_HOURS.get(request.GET.get("hours", "72"), 72)
+    now = clock.now(realm)
+    newest = max((item["time"] for item in queries.latest(realm, stations=[row])), default=now)
+    # A replay's or a long silent gauge's story stays in the picture.
+    end = now if now - newest < timedelta(hours=hours) else newest
+    start = end - timedelta(hours=hours)
+    panels = []
+    for code in row.quantities:
+        kind = QUANTITIES[code]
+        points = queries.series_points(realm, row, code, start, end)
+        flagged = [[at.isoformat(), value, ", ".join(str(FLAG_WORDS[name]) for name in flag_names(flags))] for at, value, flags in points]
+        panels.append({
+            "name": str(kind.name), "unit": kind.unit, "kind": "bar" if kind.is_amount else "line",
+            "series": [{"name": str(kind.name), "points": flagged}],
+            "thresholds": [{"value": line["value"], "level": line["colour"], "label": str(LIMIT_WORDS[line["colour"]])} for line in queries.thresholds_of(row, code)],
+        })
+    return JsonResponse({
+        "title": row.name, "panels": panels, "gap_s": max(3 * row.interval_s, 900), "now": now.isoformat() if end == now else None,
+        "from": start.isoformat(), "to": end.isoformat(),
+    })
+
+
+def station_csv(request: HttpRequest, key: UUID) -> HttpResponse:
+    """The station's readings as CSV: the last hours, or start and end given."""
+    row = _find(request, key)
+    realm = request.realm  # type: ignore[attr-defined]
+    try:
+        end = datetime.fromisoformat(request.GET["end"]) if request.GET.get("end") else clock.now(realm)
+        hours = CURVE_HOURS.get(request.GET.get("hours", "72"), 72)
+        start = datetime.fromisoformat(request.GET["start"]) if request.GET.get("start") else end - timedelta(hours=hours)
+        if start.tzinfo is None or end.tzinfo is None:
+            raise ValueError
+    except ValueError:
+        raise BAD_FILTER(why=_("start and end are ISO times with a zone"))
+
+    def out() -> Any:
+        for code in row.quantities:
+            for at, value, flags in queries.series_points(realm, row, code, start, end, 200_000):
+                yield [row.code, code, clock.local(at).isoformat(), value, QUANTITIES[code].unit, " ".join(flag_names(flags))]
+
+    return tables.answer(f"{row.code}.csv", ["station", "quantity", "time", "value", "unit", "flags"], out())
+
+
+def edit_station(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
+    """Enter a station, or change one and its thresholds."""
+    row = _find(request, key) if key else None
+    actor = request.actor  # type: ignore[attr-defined]
+    access.require(actor, "sensing.manage", region=row.region_id if row else None)
+    form = StationForm(request.POST or None, actor=actor, station=row)
+    if request.method == "POST" and form.is_valid():
+        try:
+            saved = actions.save_station(request.act(), station=row.pk if row else None, values=form.values())  # type: ignore[attr-defined]
+        except Problem as problem:
+            if not problem.fields:
+                raise
+            for fault in problem.fields:
+                form.add_error(fault["field"] if fault["field"] in form.fields else None, fault["why"])
+        else:
+            messages.success(request, _("Saved: {name}.").format(name=saved.name))
+            return redirect("sensing:station", saved.pk)
+    return render(request, "sensing/station_form.html", {"form": form, "station": row, "op_id": new_id()})
+
+
+# --- sources ---------------------------------------------------------------------------------------------------------
+
+
+def source_list(request: HttpRequest) -> HttpResponse:
+    """Who sends readings, over which door, for how many stations, and when last."""
+    access.require(request.actor, "sensing.sources")  # type: ignore[attr-defined]
+    return render(request, "sensing/sources.html", {"lines": queries.sources_with_counts()})
+
+
+def _source(key: UUID) -> Source:
+    row = Source.objects.filter(pk=key).first()
+    if row is None:
+        raise NOT_FOUND(kind=_("source"), key=str(key)[-6:])
+    return row
+
+
+def edit_source(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
+    """One source: its entry, its stations, its credential."""
+    access.require(request.actor, "sensing.sources")  # type: ignore[attr-defined]
+    row = _source(key) if key else None
+    initial = {name: getattr(row, name) for name in ("name", "title", "kind", "contact", "active")} if row else None
+    form = SourceForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            saved = actions.save_source(request.act(), source=row.pk if row else None, **form.cleaned_data)  # type: ignore[attr-defined]
+        except Problem as problem:
+            if not problem.fields:
+                raise
+            for fault in problem.fields:
+                form.add_error(fault["field"] if fault["field"] in form.fields else None, fault["why"])
+        else:
+            messages.success(request, _("Saved: {name}.").format(name=saved.name))
+            return redirect("sensing:source", saved.pk)
+    codes = list(Station.objects.filter(source=row).order_by("code").values_list("code", flat=True)) if row else []
+    return render(request, "sensing/source.html", {"form": form, "source": row, "bind": BindForm(initial={"stations": "\n".join(codes)}), "codes": codes, "op_id": new_id()})
+
+
+@require_POST
+def set_credential(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Make a new password and show it once."""
+    row = _source(key)
+    word, hashed = sources.new_password()
+    actions.set_credential(request.act(), source=row.pk, password_bcrypt=hashed)  # type: ignore[attr-defined]
+    response = render(request, "sensing/credential.html", {"source": row, "word": word})
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@require_POST
+def bind(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Bind exactly these stations to the source."""
+    row = _source(key)
+    form = BindForm(request.POST)
+    if form.is_valid():
+        actions.bind(request.act(), source=row.pk, stations=form.codes())  # type: ignore[attr-defined]
+        messages.success(request, _("{n} stations are bound to {name}.").format(n=len(form.codes()), name=row.name))
+    return redirect("sensing:source", row.pk)
+
+
+# --- refused, rules, health, rain ------------------------------------------------------------------------------------
+
+
+def refused(request: HttpRequest) -> HttpResponse:
+    """What was not taken, and why: samples of the newest, and how many of each reason."""
+    actor = _read(request)
+    places = queries.reach(actor)
+    rows = Refused.objects.select_related("region").order_by("-at", "-pk")
+    if places is not access.ALL:
+        rows = rows.filter(region_id__in=places)
+    reason = request.GET.get("reason", "")
+    if reason in REASONS:
+        rows = rows.filter(reason=reason)
+    station = request.GET.get("station", "")[:40]
+    if station:
+        rows = rows.filter(Q(station=station))
+    page = _page(request, rows)
+    counts = (
+        RefusedCount.objects.filter(hour__gte=clock.now() - timedelta(days=1)).values("reason").annotate(n=Sum("count")).order_by("-n")
+        if places is access.ALL else []
+    )
+    return render(request, "sensing/refused.html", {
+        "page": page, "lines": [{"row": row, "reason": REASONS.get(row.reason, row.reason), "door": DOORS.get(row.door, row.door)} for row in page],
+        "counts": [{"reason": REASONS.get(row["reason"], row["reason"]), "code": row["reason"], "n": row["n"]} for row in counts], "reason": reason, "station": station,
+    })
+
+
+def rule_list(request: HttpRequest) -> HttpResponse:
+    """Rule sets: what is in force, with source and mark, and other versions."""
+    _read(request)
+    sets: dict[str, dict[str, Any]] = {}
+    for row in RuleSet.objects.order_by("name", "-in_force", "-created_at"):
+        entry = sets.setdefault(row.name, {"versions": [], "current": None, "specs": ()})
+        entry["versions"].append(row)
+        if row.in_force:
+            entry["current"], entry["specs"] = row, rules.specs(row)
+    return render(request, "sensing/rules.html", {"sets": list(sets.values()), "chinese": _chinese()})
+
+
+def ruleset(request: HttpRequest, key: UUID) -> HttpResponse:
+    """One version: its rules, its text, the difference from what is in force, and how to make one's own."""
+    actor = _read(request)
+    row = RuleSet.objects.filter(pk=key).first()
+    if row is None:
+        raise NOT_FOUND(kind=_("rule set"), key=str(key)[-6:])
+    current = RuleSet.objects.filter(name=row.name, in_force=True).first()
+    difference = []
+    if current is not None and current.pk != row.pk:
+        for line in difflib.unified_diff(current.text.splitlines(), row.text.splitlines(), current.label, row.label, lineterm="", n=2):
+            difference.append({"text": line, "kind": "add" if line.startswith("+") else "cut" if line.startswith("-") else ""})
+    return render(request, "sensing/ruleset.html", {
+        "ruleset": row, "specs": [_spec(spec) for spec in rules.specs(row)], "difference": difference, "current": current, "chinese": _chinese(),
+        "may_adopt": access.may(actor, "sensing.rules") and request.realm.is_actual,  # type: ignore[attr-defined]
+        "adopt": AdoptForm(), "own": RulesForm(initial={"text": row.text}),
+    })
+
+
+def _spec(spec: rules.RuleSpec) -> dict[str, Any]:
+    kind = QUANTITIES[spec.quantity]
+    words = {"sum": _("Rolling sum"), "rise": _("Rate of rise"), "level": _("Level"), "silence": _("Silence")}
+    limits = []
+    for place, name in enumerate(rules.COLOUR_NAMES):
+        value = spec.thresholds[place] if spec.thresholds else None
+        if value is not None:
+            hours = spec.windows_s[place] / 3600
+            limits.append({"colour": name, "value": value, "hours": f"{hours:g}" if hours else ""})
+    if spec.kind == "silence" and spec.colour:
+        limits.append({"colour": COLOURS[spec.colour], "value": spec.rising_from, "hours": f"{spec.windows_s[0] / 3600:g}"})
+    return {"spec": spec, "kind": words[spec.kind], "quantity": kind.name, "unit": kind.unit, "limits": limits, "text": spec.text_zh if _chinese() else spec.text}
+
+
+@require_POST
+def adopt(request: HttpRequest) -> HttpResponse:
+    """Put a version, or the user's own text, in force."""
+    given = request.POST.get("ruleset", "")
+    text, note = request.POST.get("text", ""), request.POST.get("note", "")
+    row = actions.adopt_rules(  # type: ignore[attr-defined]
+        request.act(expected_version=None), ruleset=UUID(given) if given and not text else None, text=text.replace("\r\n", "\n"), note=note  # type: ignore[attr-defined]
+    )
+    messages.success(request, _("In force now: {name} {label}.").format(name=row.name, label=row.label))
+    return redirect("sensing:ruleset", row.pk)
+
+
+def health(request: HttpRequest) -> HttpResponse:
+    """Are the gauges, the doors and the workers well?"""
+    actor = _read(request)
+    realm = request.realm  # type: ignore[attr-defined]
+    now = clock.now()
+    batches = list(BatchStat.objects.order_by("-at")[:20])
+    hour = BatchStat.objects.filter(at__gte=now - timedelta(hours=1)).aggregate(
+        readings=Sum("readings"), accepted=Sum("accepted"), duplicates=Sum("duplicates"), conflicts=Sum("conflicts"), late=Sum("late"), refused=Sum("refused")
+    )
+    keys = queries.stations_seen_by(actor).filter(active=True).values("pk")
+    silent = (
+        Series.objects.filter(realm_id=realm.pk, silent__gt=0, station_id__in=keys).select_related("station__region").order_by("-silent", "last_time")
+    )
+    page = _page(request, silent)
+    workers = Partition.objects.exclude(owner="").values_list("owner", flat=True)
+    return render(request, "sensing/health.html", {
+        "summary": queries.summary(actor, realm), "batches": batches, "hour": {name: value or 0 for name, value in hour.items()}, "page": page,
+        "lines": [{"row": row, "value": QUANTITIES[row.quantity].value(row.last_value), "unit": QUANTITIES[row.quantity].unit, "quantity": QUANTITIES[row.quantity].name} for row in page],
+        "workers": sorted({owner.split(":")[1] if owner.count(":") > 1 else owner for owner in workers}), "held": len(workers),
+        "heard_until": Partition.objects.exclude(owner="").order_by("heard_until").values_list("heard_until", flat=True).first(),
+    })
+
+
+def rain(request: HttpRequest) -> HttpResponse:
+    """Rain of a rain day by town, most first; as CSV with ?csv=1."""
+    actor = _read(request)
+    realm = request.realm  # type: ignore[attr-defined]
+    now = clock.now(realm)
+    kind = request.GET.get("kind", "08-08")
+    if kind not in queries.RAIN_DAYS:
+        raise BAD_FILTER(why=_("the rain day is 08-08 or 20-20"))
+    local = clock.local(now)
+    running = local.date() + timedelta(days=1 if local.hour >= queries.RAIN_DAYS[kind] else 0)
+    try:
+        day = date.fromisoformat(request.GET["day"]) if request.GET.get("day") else running
+    except ValueError:
+        raise BAD_FILTER(why=_("the day is written 2026-07-20"))
+    places = queries.reach(actor)
+    rows = [row for row in queries.rain_by_town(realm, day, kind=kind, until=now) if row["region"] in places]
+    start, end = queries.rain_day(day, kind)
+    if request.GET.get("csv"):
+        return tables.answer(
+            f"rain-{day}-{kind}.csv", ["rank", "town", "county", "highest_mm", "highest_station", "mean_mm", "reported", "stations"],
+            ([row["rank"], row["name"], row["county"], row["highest"], row["highest_station"], row["mean"], row["reported"], row["stations"]] for row in rows),
+        )
+    return render(request, "sensing/rain.html", {
+        "lines": rows, "day": day, "kind": kind, "start": start, "end": end, "running": end > now, "until": min(now, end),
+        "before": day - timedelta(days=1), "after": day + timedelta(days=1) if end <= now else None,
+    })
+
+
+app_name = "sensing"
+urlpatterns = [
+    path("", stations, name="stations"),
+    path("stations.csv", stations_csv, name="stations_csv"),
+    path("station/new", edit_station, name="new_station"),
+    path("station/<uuid:key>", station, name="station"),
+    path("station/<uuid:key>/edit", edit_station, name="edit_station"),
+    path("station/<uuid:key>/curve.json", curve, name="curve"),
+    path("station/<uuid:key>/readings.csv", station_csv, name="station_csv"),
+    path("sources", source_list, name="sources"),
+    path("source/new", edit_source, name="new_source"),
+    path("source/<uuid:key>", edit_source, name="source"),
+    path("source/<uuid:key>/credential", set_credential, name="credential"),
+    path("source/<uuid:key>/bind", bind, name="bind"),
+    path("refused", refused, name="refused"),
+    path("rules", rule_list, name="rules"),
+    path("rules/<uuid:key>", ruleset, name="ruleset"),
+    path("rules/adopt", adopt, name="adopt"),
+    path("health", health, name="health"),
+    path("rain", rain, name="rain"),
+]

@@ -1,0 +1,261 @@
+"""Pages and API: what is asked for is there, in both languages, and an outsider sees nothing of it."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+
+from anlan.kernel import clock
+from anlan.sensing import actions, queries
+from anlan.sensing.ingest import Sample
+from anlan.sensing.models import RuleSet, Source, Station
+from anlan.sensing.worker import feed
+
+from .builders import act, source, station
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def storm(actual, alice, county, town):
+    """Three gauges in Alice's county: a downpour, a quiet one, and one that never reported."""
+    station(actual, "R1", region=town, name="上溪雨量站", name_en="Upper Creek")
+    station(actual, "L1", ("level", "rain"), region=county, thresholds={"level": {"yellow": 2.0, "red": 3.0, "source": "test"}})
+    station(actual, "R0", region=town)
+    source(actual, alice, "gw", "gateway", ["R1", "L1", "R0"])
+    now = clock.now()
+    ago = [now - timedelta(minutes=m) for m in (60, 50, 40, 30, 20, 10)]
+    feed(actual, [*[Sample("R1", "rain", at, 20.5) for at in ago], *[Sample("L1", "level", at, 1 + n / 4) for n, at in enumerate(ago)]])
+    return actual
+
+
+PAGES = ["stations", "rain", "health", "refused", "rules", "sources", "new_station", "new_source"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("language", ["zh-hans", "en"])
+def test_every_page_answers(storm, alice, client, signed_in, name, language):
+    signed_in(client, alice)
+    client.cookies["django_language"] = language
+    answer = client.get(reverse(f"sensing:{name}"))
+    assert answer.status_code == 200 and b"<h1" in answer.content
+
+
+def test_the_register_filters_pages_and_exports(storm, alice, client, signed_in):
+    signed_in(client, alice)
+    page = client.get(reverse("sensing:stations") + "?colour=red").content.decode()
+    assert "上溪雨量站" in page and "站L1" not in page
+    assert "站L1" in client.get(reverse("sensing:stations") + "?kind=level").content.decode()
+    assert "站R0" in client.get(reverse("sensing:stations") + "?state=never").content.decode()
+    assert client.get(reverse("sensing:stations") + "?region=nonsense").status_code == 422
+    rows = b"".join(client.get(reverse("sensing:stations_csv")).streaming_content).decode()
+    assert rows.startswith("\ufeffcode,") and rows.count("\n") == 4 and "red" in rows
+
+
+def test_a_formula_in_a_name_stays_text_in_the_export(storm, alice, client, signed_in):
+    station(storm, "EVIL", name='=HYPERLINK("http://x")')
+    signed_in(client, alice)
+    rows = b"".join(client.get(reverse("sensing:stations_csv") + "?text=EVIL").streaming_content).decode()
+    assert "\"'=HYPERLINK" in rows
+
+
+def test_the_station_page_and_its_curve(storm, alice, client, signed_in):
+    signed_in(client, alice)
+    row = Station.objects.get(code="L1")
+    page = client.get(reverse("sensing:station", args=[row.pk]) + "?hours=24").content.decode()
+    assert "2.25" in page
+    curve = client.get(reverse("sensing:curve", args=[row.pk])).json()
+    level = curve["panels"][0]
+    assert [point[1] for point in level["series"][0]["points"]] == [1, 1.25, 1.5, 1.75, 2, 2.25]
+    assert {(line["level"], line["value"]) for line in level["thresholds"]} == {("yellow", 2.0), ("red", 3.0)}
+    assert curve["now"] and curve["gap_s"] == 900
+    rows = b"".join(client.get(reverse("sensing:station_csv", args=[row.pk])).streaming_content).decode()
+    assert rows.count("L1,level") == 6
+    assert client.get(reverse("sensing:station_csv", args=[row.pk]) + "?start=yesterday").status_code == 422
+
+
+def test_an_outsider_sees_no_station_no_signal_no_reading(storm, charlie, client, signed_in):
+    signed_in(client, charlie)
+    row = Station.objects.get(code="R1")
+    assert "上溪雨量站" not in client.get(reverse("sensing:stations")).content.decode()
+    for name in ("station", "curve", "station_csv", "edit_station"):
+        assert client.get(reverse(f"sensing:{name}", args=[row.pk])).status_code == 404
+    assert b"R1" not in b"".join(client.get(reverse("sensing:stations_csv")).streaming_content)
+    assert "甲一镇" not in client.get(reverse("sensing:rain")).content.decode()
+    assert client.get("/api/v1/sensing/stations").json()["items"] == []
+    for path in (f"stations/{row.pk}", "stations/R1", "stations/R1/readings?quantity=rain&start=2020-01-01T00:00:00Z"):
+        assert client.get(f"/api/v1/sensing/{path}").status_code == 404
+    assert client.get("/api/v1/sensing/signals").json() == [] and client.get("/api/v1/sensing/map").json()["features"] == []
+    today = clock.local(clock.now()).date() + timedelta(days=1)
+    assert client.get(f"/api/v1/sensing/rain?day={today}").json() == []
+
+
+def test_nobody_signed_in_gets_nothing(storm, client):
+    for path in ("/sensing/", "/sensing/health", "/sensing/stations.csv"):
+        assert client.get(path).status_code == 302
+    assert client.get("/api/v1/sensing/stations").status_code == 401
+
+
+def test_the_api_tells_of_a_station(storm, alice, client, signed_in):
+    signed_in(client, alice)
+    found = client.get("/api/v1/sensing/stations/R1").json()
+    assert found["colour"] == "red" and found["signals"][0]["value"] == 123.0
+    assert len(client.get("/api/v1/sensing/stations/R1/readings?quantity=rain&start=2020-01-01T00:00:00Z").json()["items"]) == 6
+    features = client.get("/api/v1/sensing/map").json()["features"]
+    assert {f["properties"]["code"]: f["properties"]["level"] for f in features}["R1"] == "red"
+
+
+def test_entering_and_changing_a_station_by_its_form(storm, alice, county, client, signed_in):
+    signed_in(client, alice)
+    data = {"code": "N1", "name": "新站", "kind": "level", "quantities": ["level"], "region": county.pk, "lon": "119.2", "lat": "28.2", "source_crs": "GCJ02",
+            "interval_s": 300, "silent_after_s": 1800, "active": "on"}
+    assert client.post(reverse("sensing:new_station"), data).status_code == 302
+    row = Station.objects.get(code="N1")
+    assert row.lon != 119.2 and abs(row.lon - 119.2) < 0.01 and row.source_crs == "GCJ02" and row.h3
+    lon = row.lon
+    change = {**data, "code": "N1", "lon": row.lon, "lat": row.lat, "source_crs": "EPSG:4326", "version": row.version, "level.yellow": "5", "level.red": "6", "level.source": "县水利局"}
+    assert client.post(reverse("sensing:edit_station", args=[row.pk]), change).status_code == 302
+    row.refresh_from_db()
+    assert row.thresholds == {"level": {"yellow": 5.0, "red": 6.0, "source": "县水利局"}} and row.lon == lon
+    wrong = {**change, "version": row.version, "level.yellow": "7"}
+    answer = client.post(reverse("sensing:edit_station", args=[row.pk]), wrong)
+    assert answer.status_code == 200 and "must rise" in answer.content.decode()
+    stale = {**change, "version": 1}
+    assert client.post(reverse("sensing:edit_station", args=[row.pk]), stale).status_code == 409
+    twice = client.post(reverse("sensing:new_station"), data)
+    assert twice.status_code == 200  # the code is taken: said beside the field
+
+
+def test_a_station_in_another_county_cannot_be_changed(storm, charlie, county):
+    from anlan.kernel.errors import Problem
+
+    row = Station.objects.get(code="L1")
+    with pytest.raises(Problem) as refused:
+        actions.save_station(act(storm, charlie), station=row.pk, values={"name": "x"})
+    assert refused.value.kind.code == "kernel.forbidden"
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"code": "a.b"}, "code"), ({"code": "_x"}, "code"), ({"code": "x>"}, "code"), ({"name": " "}, "name"), ({"quantities": ["happiness"]}, "quantities"),
+        ({"lon": 500, "lat": 1}, "lon"), ({"lon": 1, "lat": None}, "lon"), ({"source_crs": "MARS"}, "source_crs"), ({"silent_after_s": -1}, "silent_after_s"),
+        ({"thresholds": {"rain": {"red": 5, "yellow": 9}}}, "thresholds"), ({"thresholds": {"rain": {"purple": 1}}}, "thresholds"),
+        ({"thresholds": {"rain": {"red": float("nan")}}}, "thresholds"), ({"thresholds": []}, "thresholds"), ({"thresholds": {"level": {"red": 1}}}, "thresholds"),
+    ],
+)
+def test_a_bad_station_is_refused_with_its_field(actual, values, field):
+    from anlan.kernel.errors import Problem
+
+    good = {"code": "X1", "name": "x", "kind": "rain", "quantities": ["rain"], "lon": 119.0, "lat": 28.0}
+    with pytest.raises(Problem) as refused:
+        actions.save_station(act(actual), values={**good, **values})
+    assert [fault["field"] for fault in refused.value.fields] == [field]
+    assert Station.objects.count() == 0
+
+
+def test_an_import_with_one_bad_row_enters_nothing(actual):
+    from anlan.kernel.errors import Problem
+
+    rows = [{"code": f"I{n}", "name": "x", "kind": "rain", "quantities": ["rain"]} for n in range(3)]
+    assert actions.import_stations(act(actual), rows=rows, origin="test") == 3
+    with pytest.raises(Problem) as refused:
+        actions.import_stations(act(actual), rows=[*rows, {"code": "bad code", "name": "x", "quantities": ["rain"]}], origin="test")
+    assert refused.value.fields[0]["field"] == "rows[3].code"
+    assert Station.objects.count() == 3
+
+
+def test_a_password_is_shown_once_and_kept_nowhere(storm, alice, client, signed_in):
+    from anlan.kernel.models import FactPayload, Operation
+
+    signed_in(client, alice)
+    row = Source.objects.get(name="gw")
+    answer = client.post(reverse("sensing:credential", args=[row.pk]))
+    word = answer.content.decode().split("<code>")[2].split("</code>")[0]
+    assert len(word) > 20 and answer["Cache-Control"] == "no-store"
+    from anlan.sensing import sources
+
+    assert sources.check("gw", word) == row
+    everything = repr(list(FactPayload.objects.values_list("payload", flat=True))) + repr(list(Operation.objects.values_list("answer", flat=True)))
+    assert word not in everything
+
+
+def test_rules_of_the_release_and_an_own_version(storm, alice, client, signed_in):
+    signed_in(client, alice)
+    default = RuleSet.objects.get(name="cma-rainstorm", in_force=True)
+    own = default.text.replace('label: "2007"', 'label: "2007-lower"').replace("red: 100}", "red: 80}")
+    assert client.post(reverse("sensing:adopt"), {"text": own, "note": "试行"}).status_code == 302
+    now = RuleSet.objects.get(name="cma-rainstorm", in_force=True)
+    assert now.label == "2007-lower" and now.origin == "own" and now.based_on == default
+    page = client.get(reverse("sensing:ruleset", args=[default.pk])).content.decode()
+    assert "red: 100" in page and "<ins>" in page
+    # An upgrade enters new defaults beside it and does not put them in force.
+    actions.load_defaults(actions.machine_act(storm))
+    assert RuleSet.objects.get(name="cma-rainstorm", in_force=True) == now
+    assert client.post(reverse("sensing:adopt"), {"ruleset": default.pk, "note": "回到国家标准"}).status_code == 302
+    assert RuleSet.objects.get(name="cma-rainstorm", in_force=True) == default
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (("kind: sum", "kind: magic"), "kind must be"), (("red: 100}", "red: .nan}"), "no usable number"), (("quantity: rain", "quantity: level"), "cannot be added up"),
+        (("red: 3}", "red: 0}"), "at most 72 h"), (("windows_h: {blue: 12, ", "windows_h: {"), "needs both"), (("rules:", "rools:"), "exactly the entries"),
+        (("mark: V2", "mark: sure"), "mark"), (("key: rainstorm", "key: rainstorm\n    extra: 1"), "unknown entry"),
+        (("rules:", "rules: &a\n  - *a\nx:"), "aliases"), (('label: "2007"', "label: 2007"), "text is needed"),
+    ],
+)
+def test_bad_rule_files_are_refused_with_place_and_reason(change, why):
+    from anlan.kernel.errors import Problem
+    from anlan.sensing import rules
+
+    text = dict(rules.default_files())["cma-rainstorm"]
+    assert change[0] in text
+    with pytest.raises(Problem) as refused:
+        rules.parse(text.replace(*change))
+    assert why in str(refused.value)
+
+
+def test_a_yaml_bomb_is_refused():
+    from anlan.kernel.errors import Problem
+    from anlan.sensing import rules
+
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
+    for text in (bomb, "[" * 100_000, "x" * 300_000, "!!python/object/apply:os.system ['true']"):
+        with pytest.raises(Problem):
+            rules.parse(text)
+
+
+def test_rain_by_town_ranks_and_tells_unknown_from_zero(storm, county, town):
+    from anlan.runtime.testing import make_region
+
+    dry, mute = make_region("甲二镇", "town", county), make_region("甲三镇", "town", county)
+    station(storm, "D1", region=dry, source=str(Source.objects.get(name="gw").pk))
+    station(storm, "M1", region=mute)
+    now = clock.now()
+    feed(storm, [Sample("D1", "rain", now - timedelta(minutes=1), 0)])
+    day = clock.local(now).date()
+    day += timedelta(days=1 if clock.local(now).hour >= 8 else 0)
+    rows = {row["name"]: row for row in queries.rain_by_town(storm, day)}
+    start, end = queries.rain_day(day)
+    assert (end - start) == timedelta(days=1) and clock.local(end).hour == 8
+    assert rows["甲二镇"]["highest"] == 0 and rows["甲三镇"]["highest"] is None
+    assert rows["甲一镇"]["county"] == "甲县" and (rows["甲一镇"]["reported"], rows["甲一镇"]["stations"]) == (1, 2)
+    assert [row["name"] for row in queries.rain_by_town(storm, day)][-1] in ("甲三镇", "甲县")
+    inside = sum(20.5 for m in (60, 50, 40, 30, 20, 10) if start < now - timedelta(minutes=m) <= end)
+    assert rows["甲一镇"]["highest"] == (inside or None) or rows["甲一镇"]["highest"] == inside
+
+
+def test_window_sum_and_change(storm):
+    row, low = Station.objects.get(code="R1"), Station.objects.get(code="L1")
+    sums = queries.window_sum(storm, "rain", 1)
+    assert sums[row.pk]["sum"] in (102.5, 123.0) and sums[row.pk]["count"] in (5, 6)
+    assert queries.change_over(storm, low, "level", 1)["rise"] == pytest.approx(1.25)
+    assert queries.value_at(storm, low, "level")["value"] == 2.25
+    with pytest.raises(ValueError):
+        queries.window_sum(storm, "level", 1)
+
+
+def test_exercise_pages_show_the_exercise(storm, replay, alice):
+    assert queries.summary(alice, replay)["colours"]["red"] == 0 and queries.summary(alice, storm)["colours"]["red"] == 1
