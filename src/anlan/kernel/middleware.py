@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, SuspiciousOperation, ValidationError
 from django.core.signals import got_request_exception
+from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -155,7 +156,8 @@ def as_problem(exception: BaseException) -> Problem | None:
         if hasattr(exception, "error_dict"):
             return INVALID([{"field": field, "why": " ".join(errors)} for field, errors in exception.message_dict.items()])
         return INVALID([{"field": "", "why": message} for message in exception.messages])
-    if isinstance(exception, SuspiciousOperation):
+    if isinstance(exception, (SuspiciousOperation, DataError)):
+        # DataError: the database was handed what no column can hold (a NUL, a number out of range): wrong input, not our failure.
         return INVALID()
     return None
 
