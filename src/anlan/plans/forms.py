@@ -72,7 +72,7 @@ class UploadForm(forms.Form):
 class AdoptForm(forms.Form):
     """Where a plan applies, what its places are here and who its roles are."""
 
-    region = forms.ChoiceField(label=_("For"))
+    region = forms.ChoiceField(label=_("For place"))
     default_post = forms.ChoiceField(label=_("Post for roles not bound below"))
 
     def __init__(self, file: PlanFile, regions: Any, *args: Any, binding: Any = None, **kwargs: Any) -> None:

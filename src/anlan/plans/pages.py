@@ -250,7 +250,7 @@ def difference(request: HttpRequest, key: UUID) -> HttpResponse:
     number = request.GET.get("from", "")
     other = version.plan.versions.filter(number=int(number)).first() if number.isdigit() else version.based_on or version.plan.versions.filter(number__lt=version.number).order_by("-number").first()
     changes = queries.difference(other, version) if other else []
-    parts = {"head": _("Head"), "places": _("Places"), "posts": _("Posts"), "clauses": _("Clauses"), "levels": _("Levels"), "conditions": _("Conditions"), "actions": _("Actions")}
+    parts = {"head": _("Document head"), "places": _("Places"), "posts": _("Posts"), "clauses": _("Clauses"), "levels": _("Levels"), "conditions": _("Conditions"), "actions": _("Actions")}
     words = {"added": _("Added"), "removed": _("Removed"), "changed": _("Changed")}
     rows = [{**row, "part_words": parts[row["part"]], "change_words": words[row["change"]], "before_text": _flat(row["before"]), "after_text": _flat(row["after"])} for row in changes]
     adoptions = [row for row in queries.adoptions(request.realm) if row.plan_id == version.plan_id and row.version_of_id != version.pk and access.may(request.actor, "plans.adopt", row.region_id)]  # type: ignore[attr-defined]

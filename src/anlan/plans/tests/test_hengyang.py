@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anlan.engines.conditions import Key, Verdict
@@ -174,7 +174,7 @@ MONOTONE = st.dictionaries(st.sampled_from([key for entry in PLAN.conditions if 
                            st.sampled_from([0.0, 48.5, 56.6, 58.1, 60.6, 3000.0, 8000.0]), max_size=12)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(MONOTONE, MONOTONE)
 def test_more_gauges_never_take_a_level_back(known, more):
     for entry in PLAN.conditions:

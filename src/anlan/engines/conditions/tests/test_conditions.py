@@ -4,12 +4,14 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anlan.engines.conditions import ConditionError, Key, Verdict, Vocabulary, compile_condition
 from anlan.engines.conditions.condition import PlaceSpec
 
+# A busy machine must not fail a test: no clock decides here.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MET, NOT_MET, CANNOT_TELL = Verdict.MET, Verdict.NOT_MET, Verdict.CANNOT_TELL
 VOCABULARY = Vocabulary.from_data({"terms": {
     "level": {"type": "number", "unit": "m", "places": ["gauge"], "source": "machine", "zh": "水位", "en": "Level"},
@@ -157,6 +159,7 @@ def value_of(key: Key):
 KNOWN = st.fixed_dictionaries({}, optional={key: value_of(key) for key in KEYS})
 
 
+@PATIENT
 @given(TEXTS, KNOWN, KNOWN)
 def test_more_knowledge_never_takes_back_a_verdict(text, known, more):
     """Kleene logic is monotone: as long as no value changes, met stays met and not met stays not met."""
@@ -166,6 +169,7 @@ def test_more_knowledge_never_takes_back_a_verdict(text, known, more):
     assert before is CANNOT_TELL or after is before
 
 
+@PATIENT
 @given(TEXTS, KNOWN)
 def test_the_explanation_agrees_with_cel(text, known):
     condition = made(text)
@@ -174,6 +178,7 @@ def test_the_explanation_agrees_with_cel(text, known):
     assert (truth is None) == bool(live) and not live & set(known)
 
 
+@PATIENT
 @given(TEXTS, KNOWN)
 def test_a_decided_verdict_is_what_every_completion_gives(text, known):
     """The slow reference: two-valued evaluation of all completions of what is unknown (a sound bound on Kleene logic)."""
@@ -188,6 +193,7 @@ def test_a_decided_verdict_is_what_every_completion_gives(text, known):
         assert condition.verdict({**rest, **known, **dict(zip(open_keys, values, strict=True))}) is verdict
 
 
+@PATIENT
 @given(TEXTS, KNOWN)
 def test_asked_terms_are_missing_ones_a_person_knows(text, known):
     outcome = made(text).evaluate(known)
@@ -195,6 +201,7 @@ def test_asked_terms_are_missing_ones_a_person_knows(text, known):
     assert all(VOCABULARY[key.term].source in ("forecast", "reported") for key in outcome.ask)
 
 
+@PATIENT
 @given(st.text(max_size=60))
 def test_any_text_is_compiled_or_refused(text):
     try:
