@@ -84,7 +84,7 @@ def _store(act: Act, content: dict[str, Any], origin: str, *, own_stays: bool, b
 
 
 @action("codes.edit")
-def edit(act: Act, *, list: str, label: str, source: str, codes: list) -> CodeList:  # noqa: A002
+def edit(act: Act, *, list: str, label: str, source: str, codes: list) -> CodeList:
     """Make an own version of a list and put it in force. `codes`: [{code, name, name_zh, parent?, data?}]. Needs codes.manage."""
     access.require(act, "codes.manage")
     current = CodeList.objects.filter(name=list, in_force=True).first()
@@ -109,7 +109,7 @@ def edit(act: Act, *, list: str, label: str, source: str, codes: list) -> CodeLi
 
 
 @action("codes.use_default")
-def use_default(act: Act, *, list: str) -> CodeList:  # noqa: A002
+def use_default(act: Act, *, list: str) -> CodeList:
     """Put the newest shipped version of a list in force again; the own version stays on record. Needs codes.manage."""
     access.require(act, "codes.manage")
     if list not in shipped():
@@ -130,7 +130,7 @@ def forget() -> None:
     _cache.clear()
 
 
-def entries(list: str) -> dict[str, dict[str, Any]]:  # noqa: A002
+def entries(list: str) -> dict[str, dict[str, Any]]:
     """The list in force: {code: {code, name, name_zh, parent, data}}, in its order. kernel.unknown_code_list."""
     import time
 
@@ -149,7 +149,7 @@ def entries(list: str) -> dict[str, dict[str, Any]]:  # noqa: A002
     return found
 
 
-def name(list: str, code: str, language: str | None = None) -> str:  # noqa: A002
+def name(list: str, code: str, language: str | None = None) -> str:
     """The name of a code in the reader's language; the code itself when the list does not know it."""
     entry = entries(list).get(str(code))
     if entry is None:
@@ -157,17 +157,17 @@ def name(list: str, code: str, language: str | None = None) -> str:  # noqa: A00
     return entry["name_zh"] if (language or get_language() or "zh-hans").startswith("zh") else entry["name"]
 
 
-def data(list: str, code: str) -> dict[str, Any]:  # noqa: A002
+def data(list: str, code: str) -> dict[str, Any]:
     """The further columns of a code; empty when the list does not know it."""
     return entries(list).get(str(code), {}).get("data", {})
 
 
-def choices(list: str) -> list[tuple[str, str]]:  # noqa: A002
+def choices(list: str) -> list[tuple[str, str]]:
     """(code, name in the reader's language) for a form."""
     return [(code, name(list, code)) for code in entries(list)]
 
 
-def difference(list: str) -> dict[str, Any]:  # noqa: A002
+def difference(list: str) -> dict[str, Any]:
     """What the newest shipped version has otherwise than the version in force: {added, gone, changed: [code]}."""
     ours = entries(list)
     theirs = {str(item["code"]): item for item in shipped().get(list, {"codes": []})["codes"]}

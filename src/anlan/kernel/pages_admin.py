@@ -19,7 +19,18 @@ from . import access, clock, codes, parties, realms
 from .commands import first_password
 from .errors import NOT_FOUND
 from .forms import LocalDateTime, attempt
-from .models import AccessLog, Account, Assignment, Grant, Organisation, Person, Post, Region, SignInTry, TwoPersonRequest
+from .models import (
+    AccessLog,
+    Account,
+    Assignment,
+    Grant,
+    Organisation,
+    Person,
+    Post,
+    Region,
+    SignInTry,
+    TwoPersonRequest,
+)
 from .pages_shift import ROLE_WORDS
 from .shell import localname, person_name
 

@@ -29,7 +29,7 @@ from .actions import Act, action
 from .errors import INVALID, TOO_LARGE, Kind
 from .facts import PlacesImported
 from .ids import derived_id
-from .models import Region, RegionCode, RegionLink, RegionPath
+from .models import Region, RegionCode, RegionLink
 
 BAD_FILE = Kind("places.bad_file", 422, _("{file} cannot be read as boundaries: {why}"))
 NEEDS_PACKAGE = Kind("places.needs_package", 422, _("Reading {what} needs the optional package {package}: install it with pip install {package}, or convert the file to GeoJSON."))

@@ -181,7 +181,7 @@ def find(actor: Any, realm: Any, text: str, *, kinds: list[str] | None = None, l
     query = _tsquery(text[:200])
     if not query or actor.is_nobody:
         return Found()
-    rows = SearchEntry.objects.filter(_seen_by(actor, realm, [k for k in (kinds or KINDS) if k in KINDS])).extra(  # noqa: S610
+    rows = SearchEntry.objects.filter(_seen_by(actor, realm, [k for k in (kinds or KINDS) if k in KINDS])).extra(
         where=["words @@ %s::tsquery"], params=[query]
     )
     found = Found()

@@ -64,7 +64,7 @@ def furnish(shell: Any) -> None:
         Room(gettext_lazy("Exchange"), "exchange:feeds", "arrow-left-right", "x"),
         Room(gettext_lazy("Journal"), "kernel:journal", "scroll-text", "j", HOUSE),
         Room(gettext_lazy("Exercises"), "web:realms", "flask-conical", "e"),
-        Room(gettext_lazy("Administration"), "kernel:admin", "settings", "", capability="kernel.admin"),
+        Room(gettext_lazy("Administration"), "kernel:admin", "settings", "", capability="people.read"),
     ]
     shell.TABS[:] = [
         Room(gettext_lazy("Orders"), "kernel:orders", "clipboard-check", count=_orders),
