@@ -1,0 +1,239 @@
+"""Our feed out, and other people's feeds in: conditional requests, links, failures with cause and remedy, and no call to a private address."""
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from django.urls import reverse
+
+from anlan.engines import cap
+from anlan.exchange import actions, keys, polling
+from anlan.exchange.models import FeedLog, FeedSource, SignedAlert
+from anlan.kernel import clock, journal, outbound
+from anlan.kernel.actions import Act
+from anlan.kernel.errors import Problem
+from anlan.warning import actions as warning
+from anlan.warning.models import Alert
+from anlan.warning.tests.builders import act, channel, issued
+
+from .test_take_in import message
+
+
+@pytest.fixture
+def site(settings):
+    """A web site on a free port: path → (status, headers, body); requests are kept."""
+    pages, seen = {}, []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append((self.path, dict(self.headers)))
+            status, headers, body = pages.get(self.path, (404, {}, b"no"))
+            if headers.get("ETag") and self.headers.get("If-None-Match") == headers["ETag"]:
+                status, body = 304, b""
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings.OUTBOUND_ALLOW = ["127.0.0.1"]
+    server.pages, server.seen, server.url = pages, seen, f"http://127.0.0.1:{server.server_port}"
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def feed_of(site, alice, actual, path="/feed", **extra):
+    return actions.save_source(Act(alice, actual), name="feed", url=site.url + path, **extra)
+
+
+def atom(*links):
+    entries = "".join(f'<entry><id>{link}</id><title>t</title><updated>2026-07-20T06:00:00+08:00</updated><link href="{link}"/></entry>' for link in links)
+    return f'<feed xmlns="http://www.w3.org/2005/Atom"><id>f</id><title>t</title><updated>2026-07-20T06:00:00+08:00</updated>{entries}</feed>'.encode()
+
+
+def test_an_index_is_followed_once_and_then_asked_conditionally(actual, county, alice, site):
+    site.pages["/feed"] = (200, {"ETag": '"v1"'}, atom("/a.cap", f"{site.url}/b.cap"))
+    site.pages["/a.cap"] = (200, {}, message("a1"))
+    site.pages["/b.cap"] = (200, {}, message("b1"))
+    source = feed_of(site, alice, actual)
+    log = polling.poll(source)
+    assert (log.ok, log.received) == (True, 2) and Alert.plain.count() == 2
+    source.refresh_from_db()
+    log = polling.poll(source)
+    assert log.unchanged and [path for path, _headers in site.seen] == ["/feed", "/a.cap", "/b.cap", "/feed"]
+
+
+def test_a_failure_says_cause_and_remedy_and_backs_off_and_recovers(actual, county, alice, site):
+    source = feed_of(site, alice, actual)
+    log = polling.poll(source)
+    assert not log.ok and log.code == "http_404"
+    source.refresh_from_db()
+    first = source.next_at - log.at
+    log = polling.poll(source)
+    source.refresh_from_db()
+    assert source.failures == 2 and source.next_at - log.at > first
+    site.pages["/feed"] = (200, {}, message())
+    assert polling.poll(source).ok
+    kinds = [fact.kind for fact in journal.about(f"feed_source:{source.pk}")]
+    assert kinds.count("exchange.FeedFailed") == 1 and kinds.count("exchange.FeedRecovered") == 1
+
+
+def test_a_page_instead_of_a_feed_is_named(actual, alice, site):
+    site.pages["/feed"] = (200, {}, b"<html><body>maintenance</body></html>")
+    log = polling.poll(feed_of(site, alice, actual))
+    assert not log.ok and log.code == "not_cap" and "html" in log.cause
+
+
+def test_a_dead_host_is_a_row_not_an_exception(actual, alice, settings):
+    settings.OUTBOUND_ALLOW = ["127.0.0.1"]
+    source = actions.save_source(Act(alice, actual), name="dead", url="http://127.0.0.1:9/feed")
+    assert polling.poll(source).code == "unreachable"
+
+
+def test_only_due_links_are_polled(actual, county, alice, site):
+    site.pages["/feed"] = (200, {}, message())
+    source = feed_of(site, alice, actual)
+    assert polling.poll_due() == 1 and polling.poll_due() == 0
+    FeedSource.objects.filter(pk=source.pk).update(next_at=clock.now())
+    assert polling.poll_due() == 1
+    FeedSource.objects.filter(pk=source.pk).update(next_at=clock.now(), enabled=False)
+    assert polling.poll_due() == 0 and FeedLog.objects.count() == 2
+
+
+# --- the outbound client ---------------------------------------------------------------------------------------------
+
+
+def refused(url, **options):
+    with pytest.raises(Problem) as caught:
+        outbound.get(url, **options)
+    return caught.value.kind.code
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://localhost/", "http://[::1]/", "http://10.1.2.3/", "http://169.254.169.254/latest", "http://192.168.1.1/", "http://0.0.0.0/", "http://[::ffff:127.0.0.1]/", "http://[64:ff9b::7f00:1]/", "http://2130706433/"])
+def test_private_addresses_are_not_called(settings, url):
+    settings.OUTBOUND_ALLOW = []
+    assert refused(url) == "kernel.outbound_refused"
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "gopher://x/", "http://user@host.invalid/", "http:///x", "http://a b/", "http://x:99999/"])
+def test_only_plain_web_addresses_are_called(url):
+    assert refused(url) == "kernel.outbound_refused"
+
+
+def test_a_redirect_to_another_host_is_judged_again(site, settings):
+    site.pages["/go"] = (302, {"Location": "http://169.254.169.254/latest/meta-data"}, b"")
+    site.pages["/loop"] = (302, {"Location": "/loop"}, b"")
+    site.pages["/fine"] = (302, {"Location": "/end"}, b"")
+    site.pages["/end"] = (200, {}, b"here")
+    assert refused(site.url + "/go") == "kernel.outbound_refused"
+    assert refused(site.url + "/go", hosts=["169.254.169.254"]) == "kernel.outbound_refused"
+    assert refused(site.url + "/loop") == "kernel.outbound_failed"
+    assert outbound.get(site.url + "/fine").content == b"here"
+
+
+def test_an_answer_too_large_is_cut_off(site):
+    site.pages["/big"] = (200, {}, b"x" * 200_000)
+    assert refused(site.url + "/big", max_bytes=100_000) == "kernel.outbound_failed"
+
+
+# --- our feed --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cap_channel(db):
+    return channel("cap_feed")
+
+
+def test_an_issued_warning_stands_signed_in_the_feed_and_validates(client, actual, county, alice, bob, cap_channel, drain):
+    row = issued(alice, bob, actual, county)
+    drain()
+    answer = client.get(reverse("exchange:cap_atom"))
+    document = cap.read(answer.content)
+    assert answer["Content-Type"].startswith("application/atom+xml") and document.valid and len(document.links) == 1
+    raw = client.get(document.links[0].removeprefix("http://testserver")).content
+    (found,) = cap.read(raw).messages
+    assert found.valid and found.alert.identifier == row.identifier and found.signature == "rsa-sha256"
+    assert cap.verify(raw, client.get(reverse("exchange:certificate")).content.decode()).state == "valid"
+    assert client.get(document.links[0].removeprefix("http://testserver")).content == raw
+    from django.conf import settings
+
+    assert (settings.HOME / "keys" / "cap-signing.pem").stat().st_mode & 0o777 == 0o600
+    assert SignedAlert.plain.get(alert=row).key_id == keys.key_id()
+
+
+def test_the_feed_answers_304_until_something_changes(client, actual, county, alice, bob, cap_channel, drain):
+    etag = client.get(reverse("exchange:cap_atom"))["ETag"]
+    assert client.get(reverse("exchange:cap_atom"), headers={"If-None-Match": etag}).status_code == 304
+    issued(alice, bob, actual, county)
+    drain()
+    answer = client.get(reverse("exchange:cap_atom"), headers={"If-None-Match": etag})
+    assert answer.status_code == 200 and answer["ETag"] != etag
+
+
+def test_nothing_of_an_exercise_a_draft_or_the_house_stands_in_it(client, actual, exercise, county, alice, bob, cap_channel, drain):
+    issued(alice, bob, exercise, county, channels=[str(cap_channel.pk)])
+    issued(alice, bob, actual, county, status="Test", channels=[str(cap_channel.pk)])
+    internal = warning.compose(act(alice, actual), kind="call_down", hazard="11B03", colour="red", regions=[str(county.pk)], headline="叫应", channels=[str(cap_channel.pk)])
+    warning.issue(act(alice, actual), alert=internal.pk)
+    drain()
+    assert cap.read(client.get(reverse("exchange:cap_atom")).content).entries == ()
+    for row in Alert.plain.all():
+        assert client.get(reverse("exchange:cap_message", args=[row.pk])).status_code == 404
+
+
+def test_a_cancel_takes_its_place_at_once(client, actual, county, alice, bob, cap_channel, drain):
+    row = issued(alice, bob, actual, county)
+    drain()
+    cancelling = warning.cancel(act(alice, actual), alert=row.pk, reason="误报")
+    warning.approve(act(bob, actual), alert=cancelling.pk, seen_hash=cancelling.content_hash)
+    warning.issue(act(bob, actual), alert=cancelling.pk)
+    drain()
+    entries = cap.read(client.get(reverse("exchange:cap_atom")).content).entries
+    assert [entry.id for entry in entries] == [f"urn:uuid:{cancelling.pk}"]
+
+
+def test_a_relayed_cap_message_goes_out_byte_for_byte(client, actual, county, alice, bob, cap_channel, drain):
+    from .test_take_in import take
+
+    outside = take(alice, actual, message())["received"][0]
+    from uuid import UUID
+
+    row = warning.relay(act(alice, actual), alert=UUID(outside))
+    warning.approve(act(bob, actual), alert=row.pk, seen_hash=row.content_hash)
+    warning.issue(act(bob, actual), alert=row.pk)
+    drain()
+    assert client.get(reverse("exchange:cap_message", args=[row.pk])).content == message()
+
+
+def test_our_own_feed_can_be_read_by_another_installation(client, actual, county, alice, bob, cap_channel, drain, site):
+    row = issued(alice, bob, actual, county)
+    drain()
+    raw = client.get(reverse("exchange:cap_message", args=[row.pk])).content
+    site.pages["/feed"] = (200, {}, raw)
+    Alert.plain.filter(pk=row.pk)
+    source = feed_of(site, alice, actual, certificate=keys.certificate().decode())
+    assert polling.poll(source).received == 1
+    copy = Alert.plain.get(kind="outside")
+    assert copy.signature == "valid" and copy.hazard == "X-FLASHFLOOD" and copy.region_ids == [str(county.pk)] and copy.repairs == []
+
+
+def test_the_pages_answer(client, actual, county, alice, signed_in, site):
+    signed_in(client, alice)
+    site.pages["/feed"] = (200, {}, message())
+    form = {"name": "气象局", "kind": "poll", "url": site.url + "/feed", "mode": "lenient", "issuer": "weather_service", "interval_min": "5", "enabled": "on"}
+    assert client.post(reverse("exchange:source_new"), form).status_code == 302
+    source = FeedSource.objects.get()
+    assert client.post(reverse("exchange:poll_now", args=[source.pk])).status_code == 302
+    for page in (reverse("exchange:feeds"), reverse("exchange:source", args=[source.pk]), reverse("exchange:source_edit", args=[source.pk])):
+        assert client.get(page).status_code == 200, page
+    assert client.get("/api/v1/exchange/sources").json()[0]["name"] == "气象局"
+    shown = client.post(reverse("exchange:source_new"), {"name": "推送", "kind": "push", "mode": "lenient", "issuer": "other", "enabled": "on"})
+    assert shown.status_code == 200 and "Bearer" in shown.content.decode() and shown["Cache-Control"] == "no-store"
