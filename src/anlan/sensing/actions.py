@@ -715,7 +715,7 @@ def save_source(
 ) -> Source:
     """Enter or change a source. It has no credential until one is set."""
     _only_actual(act)
-    access.require(act, "sensing.sources")
+    access.require(act, "sensing.sources", region=None)
     wrong = []
     if not NAME.fullmatch(name) or name in ("anlan", "replay"):
         wrong.append({"field": "name", "why": "letters, digits, - and _, at most 64, and not a name the platform uses itself"})
@@ -745,7 +745,7 @@ def save_source(
 def set_credential(act: Act, *, source: UUID, password_bcrypt: str) -> Source:
     """Give a source a new password; only its hash is handed in (`sources.new_password`), so nothing keeps the word itself."""
     _only_actual(act)
-    access.require(act, "sensing.sources")
+    access.require(act, "sensing.sources", region=None)
     try:
         bcrypt.checkpw(b"", password_bcrypt.encode())
     except ValueError:
@@ -763,7 +763,7 @@ def set_credential(act: Act, *, source: UUID, password_bcrypt: str) -> Source:
 def bind(act: Act, *, source: UUID, stations: list) -> Source:
     """Bind exactly these stations (by code) to the source; the others it had are bound to none."""
     _only_actual(act)
-    access.require(act, "sensing.sources")
+    access.require(act, "sensing.sources", region=None)
     row = act.lock(Source, source)
     codes = {str(code) for code in stations}
     found = {station.code for station in Station.objects.filter(code__in=codes)}
@@ -820,7 +820,7 @@ def _adopted(act: Act, row: RuleSet, replaced: str) -> None:
 def adopt_rules(act: Act, *, ruleset: UUID | None = None, text: str = "", note: str = "") -> RuleSet:
     """Put a stored version in force, or the user's own text as a new version. sensing.bad_rules says why it cannot be."""
     _only_actual(act)
-    access.require(act, "sensing.rules")
+    access.require(act, "sensing.rules", region=None)
     if not note.strip():
         raise REASON_NEEDED(fields=[{"field": "note", "why": "needed"}])
     if text:

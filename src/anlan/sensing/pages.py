@@ -204,7 +204,7 @@ def edit_station(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
     """Enter a station, or change one and its thresholds."""
     row = _find(request, key) if key else None
     actor = request.actor  # type: ignore[attr-defined]
-    access.require(actor, "sensing.manage", region=row.region_id if row else None)
+    access.require(actor, "sensing.manage", **({"region": row.region_id} if row else {}))
     form = StationForm(request.POST or None, actor=actor, station=row)
     if request.method == "POST" and form.is_valid():
         try:
@@ -225,7 +225,7 @@ def edit_station(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
 
 def source_list(request: HttpRequest) -> HttpResponse:
     """Who sends readings, over which door, for how many stations, and when last."""
-    access.require(request.actor, "sensing.sources")  # type: ignore[attr-defined]
+    access.require(request.actor, "sensing.sources", region=None)  # type: ignore[attr-defined]
     return render(request, "sensing/sources.html", {"lines": queries.sources_with_counts()})
 
 
@@ -238,7 +238,7 @@ def _source(key: UUID) -> Source:
 
 def edit_source(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
     """One source: its entry, its stations, its credential."""
-    access.require(request.actor, "sensing.sources")  # type: ignore[attr-defined]
+    access.require(request.actor, "sensing.sources", region=None)  # type: ignore[attr-defined]
     row = _source(key) if key else None
     initial = {name: getattr(row, name) for name in ("name", "title", "kind", "contact", "active")} if row else None
     form = SourceForm(request.POST or None, initial=initial)
@@ -331,7 +331,7 @@ def ruleset(request: HttpRequest, key: UUID) -> HttpResponse:
             difference.append({"text": line, "kind": "add" if line.startswith("+") else "cut" if line.startswith("-") else ""})
     return render(request, "sensing/ruleset.html", {
         "ruleset": row, "specs": [_spec(spec) for spec in rules.specs(row)], "difference": difference, "current": current, "chinese": _chinese(),
-        "may_adopt": access.may(actor, "sensing.rules") and request.realm.is_actual,  # type: ignore[attr-defined]
+        "may_adopt": access.may(actor, "sensing.rules", None) and request.realm.is_actual,  # type: ignore[attr-defined]
         "adopt": AdoptForm(), "own": RulesForm(initial={"text": row.text}),
     })
 

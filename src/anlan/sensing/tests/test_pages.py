@@ -100,7 +100,7 @@ def test_nobody_signed_in_gets_nothing(storm, client):
 def test_the_api_tells_of_a_station(storm, alice, client, signed_in):
     signed_in(client, alice)
     found = client.get("/api/v1/sensing/stations/R1").json()
-    assert found["colour"] == "red" and found["signals"][0]["value"] == 123.0
+    assert found["colour"] == "red" and found["signals"][0]["value"] == 102.5  # when it turned red
     assert len(client.get("/api/v1/sensing/stations/R1/readings?quantity=rain&start=2020-01-01T00:00:00Z").json()["items"]) == 6
     features = client.get("/api/v1/sensing/map").json()["features"]
     assert {f["properties"]["code"]: f["properties"]["level"] for f in features}["R1"] == "red"
@@ -125,6 +125,19 @@ def test_entering_and_changing_a_station_by_its_form(storm, alice, county, clien
     assert client.post(reverse("sensing:edit_station", args=[row.pk]), stale).status_code == 409
     twice = client.post(reverse("sensing:new_station"), data)
     assert twice.status_code == 200  # the code is taken: said beside the field
+
+
+def test_sources_and_rules_are_the_whole_installations_not_a_countys(storm, charlie):
+    from anlan.kernel.errors import Problem
+
+    for use in (
+        lambda: actions.save_source(act(storm, charlie), name="mine", kind="mqtt"),
+        lambda: actions.adopt_rules(act(storm, charlie), ruleset=RuleSet.objects.first().pk, note="x"),
+        lambda: actions.bind(act(storm, charlie), source=Source.objects.get().pk, stations=[]),
+    ):
+        with pytest.raises(Problem) as refused:
+            use()
+        assert refused.value.kind.code == "kernel.forbidden"
 
 
 def test_a_station_in_another_county_cannot_be_changed(storm, charlie, county):
