@@ -22,13 +22,18 @@ def register(sub: Any) -> None:
     replay_parser.add_argument("--speed", default="max", help=_("event seconds per second, or max (default)"))
     replay_parser.add_argument("--json", action="store_true", help=_("answer as JSON"))
     replay_parser.add_argument("--keep", action="store_true", help=_("leave the replay's realm open, to look at it in the browser"))
+    replay_parser.add_argument("--outcome", metavar="FILE", default="", help=_("write what happened in canonical form to a file, to compare two runs"))
     replay_parser.set_defaults(func=replay, services="workers")
 
     bench_parser = sub.add_parser("bench", help=_("measure this machine: signal to order, readings per second, starts, journal"))
     bench_parser.add_argument("--json", action="store_true", help=_("answer as JSON"))
     bench_parser.add_argument("--write", metavar="FILE", nargs="?", const="docs/benchmarks.md", default="", help=_("write the table to a file (docs/benchmarks.md)"))
     bench_parser.add_argument("--only", default="", help=_("only the figures whose name contains this"))
-    bench_parser.set_defaults(func=bench, services="workers")
+    # Without --here nothing runs yet; with it the services of this installation are used, or started.
+    bench_parser.add_argument(
+        "--here", dest="services", action="store_const", const="workers", default=None, help=_("measure this installation instead of a folder of its own")
+    )
+    bench_parser.set_defaults(func=bench)
 
 
 def _broker(args: argparse.Namespace) -> Any:
@@ -59,7 +64,6 @@ def demo(args: argparse.Namespace) -> int:
     from .playing import speed_of
 
     speed = speed_of(args.speed)
-    city = storm.grow(SEED)
     act = Act(Actor.machine("demo"), realms.actual())
     kept = sign_ins.read(settings.HOME)
     if not kept:
@@ -67,10 +71,11 @@ def demo(args: argparse.Namespace) -> int:
         kept = sign_ins.make(settings.HOME, SEED)
     if actions.load_city(act, seed=SEED):
         print(_("The made-up city is loaded."), flush=True)
-    given = [{"name": a["name"], "encoded": make_password(a["password"]), "totp": a["totp"]} for a in kept["accounts"].values()]
     if not actions.have_sign_ins(kept["accounts"]):
+        given = [{"name": a["name"], "encoded": make_password(a["password"]), "totp": a["totp"]} for a in kept["accounts"].values()]
         actions.give_sign_ins(Act(Actor.machine("demo"), realms.actual(), op_id=derived_id("demo.sign_ins", json.dumps(given))), accounts=given)
-    storm.adopt_plan(city)
+    if not storm.plan_adopted(SEED):
+        storm.adopt_plan(storm.grow(SEED))
     _tell(args.services.addresses.get("web", ""), kept)
     if args.no_storm:
         args.services.wait()
@@ -82,7 +87,7 @@ def demo(args: argparse.Namespace) -> int:
 
         broker = _broker(args)
         try:
-            storm.Exercise(city, broker, speed).play()
+            storm.Exercise(storm.grow(SEED), broker, speed).play()
             print(_("The storm has run off. The exercise stays open; anyone on duty can stop it."), flush=True)
         except BaseException as error:
             failure.append(error)
@@ -122,7 +127,7 @@ def replay(args: argparse.Namespace) -> int:
 
     from . import records, report
     from .errors import NO_EVENT
-    from .playing import speed_of
+    from .playing import speed_of, steady
     from .replay import run
 
     if not args.event:
@@ -135,7 +140,13 @@ def replay(args: argparse.Namespace) -> int:
         record, realm = run(args.event, broker, speed, say=(lambda text: print(text, flush=True)) if speed and not args.json else (lambda text: None))
     finally:
         broker.close()
-    account = report.Account(record, realm)
+    account = steady(lambda: report.Account(record, realm))
+    if args.outcome:
+        from pathlib import Path
+
+        from . import outcome
+
+        Path(args.outcome).write_text(json.dumps(steady(lambda: outcome.as_data(realm)), ensure_ascii=False, indent=1), encoding="utf-8")
     print(json.dumps(account.as_data(), ensure_ascii=False, indent=1) if args.json else report.as_text(account), flush=True)
     if not args.keep:
         realms.stop(Act(Actor.machine("replay"), realms.actual()), realm=realm.pk, reason="replay finished")
@@ -143,14 +154,19 @@ def replay(args: argparse.Namespace) -> int:
 
 
 def bench(args: argparse.Namespace) -> int:
+    import sys
+
     from . import bench as figures
 
-    rows = figures.collect(args.services, args.only)
-    if args.json:
-        print(json.dumps(rows, ensure_ascii=False, indent=1))
-    else:
-        print(figures.as_table(rows))
+    if args.services is None:
+        return figures.in_own_folder(sys.argv[2:])
+    broker = _broker(args)
+    try:
+        rows = figures.collect(broker, args.only)
+    finally:
+        broker.close()
+    print(json.dumps(rows, ensure_ascii=False, indent=1) if args.json else figures.as_table(rows), flush=True)
     if args.write:
         figures.write(args.write, rows)
-        print(_("Written to {file}").format(file=args.write))
+        print(_("Written to {file}").format(file=args.write), flush=True)
     return 0

@@ -120,7 +120,7 @@ class Replay:
         )
 
     def _play_fact(self, row: Row, entry: dict[str, Any], at: datetime, region: UUID, fact: UUID) -> None:
-        where = self.record.about["plan"]["places"][entry["place"]]
+        where = self.record.about["plan"]["places"][entry["place"]].partition(":")[2]
         command.state_fact(
             self.act("fact", row.id, actor=self.person(entry["by"]), at=at, cause=fact), term=entry["term"], place=where, value=entry["value"],
             unit=entry.get("unit", ""), source=row.text_zh, region=region,

@@ -137,6 +137,8 @@ class Account:
             return {"kind": "question", "level": body["level"], "text": _("Cannot tell; a person is asked for {asked}").format(asked=asked)}
         if kind == "plans.ProposalOvertaken":
             return {"kind": "overtaken", "level": body["level"], "text": _("Earlier proposal overtaken before anybody answered")}
+        if kind in ("kernel.WorkEscalated", "kernel.WorkUnanswered") and not body["kind"].startswith(("plans.", "orders.")):
+            return None  # desk prompts that nobody in the script answers say nothing about the decisions
         if kind == "kernel.WorkEscalated":
             text = _("No answer from {post}: passed up to {above}").format(post=self.post(body["from_post"]), above=self.post(body["to_post"]))
             return {"kind": "escalation", "level": "", "text": text}

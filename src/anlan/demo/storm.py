@@ -36,8 +36,16 @@ CALLS = [(34, "orange", 3), (40, "red", 3)]
 NAME, NAME_EN = "演练：澜州市合成暴雨（演示）", "Exercise: synthetic storm over the made-up city"
 
 
+PLAN_KEY = "demo-city-flood"
+
+
+def plan_adopted(seed: int) -> bool:
+    """Whether the city's plan is in force there already."""
+    return PlanBinding.objects.filter(plan__key=PLAN_KEY, region_id=key("region", seed, "990100"), only_realm=None, active=True).exists()
+
+
 def adopt_plan(city: City) -> None:
-    """The city's plan becomes a version and is adopted, once. Its roles are bound to the posts of the made-up city."""
+    """The city's plan becomes a version and is adopted. Its roles are bound to the posts of the made-up city."""
     actual = realms.actual()
     text = stations.plan_text(city)
     act = Act(MACHINE, actual, op_id=derived_id("demo.plan", city.seed, text))
@@ -45,8 +53,6 @@ def adopt_plan(city: City) -> None:
     assert isinstance(version, PlanVersion)
     region = key("region", city.seed, city.city.code)
     plan = Plan.objects.get(pk=version.plan_id)
-    if PlanBinding.objects.filter(plan=plan, region_id=region, only_realm=None, active=True).exists():
-        return
 
     def post(seat: str) -> str:
         return str(key("post", city.seed, seat))
