@@ -181,20 +181,24 @@ class Postgres:
         try:
             pid = int(file.read_text().split("\n", 1)[0])
             found = psutil.Process(pid)
-            ours = found.name() == "postgres" and os.path.realpath(found.cwd()) == os.path.realpath(self.data)
+            # A zombie is dead, but nobody collected it: PostgreSQL would take it for alive.
+            dead = found.status() == psutil.STATUS_ZOMBIE
+            ours = not dead and found.name() == "postgres" and os.path.realpath(found.cwd()) == os.path.realpath(self.data)
         except (OSError, ValueError, psutil.NoSuchProcess):
-            return  # no file, or a dead number: PostgreSQL clears that itself, and checks its shared memory as it does
+            pass  # no file, or a dead number: PostgreSQL clears that itself, and checks its shared memory as it does
         except psutil.Error:
-            ours = False
-        if not ours:
             file.unlink(missing_ok=True)
-            return
-        found.send_signal(signal.SIGINT)
-        try:
-            found.wait(10)
-        except psutil.TimeoutExpired:
-            found.send_signal(signal.SIGQUIT)
-            found.wait(10)
+        else:
+            if ours:
+                found.send_signal(signal.SIGINT)
+                try:
+                    found.wait(10)
+                except psutil.TimeoutExpired:
+                    found.send_signal(signal.SIGQUIT)
+                    found.wait(10)
+            file.unlink(missing_ok=True)
+        for left in self.socket.glob(".s.PGSQL.*"):  # the socket has a lock file of its own, with the same number in it
+            left.unlink(missing_ok=True)
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start the server process on a prepared folder (also how the supervisor brings a killed one back)."""
