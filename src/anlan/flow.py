@@ -36,7 +36,7 @@ FOLLOWERS: list[Follower] = [
         "plans.terms",
         [
             "sensing.ReadingsAccepted", "sensing.SignalChanged", "sensing.GaugeSilent", "warning.OutsideWarningReceived", "warning.AlertIssued",
-            "warning.WarningEnded", "plans.TermStated",
+            "warning.WarningEnded", "plans.TermStated", "command.FactObserved", "command.ResponseApproved", "command.ResponseLevelChanged", "command.ResponseEnded",
         ],
         "anlan.plans.reactions.on_facts",
     ),
@@ -57,6 +57,7 @@ TIMERS: list[Timer] = [
     Timer("orders.silence", "anlan.kernel.orders.on_silence"),
     Timer("orders.overdue", "anlan.kernel.orders.on_overdue"),
     Timer("plans.term_stale", "anlan.plans.reactions.on_stale"),
+    Timer("command.report_limit", "anlan.command.actions.on_report_limit"),
 ]
 
 

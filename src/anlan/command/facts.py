@@ -1,0 +1,173 @@
+"""What command says to the others."""
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from anlan.kernel.journal import fact
+
+
+@fact("command.ReportTaken")
+class ReportTaken:
+    """A report of an event was taken down (接报): first, follow-up or final."""
+
+    report: UUID
+    kind: str
+    event: str
+    place: str
+    incident: UUID | None
+    means: str
+
+
+@fact("command.ReportsMerged")
+class ReportsMerged:
+    """Two reports speak of the same event; one was merged into the other, both sources stay."""
+
+    report: UUID
+    into: UUID
+    reason: str
+
+
+@fact("command.ReportLate")
+class ReportLate:
+    """A time limit for passing on or following up a report ran out."""
+
+    report: UUID
+    limit: str
+
+
+@fact("command.InstructionRecorded")
+class InstructionRecorded:
+    """A leader's instruction (领导批示) was recorded and given out as an order."""
+
+    instruction: UUID
+    leader: str
+    text: str
+    post: UUID
+    order: UUID
+
+
+@fact("command.FactObserved")
+class FactObserved:
+    """A person reported an observed fact; the plans judge it at once. `value` is a JSON value of the term's type."""
+
+    term: str
+    place: str
+    qualifier: str
+    value: Any
+    unit: str
+    occurred_at: datetime
+    source: str
+    observed: UUID
+
+
+@fact("command.IncidentOpened")
+class IncidentOpened:
+    """An incident was opened: from here on its reports, responses and orders are kept together."""
+
+    incident: UUID
+    kind: str
+    title: str
+
+
+@fact("command.IncidentClosed")
+class IncidentClosed:
+    """An incident was closed, with the reason."""
+
+    incident: UUID
+    reason: str
+
+
+@fact("command.ResponseApproved")
+class ResponseApproved:
+    """A person approved a proposed level; the response runs and its orders are given."""
+
+    response: UUID
+    plan: str
+    version: str
+    level: str
+    place: UUID
+    proposal: UUID
+    clause: str
+    orders: int
+    decision: UUID
+
+
+@fact("command.ResponseRefused")
+class ResponseRefused:
+    """A person refused a proposed level, with the reason."""
+
+    proposal: UUID
+    level: str
+    reason: str
+    decision: UUID
+
+
+@fact("command.ResponseLevelChanged")
+class ResponseLevelChanged:
+    """A person raised or lowered a running response, with the reason."""
+
+    response: UUID
+    plan: str
+    place: UUID
+    level: str
+    before: str
+    reason: str
+    proposal: UUID | None
+    orders: int
+    decision: UUID
+
+
+@fact("command.ResponseEnded")
+class ResponseEnded:
+    """A person ended a response; open orders were withdrawn or carried over, and a first review was written."""
+
+    response: UUID
+    level: str
+    reason: str
+    withdrawn: int
+    carried: int
+    decision: UUID
+
+
+@fact("command.DecisionConfirmed")
+class DecisionConfirmed:
+    """Whoever gave a decision by telephone confirmed it (补签)."""
+
+    decision: UUID
+
+
+@fact("command.DecisionDenied")
+class DecisionDenied:
+    """Whoever was said to have given a decision denies it; it goes to the post above."""
+
+    decision: UUID
+    reason: str
+
+
+@fact("command.SituationReported")
+class SituationReported:
+    """A situation report or notice was made, numbered and frozen."""
+
+    document: UUID
+    kind: str
+    number: str
+
+
+@fact("command.ReviewWritten")
+class ReviewWritten:
+    """A first review was written from the journal: each step against its limit."""
+
+    review: UUID
+    response: UUID
+    steps: int
+    late: int
+
+
+@fact("command.GapClosed")
+class GapClosed:
+    """A gap a review had found was closed: what it names was changed."""
+
+    gap: UUID
+    changed: str
