@@ -64,7 +64,7 @@ function styleOf(layer) {
     { id: 'regions-line', type: 'line', source, filter: ['==', ['get', 'kind'], 'county'], layout: { 'line-join': 'round' }, paint: { 'line-color': token('map-line'), 'line-width': ['interpolate', ['linear'], ['zoom'], 6, 0.8, 11, 1.8] } },
     { id: 'city-line', type: 'line', source, filter: ['in', ['get', 'kind'], ['literal', ['city', 'province']]], layout: { 'line-join': 'round' }, paint: { 'line-color': token('map-line'), 'line-width': 2.4 } },
   ];
-  if (layer.kind === 'line') return [{ id, type: 'line', source, layout: { 'line-join': 'round', 'line-cap': 'round' }, paint: { 'line-color': token('map-water'), 'line-width': ['interpolate', ['linear'], ['zoom'], 7, ['match', ['coalesce', ['get', 'order'], 1], 1, 0.6, 2, 1.2, 3, 2, 2.6], 12, ['match', ['coalesce', ['get', 'order'], 1], 1, 1.6, 2, 3, 3, 5, 7]] } }];
+  if (layer.kind === 'line') return [{ id: `${id}-name`, type: 'symbol', source, minzoom: 9.5, layout: { 'symbol-placement': 'line', 'text-field': ['get', 'name'], 'text-font': FONT, 'text-size': 11, 'symbol-spacing': 320 }, paint: { 'text-color': token('map-water-ink'), 'text-halo-color': token('map-halo'), 'text-halo-width': 1.2 } }, { id, type: 'line', source, layout: { 'line-join': 'round', 'line-cap': 'round' }, paint: { 'line-color': token('map-water'), 'line-width': ['interpolate', ['linear'], ['zoom'], 7, ['match', ['coalesce', ['get', 'order'], 1], 1, 0.6, 2, 1.2, 3, 2, 2.6], 12, ['match', ['coalesce', ['get', 'order'], 1], 1, 1.6, 2, 3, 3, 5, 7]] } }];
   if (layer.kind === 'area') return [
     { id: `${id}-fill`, type: 'fill', source, paint: { 'fill-color': byLevel(token, token('calm')), 'fill-opacity': 0.22 } },
     { id: `${id}-line`, type: 'line', source, paint: { 'line-color': byLevel(token, token('calm')), 'line-width': 2, 'line-dasharray': [3, 1.5] } },
@@ -72,8 +72,8 @@ function styleOf(layer) {
   if (id === 'incidents') return [{ id, type: 'symbol', source, layout: { 'icon-image': 'pin', 'icon-size': 0.5, 'icon-anchor': 'bottom', 'icon-allow-overlap': true, 'text-field': ['get', 'name'], 'text-font': FONT, 'text-size': 13, 'text-offset': [0, 0.2], 'text-anchor': 'top', 'text-optional': true }, paint: halo }];
   const size = ['interpolate', ['linear'], ['zoom'], 7, ['match', ['get', 'level'], ['', 'none'], 0.26, 0.42], 12, ['match', ['get', 'level'], ['', 'none'], 0.42, 0.6]];
   return [
-    { id: `${id}-group`, type: 'symbol', source, filter: ['has', 'point_count'], layout: { 'icon-image': ['match', ['get', 'worst'], 4, 'lv-red', 3, 'lv-orange', 2, 'lv-yellow', 1, 'lv-blue', 'lv-'], 'icon-size': ['interpolate', ['linear'], ['get', 'point_count'], 2, 0.7, 200, 1.1], 'icon-allow-overlap': true, 'text-field': ['get', 'point_count_abbreviated'], 'text-font': FONT, 'text-size': 11, 'text-allow-overlap': true, 'symbol-sort-key': ['get', 'worst'] }, paint: { 'text-color': ['match', ['get', 'worst'], 3, token('on-orange'), 2, token('on-yellow'), 4, token('on-red'), 1, token('on-blue'), '#ffffff'] } },
-    { id, type: 'symbol', source, filter: ['!', ['has', 'point_count']], layout: { 'icon-image': byLevel((level) => `lv-${level}`, 'lv-'), 'icon-size': size, 'icon-allow-overlap': true, 'symbol-sort-key': RANK } },
+    { id: `${id}-group`, type: 'symbol', source, filter: ['has', 'point_count'], layout: { 'icon-image': ['match', ['get', 'worst'], 4, 'lv-red', 3, 'lv-orange', 2, 'lv-yellow', 1, 'lv-blue', 'lv-'], 'icon-size': ['interpolate', ['linear'], ['get', 'point_count'], 2, 0.7, 200, 1.1], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'text-ignore-placement': true, 'text-field': ['get', 'point_count_abbreviated'], 'text-font': FONT, 'text-size': 11, 'text-allow-overlap': true, 'symbol-sort-key': ['get', 'worst'] }, paint: { 'text-color': ['match', ['get', 'worst'], 3, token('on-orange'), 2, token('on-yellow'), 4, token('on-red'), 1, token('on-blue'), '#ffffff'] } },
+    { id, type: 'symbol', source, filter: ['!', ['has', 'point_count']], layout: { 'icon-image': byLevel((level) => `lv-${level}`, 'lv-'), 'icon-size': size, 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'symbol-sort-key': RANK } },
     { id: `${id}-name`, type: 'symbol', source, minzoom: 11, filter: ['!', ['has', 'point_count']], layout: { 'text-field': ['get', 'name'], 'text-font': FONT, 'text-size': 11, 'text-offset': [0, 0.9], 'text-anchor': 'top', 'text-optional': true }, paint: halo },
   ];
 }
@@ -91,7 +91,7 @@ export async function drawMap(el) {
   try {
     map = new maplibregl.Map({
       container: holder, bounds: box, fitBoundsOptions: { padding: 24 }, attributionControl: false, dragRotate: false, pitchWithRotate: false, maxPitch: 0, maxZoom: 17,
-      localIdeographFontFamily: token('font'), canvasContextAttributes: { preserveDrawingBuffer: true, antialias: true }, locale: { 'Map.Title': say('map.label'), 'NavigationControl.ZoomIn': say('map.in'), 'NavigationControl.ZoomOut': say('map.out'), 'Popup.Close': say('close') },
+      localIdeographFontFamily: token('font'), fadeDuration: 0, canvasContextAttributes: { preserveDrawingBuffer: true }, locale: { 'Map.Title': say('map.label'), 'NavigationControl.ZoomIn': say('map.in'), 'NavigationControl.ZoomOut': say('map.out'), 'Popup.Close': say('close') },
       style: { version: 8, sources: {}, layers: [{ id: 'ground', type: 'background', paint: { 'background-color': token('map-sea') } }] },
     });
   } catch { return fail(say('map.nogl')); }
@@ -124,7 +124,7 @@ export async function drawMap(el) {
   };
   for (const layer of config.layers) { try { await load(layer); } catch { legend?.fresh(layer.id, null, 0); } }
   // Labels and points stay above areas, whatever came first.
-  ['region-names', 'gauges-group', 'gauges', 'gauges-name', 'incidents'].forEach((id) => map.getLayer(id) && map.moveLayer(id));
+  ['rivers-name', 'region-names', 'gauges-group', 'gauges', 'gauges-name', 'incidents'].forEach((id) => map.getLayer(id) && map.moveLayer(id));
   if (config.mark) { const dot = document.createElement('div'); dot.className = 'dot'; new maplibregl.Marker({ color: token('accent') }).setLngLat(config.mark).addTo(map); }
 
   const points = () => ['gauges', 'incidents', ...config.layers.filter((l) => l.kind === 'point').map((l) => l.id)].filter((id, i, all) => all.indexOf(id) === i && map.getLayer(id));
@@ -151,7 +151,8 @@ export async function drawMap(el) {
     if (!NEWS[layer.id]?.test(event.detail.kind) || pending.has(layer.id)) return;
     pending.set(layer.id, setTimeout(() => { pending.delete(layer.id); load(layer).catch(() => {}); }, 400));
   }));
-  map.on('idle', () => { el.dataset.drawn = '1'; });
+  const drawn = () => { el.dataset.drawn = '1'; };
+  map.on('idle', drawn); if (map.loaded()) drawn();
   el.map = map;
 }
 

@@ -50,7 +50,7 @@ def room_query(room: str, *names: str) -> Callable | None:
 def _shapes(stamp: str) -> tuple[tuple[Any, ...], ...]:
     """Simplified boundaries. A coverage is simplified as one, so that neighbours keep their common line."""
     found: list[tuple[Any, ...]] = []
-    for kind in ("province", "city", "county", "town", "zone", "basin"):
+    for kind in ("province", "city", "county", "town", "zone", "basin", "river"):
         rows = list(Region.objects.filter(kind=kind, area_wkb__isnull=False, valid_to=None).order_by("pk"))
         if not rows:
             continue
@@ -70,10 +70,6 @@ def _stamp() -> str:
     return f"{Region.objects.count()}:{total['newest']}:{total['version']}"
 
 
-def _is_river(shape: tuple[Any, ...]) -> bool:
-    return not shape[7]
-
-
 def regions(actor: Any, realm: Any) -> dict:
     """Boundaries of our own regions: the quiet ground. Not secret: everybody signed in sees the same."""
     english = shell.localname_is_english()
@@ -89,7 +85,6 @@ def regions(actor: Any, realm: Any) -> dict:
 
 # Layer → the room that owns its data, and the names its query may go by.
 OWNERS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "rivers": ("sensing", ("rivers_geojson",)),
     "gauges": ("sensing", ("geojson",)),
     "alerts": ("warning", ("live",)),
     "incidents": ("command", ("geojson",)),
@@ -97,7 +92,9 @@ OWNERS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def offered(layer: str) -> bool:
-    """Whether some room answers for this layer."""
+    """Whether some room answers for this layer, and there is something of it."""
+    if layer == "rivers":
+        return Region.objects.filter(kind="river").exists()
     return layer not in OWNERS or room_query(OWNERS[layer][0], *OWNERS[layer][1]) is not None
 
 
@@ -131,7 +128,23 @@ def alerts(actor: Any, realm: Any) -> dict | None:
     return collection(features)
 
 
-rivers, gauges, incidents = (of(name) for name in ("rivers", "gauges", "incidents"))
+def rivers(actor: Any, realm: Any) -> dict:
+    """River lines: a river is a place whose line stands where other places have their area. Longer ones are drawn wider."""
+    english = shell.localname_is_english()
+    lines = [shape for shape in _shapes(_stamp()) if not shape[7]]
+    lengths = sorted((shapely.length(shape[6]) for shape in lines), reverse=True)
+    features = []
+    for key, _kind, name, name_en, _lon, _lat, line, _flag in lines:
+        rank = lengths.index(shapely.length(line)) / max(1, len(lengths))
+        order = 4 if rank < 0.05 else 3 if rank < 0.2 else 2 if rank < 0.5 else 1
+        features.append({
+            "type": "Feature", "geometry": shapely.geometry.mapping(line),
+            "properties": {"id": str(key), "name": name_en if english and name_en else name, "order": order},
+        })
+    return collection(features)
+
+
+gauges, incidents = (of(name) for name in ("gauges", "incidents"))
 
 
 LAYERS: list[Layer] = [
