@@ -227,11 +227,12 @@ def items_for(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     shown = []
     for item in items:
         text = item.get("text", "")
-        if item.get("msgid"):
+        sentence = item.get("msgid", "")
+        if sentence:
             try:
-                text = gettext(item["msgid"]).format(**item.get("params", {}))
+                text = gettext(sentence).format(**item.get("params", {}))
             except (KeyError, IndexError, ValueError):
-                text = gettext(item["msgid"])
+                text = gettext(sentence)
         shown.append({**item, "text": text, "since": datetime.fromisoformat(item["since"]) if item.get("since") else None, "due": datetime.fromisoformat(item["due"]) if item.get("due") else None})
     return shown
 
