@@ -16,6 +16,7 @@ import orjson
 from django.conf import settings
 from django.db import connection
 from django.db.models import F
+from django.utils.translation import gettext as _
 
 from anlan.engines.frames import FRAMES, to_wgs84
 from anlan.engines.series import NEVER, stale
@@ -535,49 +536,49 @@ def check_thresholds(thresholds: Any, quantities: list[str]) -> list[dict[str, s
     """What is wrong with a station's thresholds, as [{"field", "why"}]."""
     wrong = []
     if not isinstance(thresholds, dict):
-        return [{"field": "thresholds", "why": "an object by quantity is needed"}]
+        return [{"field": "thresholds", "why": _("an object by quantity is needed")}]
     for quantity, given in thresholds.items():
         if quantity not in QUANTITIES or not isinstance(given, dict):
-            wrong.append({"field": "thresholds", "why": f"{quantity}: no such quantity"})
+            wrong.append({"field": "thresholds", "why": _("{name}: no such quantity").format(name=str(quantity)[:20])})
             continue
         if quantity not in quantities:
-            wrong.append({"field": "thresholds", "why": f"{quantity}: the station does not measure it"})
+            wrong.append({"field": "thresholds", "why": _("{name}: the station does not measure it").format(name=quantity)})
         steps = []
         for name, value in given.items():
             if name == "source":
                 if not isinstance(value, str):
-                    wrong.append({"field": "thresholds", "why": f"{quantity}.source: a text"})
+                    wrong.append({"field": "thresholds", "why": _("{name}: a text is needed").format(name=f"{quantity}.source")})
                 continue
             if name not in (*rules.COLOUR_NAMES, "hysteresis"):
-                wrong.append({"field": "thresholds", "why": f"{quantity}.{str(name)[:20]}: blue, yellow, orange, red, hysteresis or source"})
+                wrong.append({"field": "thresholds", "why": _("{name}: only blue, yellow, orange, red, hysteresis and source are known").format(name=f"{quantity}.{str(name)[:20]}")})
             elif isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or abs(value) > 1e6:
-                wrong.append({"field": "thresholds", "why": f"{quantity}.{name}: a number"})
+                wrong.append({"field": "thresholds", "why": _("{name}: a number is needed").format(name=f"{quantity}.{name}")})
             elif name == "hysteresis" and value < 0:
-                wrong.append({"field": "thresholds", "why": f"{quantity}.hysteresis: not below zero"})
+                wrong.append({"field": "thresholds", "why": _("{name}: not below zero").format(name=f"{quantity}.hysteresis")})
         steps = [given[name] for name in rules.COLOUR_NAMES if isinstance(given.get(name), (int, float))]
         if steps != sorted(steps):
-            wrong.append({"field": "thresholds", "why": f"{quantity}: must rise from blue to red"})
+            wrong.append({"field": "thresholds", "why": _("{name}: thresholds must rise from blue to red").format(name=QUANTITIES[quantity].name)})
     return wrong
 
 
 def _check_station(values: dict[str, Any]) -> None:
     wrong = []
     if not CODE.fullmatch(str(values.get("code", ""))):
-        wrong.append({"field": "code", "why": "letters, digits and hyphens, at most 40, beginning with a letter or digit"})
+        wrong.append({"field": "code", "why": _("letters, digits and hyphens, at most 40, beginning with a letter or digit")})
     if not str(values.get("name", "")).strip() or len(values["name"]) > 120:
-        wrong.append({"field": "name", "why": "needed, at most 120 characters"})
+        wrong.append({"field": "name", "why": _("needed, at most 120 characters")})
     quantities = values.get("quantities")
     if not isinstance(quantities, list) or not quantities or set(quantities) - set(QUANTITIES):
-        wrong.append({"field": "quantities", "why": f"one or more of {', '.join(QUANTITIES)}"})
+        wrong.append({"field": "quantities", "why": _("one or more of {names}").format(names=", ".join(QUANTITIES))})
         quantities = []
     lon, lat = values.get("lon"), values.get("lat")
     if (lon is None) != (lat is None) or (lon is not None and not (-180 <= lon <= 180 and -90 <= lat <= 90)):  # type: ignore[operator]
-        wrong.append({"field": "lon", "why": "longitude and latitude in degrees, or neither"})
+        wrong.append({"field": "lon", "why": _("longitude and latitude in degrees, or neither")})
     if (values.get("source_crs") or "EPSG:4326") not in CRS:
-        wrong.append({"field": "source_crs", "why": f"one of {', '.join(CRS)}"})
+        wrong.append({"field": "source_crs", "why": _("one of {names}").format(names=", ".join(CRS))})
     for name in ("interval_s", "silent_after_s"):
         if not isinstance(values.get(name, 0), int) or not 0 <= values.get(name, 0) <= 30 * 86400:
-            wrong.append({"field": name, "why": "0 to 2592000 seconds"})
+            wrong.append({"field": name, "why": _("0 to 2592000 seconds")})
     wrong += check_thresholds(values.get("thresholds", {}), quantities)
     if wrong:
         raise BAD_STATION(fields=wrong)
@@ -610,7 +611,7 @@ def save_station(act: Act, *, values: dict, station: UUID | None = None) -> Stat
     if station is None:
         row = Station(code=str(values.get("code", "")))
         if Station.objects.filter(code=row.code).exists():
-            raise CODE_TAKEN(fields=[{"field": "code", "why": "taken"}], code=row.code)
+            raise CODE_TAKEN(fields=[{"field": "code", "why": _("this is taken already")}], code=row.code)
         access.require(act, "sensing.manage", region=values.get("region") or None)
     else:
         row = act.lock(Station, station)
@@ -671,7 +672,7 @@ def import_stations(act: Act, *, rows: list, origin: str) -> int:
             fields = getattr(problem, "fields", [])
             raise BAD_STATION(fields=[{"field": f"rows[{number}].{f['field']}", "why": f["why"]} for f in fields])
         if row.code in seen:
-            raise BAD_STATION(fields=[{"field": f"rows[{number}].code", "why": "twice in this file"}])
+            raise BAD_STATION(fields=[{"field": f"rows[{number}].code", "why": _("twice in this file")}])
         seen.add(row.code)
         if not isinstance(act.actor, Actor) or not act.actor.machine_name:
             access.require(act, "sensing.manage", region=values.get("region") or None)
@@ -718,13 +719,13 @@ def save_source(
     access.require(act, "sensing.sources", region=None)
     wrong = []
     if not NAME.fullmatch(name) or name in ("anlan", "replay"):
-        wrong.append({"field": "name", "why": "letters, digits, - and _, at most 64, and not a name the platform uses itself"})
+        wrong.append({"field": "name", "why": _("letters, digits, - and _, at most 64, and not a name the platform uses itself")})
     if kind not in dict(Source.KINDS):
-        wrong.append({"field": "kind", "why": f"one of {', '.join(dict(Source.KINDS))}"})
+        wrong.append({"field": "kind", "why": _("one of {names}").format(names=", ".join(dict(Source.KINDS)))})
     if Source.objects.filter(name=name).exclude(pk=source).exists():
-        wrong.append({"field": "name", "why": "taken"})
+        wrong.append({"field": "name", "why": _("this is taken already")})
     if len(title) > 120 or len(contact) > 120:
-        wrong.append({"field": "title", "why": "at most 120 characters"})
+        wrong.append({"field": "title", "why": _("at most 120 characters")})
     if wrong:
         raise BAD_SOURCE(fields=wrong)
     row = act.lock(Source, source) if source else Source()
@@ -749,7 +750,7 @@ def set_credential(act: Act, *, source: UUID, password_bcrypt: str) -> Source:
     try:
         bcrypt.checkpw(b"", password_bcrypt.encode())
     except ValueError:
-        raise BAD_SOURCE(fields=[{"field": "password_bcrypt", "why": "not a bcrypt hash"}])
+        raise BAD_SOURCE(fields=[{"field": "password_bcrypt", "why": _("not a bcrypt hash")}])
     row = act.lock(Source, source)
     row.password_bcrypt, row.password_set_at = password_bcrypt, clock.now()
     act.save(row)
@@ -768,7 +769,7 @@ def bind(act: Act, *, source: UUID, stations: list) -> Source:
     codes = {str(code) for code in stations}
     found = {station.code for station in Station.objects.filter(code__in=codes)}
     if missing := sorted(codes - found):
-        raise BAD_SOURCE(fields=[{"field": "stations", "why": f"no station {', '.join(missing[:5])}"}])
+        raise BAD_SOURCE(fields=[{"field": "stations", "why": _("no such station: {codes}").format(codes=", ".join(missing[:5]))}])
     Station.objects.filter(source=row).exclude(code__in=codes).update(source=None)
     Station.objects.filter(code__in=codes).update(source=row)
     act.save(row)
@@ -788,8 +789,8 @@ def load_defaults(act: Act) -> int:
     A version in force, the user's own above all, is never replaced here: the rules page shows the difference.
     """
     made = 0
-    for _name, text in rules.default_files():
-        head, _specs = rules.parse(text)
+    for _file, text in rules.default_files():
+        head, _parsed = rules.parse(text)
         digest = rules.digest(text)
         if RuleSet.objects.filter(name=head["name"], digest=digest).exists():
             continue
@@ -822,19 +823,19 @@ def adopt_rules(act: Act, *, ruleset: UUID | None = None, text: str = "", note: 
     _only_actual(act)
     access.require(act, "sensing.rules", region=None)
     if not note.strip():
-        raise REASON_NEEDED(fields=[{"field": "note", "why": "needed"}])
+        raise REASON_NEEDED(fields=[{"field": "note", "why": _("needed")}])
     if text:
-        head, _specs = rules.parse(text)
+        head, _parsed = rules.parse(text)
         row = RuleSet.objects.filter(name=head["name"], digest=rules.digest(text)).first()
         current = RuleSet.objects.filter(name=head["name"], in_force=True).first()
         if row is None:
             if RuleSet.objects.filter(name=head["name"], label=head["label"]).exists():
-                raise BAD_RULES(why=f"label {head['label']!r} is taken by another version; give yours its own label")
+                raise BAD_RULES(why=_("the label {label} is taken by another version; give yours its own").format(label=head["label"]))
             row = _ruleset(act, head, text, RuleSet.OWN, False, current)
     else:
         found = RuleSet.objects.filter(pk=ruleset).first()
         if found is None:
-            raise BAD_RULES(why="no such version")
+            raise BAD_RULES(why=_("no such version"))
         row = found
     old = RuleSet.objects.select_for_update().filter(name=row.name, in_force=True).exclude(pk=row.pk).first()
     if old is not None:

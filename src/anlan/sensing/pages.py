@@ -338,7 +338,7 @@ def ruleset(request: HttpRequest, key: UUID) -> HttpResponse:
 
 def _spec(spec: rules.RuleSpec) -> dict[str, Any]:
     kind = QUANTITIES[spec.quantity]
-    words = {"sum": _("Rolling sum"), "rise": _("Rate of rise"), "level": _("Level"), "silence": _("Silence")}
+    words = {"sum": _("Rolling sum"), "rise": _("Rate of rise"), "level": _("Value against its threshold"), "silence": _("Silence")}
     limits = []
     for place, name in enumerate(rules.COLOUR_NAMES):
         value = spec.thresholds[place] if spec.thresholds else None

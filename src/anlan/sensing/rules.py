@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from django.utils.translation import gettext as _
 
 from .errors import BAD_RULES
 from .models import NAME, RuleSet
@@ -63,7 +64,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not taken")
+            raise yaml.YAMLError(_("aliases (*name) are not taken"))
         return super().compose_node(parent, index)
 
 
@@ -73,55 +74,55 @@ def _bad(where: str, why: str) -> Exception:
 
 def _number(value: Any, where: str, lowest: float = -1e9) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not lowest <= value <= 1e9:
-        raise _bad(where, f"{value!r} is no usable number")
+        raise _bad(where, _("{value} is no usable number").format(value=repr(value)[:40]))
     return float(value)
 
 
 def _colours(value: Any, where: str) -> dict[str, float]:
     if not isinstance(value, dict) or not value or set(value) - set(COLOUR_NAMES):
-        raise _bad(where, "a number for one or more of blue, yellow, orange, red")
+        raise _bad(where, _("a number for one or more of blue, yellow, orange, red"))
     return {name: _number(number, f"{where}.{name}") for name, number in value.items()}
 
 
 def parse(text: str) -> tuple[dict[str, Any], list[RuleSpec]]:
     """Head and rules of a rule file. sensing.bad_rules says where and why it cannot be used."""
     if len(text.encode()) > LIMIT:
-        raise _bad("", f"larger than {LIMIT} bytes")
+        raise _bad("", _("larger than {n} bytes").format(n=LIMIT))
     try:
         data = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise _bad("", " ".join(str(error).split())[:300] or "cannot be read as YAML")
+        raise _bad("", " ".join(str(error).split())[:300] or _("cannot be read as YAML"))
     if not isinstance(data, dict) or set(data) != HEAD:
-        raise _bad("", f"needs exactly the entries {', '.join(sorted(HEAD))}")
+        raise _bad("", _("needs exactly the entries {names}").format(names=", ".join(sorted(HEAD))))
     for name in HEAD - {"rules"}:
         if not isinstance(data[name], str) or not data[name].strip():
-            raise _bad(name, "a text is needed")
+            raise _bad(name, _("a text is needed"))
     if not NAME.fullmatch(data["name"]) or len(data["name"]) > 60:
-        raise _bad("name", "letters, digits, - and _, at most 60")
+        raise _bad("name", _("letters, digits, - and _, at most {n}").format(n=60))
     if len(data["label"]) > 40 or len(data["title"]) > 160 or len(data["title_zh"]) > 160:
-        raise _bad("label", "label at most 40, titles at most 160 characters")
+        raise _bad("label", _("label at most 40, titles at most 160 characters"))
     if data["mark"] not in MARKS:
-        raise _bad("mark", f"one of {', '.join(MARKS)}")
+        raise _bad("mark", _("one of {names}").format(names=", ".join(MARKS)))
     if not isinstance(data["rules"], list) or not 0 < len(data["rules"]) <= RULES_AT_MOST:
-        raise _bad("rules", f"a list of 1 to {RULES_AT_MOST}")
+        raise _bad("rules", _("a list of 1 to {n} rules").format(n=RULES_AT_MOST))
     version = f"{data['name']}@{data['label']}"
     specs = [_rule(rule, data["name"], version, f"rules[{index}]") for index, rule in enumerate(data["rules"])]
     keys = [spec.key for spec in specs]
     if len(set(keys)) != len(keys):
-        raise _bad("rules", "two rules have the same key")
+        raise _bad("rules", _("two rules have the same key"))
     return data, specs
 
 
 def _rule(rule: Any, ruleset: str, version: str, where: str) -> RuleSpec:
     if not isinstance(rule, dict) or rule.get("kind") not in KEYS:
-        raise _bad(where, f"kind must be one of {', '.join(KEYS)}")
+        raise _bad(where, _("kind must be one of {names}").format(names=", ".join(KEYS)))
     kind = rule["kind"]
     if unknown := set(rule) - KEYS[kind]:
-        raise _bad(where, f"unknown entry {sorted(map(str, unknown))[0]}")
+        raise _bad(where, _("unknown entry {name}").format(name=sorted(map(str, unknown))[0][:40]))
     if not isinstance(rule.get("key"), str) or not NAME.fullmatch(rule["key"]) or len(rule["key"]) > 40:
-        raise _bad(where, "key: letters, digits, - and _, at most 40")
+        raise _bad(where, _("letters, digits, - and _, at most {n}").format(n=40))
     if rule.get("quantity") not in QUANTITIES:
-        raise _bad(where, f"quantity must be one of {', '.join(QUANTITIES)}")
+        raise _bad(where, _("quantity must be one of {names}").format(names=", ".join(QUANTITIES)))
     quantity = QUANTITIES[rule["quantity"]]
     thresholds: tuple[float | None, ...] | None = (None,) * 4
     windows = [0, 0, 0, 0]
@@ -135,42 +136,42 @@ def _rule(rule: Any, ruleset: str, version: str, where: str) -> RuleSpec:
             if kind == "level":
                 steps = [limit for limit in thresholds if limit is not None]
                 if steps != sorted(steps):
-                    raise _bad(f"{where}.thresholds", "must rise from blue to red")
+                    raise _bad(f"{where}.thresholds", _("must rise from blue to red"))
     if kind in ("sum", "rise"):
         hours = _colours(rule.get("windows_h"), f"{where}.windows_h")
         for index, name in enumerate(COLOUR_NAMES):
             if (name in hours) != (thresholds[index] is not None):  # type: ignore[index]
-                raise _bad(where, f"{name} needs both a window and a threshold")
+                raise _bad(where, _("{name} needs both a window and a threshold").format(name=name))
             windows[index] = round(_number(hours.get(name, 0), f"{where}.windows_h.{name}", 0) * 3600)
             if windows[index] > 72 * 3600 or (name in hours and windows[index] <= 0):
-                raise _bad(f"{where}.windows_h.{name}", "more than 0, at most 72 h")
+                raise _bad(f"{where}.windows_h.{name}", _("more than 0, at most 72 h"))
         if kind == "sum" and not quantity.is_amount:
-            raise _bad(where, f"{quantity.code} is not an amount: it cannot be added up")
+            raise _bad(where, _("{name} is not an amount: it cannot be added up").format(name=quantity.code))
     measure, rising_from, colour, after = "rise", None, 0, None
     if kind == "silence":
         measure = rule.get("measure", "rise")
         if measure not in ("rise", "sum") or (measure == "sum" and not quantity.is_amount):
-            raise _bad(f"{where}.measure", "rise, or sum for amounts")
+            raise _bad(f"{where}.measure", _("rise, or sum for amounts"))
         if "rising_from" in rule:
             rising_from = _number(rule["rising_from"], f"{where}.rising_from", 0)
             windows[0] = round(_number(rule.get("window_h", 1), f"{where}.window_h", 0.01) * 3600)
             if windows[0] > 72 * 3600:
-                raise _bad(f"{where}.window_h", "at most 72 h")
+                raise _bad(f"{where}.window_h", _("more than 0, at most 72 h"))
             if rule.get("colour") not in COLOUR_NAMES:
-                raise _bad(f"{where}.colour", "needed with rising_from: blue, yellow, orange or red")
+                raise _bad(f"{where}.colour", _("needed with rising_from: blue, yellow, orange or red"))
             colour = COLOUR_NUMBER[rule["colour"]]
         if "after_s" in rule:
             after = round(_number(rule["after_s"], f"{where}.after_s", 60))
     season = rule.get("season", {})
     months = season.get("months", []) if isinstance(season, dict) else None
     if not isinstance(months, list) or any(not isinstance(month, int) or not 1 <= month <= 12 for month in months):
-        raise _bad(f"{where}.season", "{months: [5, 6, …]}")
+        raise _bad(f"{where}.season", _("a list of months, such as months: [5, 6]"))
     regions = rule.get("regions", [])
     if not isinstance(regions, list) or any(not isinstance(code, str) for code in regions):
-        raise _bad(f"{where}.regions", "a list of region codes, as text")
+        raise _bad(f"{where}.regions", _("a list of region codes, as text"))
     for name in ("text", "text_zh", "hazard"):
         if not isinstance(rule.get(name, ""), str) or len(rule.get(name, "")) > (40 if name == "hazard" else 600):
-            raise _bad(f"{where}.{name}", "a text, not too long")
+            raise _bad(f"{where}.{name}", _("a text, not too long"))
     longest = max(windows)
     stale = round(_number(rule.get("stale_h", 0), f"{where}.stale_h", 0) * 3600) or (longest if longest else 6 * 3600)
     return RuleSpec(
