@@ -9,10 +9,13 @@ const waiting = new Map();
 
 const wants = (el, kind) => el.dataset.live.split(/\s+/).some((want) => want === '*' || want === kind || (want.endsWith('*') && kind.startsWith(want.slice(0, -1))));
 
+const LEAST_MS = 1000; // between two refreshes of one element: a storm of facts must not become a storm of requests
+
 function refresh(el) {
-  // A burst of facts (a storm) is one refresh: 150 ms after the first, and never two on the way at once.
+  // A burst is one refresh, 150 ms after its first fact; the next one waits its turn, and none is lost.
   if (waiting.has(el)) return;
-  waiting.set(el, setTimeout(() => { waiting.delete(el); if (el.isConnected) htmx.trigger(el, 'live'); }, 150));
+  const pause = Math.max(150, (el.refreshedAt ?? 0) + LEAST_MS - performance.now());
+  waiting.set(el, setTimeout(() => { waiting.delete(el); el.refreshedAt = performance.now(); if (el.isConnected) htmx.trigger(el, 'live'); }, pause));
 }
 
 let seen = Number(document.body.dataset.since || 0); // seal number up to which this browser knows

@@ -146,6 +146,9 @@ def describe(subject: str, *, named: bool = True) -> tuple[str, str]:
     if row is not None:
         title = getattr(row, "title", "") or getattr(row, "headline", "") or localname(row)
         title = title() if callable(title) else title
+        if not getattr(row, "headline", "") and getattr(row, "hazard", "") and hasattr(row, "colour"):
+            gap = " " if localname_is_english() else ""
+            title = gap.join(part for part in (localname(getattr(row, "region", None)), value_words("hazard", row.hazard), value_words("colour", row.colour)) if part)
     if title and title != word:
         return (f"{word} {title}".strip())[:90], address
     return f"{word} {key[-6:]}".strip(), address

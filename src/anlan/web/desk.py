@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from anlan.kernel import journal, realms, seen, shell, subjects, work
@@ -78,9 +79,29 @@ def waiting(actor: Any, realm: Any) -> list[dict[str, Any]]:
 
 
 def timeline(actor: Any, realm: Any) -> list[dict[str, Any]]:
-    """What happened last, for this reader, newest first."""
+    """What happened last, for this reader, newest first. Of signals only what turned orange or red; stations that did so together are one line."""
     sql, params = seen.condition(actor)
     facts = journal.select(
-        f"WHERE {sql} AND f.realm_id = %s AND NOT f.kind = ANY(%s) ORDER BY s.number DESC NULLS FIRST LIMIT {LINES}", [*params, realm.pk, list(QUIET)]
+        f"WHERE {sql} AND f.realm_id = %s AND NOT f.kind = ANY(%s) AND (f.kind <> 'sensing.SignalChanged' OR p.payload->>'new' IN ('orange', 'red')) "
+        f"ORDER BY s.number DESC NULLS FIRST LIMIT {5 * LINES}",
+        [*params, realm.pk, list(QUIET)],
     )
-    return [line(fact) for fact in facts]
+    lines: list[dict[str, Any]] = []
+    for fact in facts:
+        last = lines[-1] if lines else None
+        if last and fact.kind == "sensing.SignalChanged" == last["fact"].kind and fact.payload.get("new") == last["fact"].payload.get("new"):
+            last["names"].append(fact.payload.get("name", ""))
+            continue
+        if len(lines) == LINES:
+            break
+        lines.append({**line(fact), "names": [fact.payload.get("name", "")]})
+    for entry in lines:
+        if len(entry["names"]) > 1:
+            entry["text"] = _text_of_many(entry)
+    return lines
+
+
+def _text_of_many(entry: dict[str, Any]) -> str:
+    mark = ", " if shell.localname_is_english() else "、"
+    names = mark.join(dict.fromkeys(entry["names"][:3])) + ("…" if len(entry["names"]) > 3 else "")
+    return gettext("{n} signals, the latest at {names}").format(n=len(entry["names"]), names=names)
