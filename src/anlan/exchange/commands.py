@@ -15,7 +15,7 @@ def register(sub: Any) -> None:
     way = ways.add_parser("check", help=_("judge a CAP message, feed or envelope strictly, and say what lenient reading would repair"))
     way.add_argument("file", type=Path)
     way.add_argument("--json", action="store_true", help=_("answer as JSON"))
-    way.set_defaults(func=check, services="none")
+    way.set_defaults(func=check, services=None)
 
 
 def check(args: argparse.Namespace) -> int:

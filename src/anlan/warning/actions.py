@@ -140,8 +140,8 @@ def _ask(act: Act, proposal: Proposal, cause: UUID) -> None:
     minutes = hazards.proposal_rules()["answer_minutes"][proposal.colour]
     work.open(
         act, post=post, kind="warning.answer_proposal", subject=subject, region=proposal.region_id,
-        msgid=gettext_noop("{count} signals of {hazard} in {place}: warn the posts there?"),
-        params={"count": sum(bool(row["colour"]) for row in proposal.evidence), "hazard": hazards.table()[proposal.hazard].name_zh, "place": proposal.region.name},
+        msgid=gettext_noop("{count} signals of {hazard} in {region}: warn the posts there?"),
+        params={"count": sum(bool(row["colour"]) for row in proposal.evidence), "hazard": proposal.hazard, "region": str(proposal.region_id)},
         due_at=act.now + timedelta(minutes=minutes), level=proposal.colour, cause=cause,
     )
 

@@ -5,6 +5,16 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 
+# Coded values of our facts, as words.
+OUTCOMES = {
+    "taken": _("taken up"), "dismissed": _("dismissed"), "faded": _("faded"), "updated": _("replaced"), "cancelled": _("cancelled"), "expired": _("expired"),
+}
+CHANGES = {"added": _("added"), "changed": _("changed"), "confirmed": _("confirmed by a second person"), "off": _("switched off")}
+ATTEMPTS = {
+    "sent": _("sent"), "delivered": _("delivered"), "failed": _("failed"), "refused": _("refused by the gate"), "unsure": _("not known whether sent"),
+}
+
+
 class WarningConfig(AppConfig):
     name = "anlan.warning"
     label = "warning"
@@ -28,6 +38,12 @@ class WarningConfig(AppConfig):
         subjects.register("channel", "warning.Channel", "warning:channel", _("Channel"))
         subjects.register("issuer_table", "warning.IssuerTable", "", _("Table of issuers"))
         search.register("alert", "warning.Alert", lambda row: (row.headline or row.event, row.issuer_name, row.area_text[:200]), capability="warning.read")
+        from . import hazards
+
+        shell.values_for({
+            "hazard": hazards.name, "outcome": lambda value: OUTCOMES.get(value, value), "change": lambda value: CHANGES.get(value, value),
+            "counts": lambda value: ", ".join(f"{ATTEMPTS.get(state, state)} {count}" for state, count in value.items()) if isinstance(value, dict) else value,
+        })
         shell.words_for({
             "warning.ProposalMade": _("Signals of {hazard} in {place}, {colour}: a warning is proposed"),
             "warning.ProposalClosed": _("Warning proposal {outcome}: {reason}"),

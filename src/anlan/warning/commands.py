@@ -12,7 +12,7 @@ def register(sub: Any) -> None:
     way.add_argument("--port", type=int, default=0, help=_("port to listen on; a free one by default"))
     way.add_argument("--callback", default="", metavar="URL", help=_("address for delivery receipts: …/api/v1/warning/receipts/CHANNEL"))
     way.add_argument("--secret", default="", help=_("the channel's secret, to sign the receipts with"))
-    way.set_defaults(func=simulate, services="none")
+    way.set_defaults(func=simulate, services=None)
 
 
 def simulate(args: argparse.Namespace) -> int:
