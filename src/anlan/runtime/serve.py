@@ -35,7 +35,7 @@ LEVELS = {
 FIRST_DELAY, LONGEST_DELAY = 0.1, 10.0  # seconds before a dead part is started again, doubling
 CALM_SECONDS = 30.0  # a part that lived this long starts again without delay
 STOP_SECONDS = 4.0  # what a worker or the web server may take to end its current piece of work
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0  # a first start on a busy two-core machine has taken 90
 
 
 class _Busy(Exception):

@@ -1,0 +1,100 @@
+"""A data folder made by the release before this one still starts, with everything in it."""
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ..conftest import Installation
+
+ROOT = Path(__file__).resolve().parents[3]
+FACTS = """
+from anlan.kernel import journal, realms
+from anlan.kernel.actions import Act, Actor
+for number in range(5):
+    realms.start(Act(Actor.machine("test"), realms.actual()), kind="exercise", name=f"drill {number}")
+while journal.seal(): pass
+"""
+
+
+def git(*args: str) -> bytes:
+    return subprocess.run(["git", *args], cwd=ROOT, capture_output=True, check=True).stdout
+
+
+def previous_tag() -> str:
+    """The newest release tag that is not the commit under test."""
+    try:
+        here = git("rev-parse", "HEAD").strip()
+        tags = git("tag", "--list", "v*", "--sort=-v:refname", "--merged", "HEAD").decode().split()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return next((tag for tag in tags if git("rev-parse", f"{tag}^{{commit}}").strip() != here), "")
+
+
+@pytest.fixture
+def old():
+    """An installation run by the previous release's code (with today's libraries)."""
+    tag = previous_tag()
+    if not tag:
+        pytest.skip("there is no release tag before this commit: this is the first")
+    place = Path(tempfile.mkdtemp(prefix="anlan-upgrade-"))
+    with tarfile.open(fileobj=io.BytesIO(git("archive", tag, "src"))) as archive:
+        archive.extractall(place / "code", filter="data")
+    made = Installation(place / "home")
+    made.env["PYTHONPATH"] = os.fspath(place / "code" / "src")
+    yield made
+    made.env.pop("PYTHONPATH", None)
+    made.end()
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def test_a_folder_of_the_previous_release_starts_with_everything_in_it(old):
+    old.serve("data")
+    done = subprocess.run(old.argv("shell"), env=old.env, input=FACTS + "\n", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    query = "SELECT number, digest FROM kernel_seal ORDER BY number"
+    with psycopg.connect(old.addresses()["database"]) as connection:
+        before = connection.execute(query).fetchall()
+    assert len(before) >= 10
+    assert old.stop() == 0
+
+    new = Installation(old.home)
+    try:
+        addresses = new.serve("all")
+        assert new.get("/readyz")[0] == 200
+        with psycopg.connect(addresses["database"]) as connection:
+            after = connection.execute(query).fetchall()
+            assert after[: len(before)] == before
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("UPDATE kernel_fact SET digest = 'x'")
+        new.run("doctor", "--json")
+        assert new.stop() == 0
+    finally:
+        new.end()
+
+
+def test_the_previous_release_is_found_by_its_tag(monkeypatch):
+    """The skip above may only ever mean that there is no tag."""
+    place = Path(tempfile.mkdtemp(prefix="anlan-tags-"))
+    monkeypatch.setitem(globals(), "ROOT", place)
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    try:
+        assert previous_tag() == ""
+        git("init", "-q")
+        git(*who, "commit", "-q", "--allow-empty", "-m", "one")
+        assert previous_tag() == ""
+        git("tag", "v0.9.0")
+        assert previous_tag() == "", "a tag on this very commit is not the one before"
+        git(*who, "commit", "-q", "--allow-empty", "-m", "two")
+        git("tag", "v0.10.0")
+        git(*who, "commit", "-q", "--allow-empty", "-m", "three")
+        assert previous_tag() == "v0.10.0"
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
