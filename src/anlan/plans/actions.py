@@ -705,7 +705,7 @@ class Judge:
             if match is not None and before == outcome.verdict and match.asking == asking:
                 continue
             values = {
-                "inputs": plan.inputs(entry.compiled.keys, known), "steps": [{"text": step.text, "holds": step.holds} for step in outcome.steps],
+                "inputs": plan.inputs(entry.compiled.keys, known), "steps": [{"text": step.text, "holds": step.holds, "keys": list(map(str, step.keys))} for step in outcome.steps],
                 "missing": [str(key) for key in outcome.missing], "judged_at": self.act.now, "verdict": outcome.verdict.value, "asking": asking,
             }
             asking_changed |= asking != (match.asking if match else [])
@@ -825,7 +825,7 @@ class Judge:
             ),
             about=proposal, cause=fact,
         )
-        msgid = "{level} proposed for {place}: {reason}"
+        msgid = "Measure for {place}: {level}. {reason}" if level.kind == "measure" else "{level} proposed for {place}: {reason}"
         work.open(
             act, post=post, kind="plans.answer_proposal", subject=f"proposal:{proposal.pk}", region=binding.region_id, msgid=msgid,
             params={"level": level.label.get("zh") or in_words(level.label), "place": binding.region.name,

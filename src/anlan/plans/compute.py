@@ -185,7 +185,7 @@ class Adopted:
         for key in keys:
             term = known.terms.get(key) or known.stale.get(key)
             out.append({
-                "term": key.term, "alias": key.place, "place": self.places.get(key.place, ""), "qualifier": key.qualifier,
+                "key": str(key), "term": key.term, "alias": key.place, "place": self.places.get(key.place, ""), "qualifier": key.qualifier,
                 "value": known.values.get(key) if key not in known.stale else term.value if term else None,
                 "event_time": term.event_time.isoformat() if term else None, "source": term.source if term else "",
                 "stale": key in known.stale, "fact": str(term.fact) if term and term.fact else None,

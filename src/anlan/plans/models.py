@@ -94,6 +94,13 @@ class Level(Part):
     clause = models.ForeignKey(Clause, on_delete=models.PROTECT, related_name="+")
     answer_within_min = models.PositiveIntegerField()
 
+    @property
+    def words(self) -> str:
+        """Its name in the reader's language."""
+        from .vocabulary import in_words
+
+        return in_words(self.label) or self.key
+
 
 class Condition(Part):
     """An activation condition and the sentence it stands for. Without `when` a person judges, or it is not published."""

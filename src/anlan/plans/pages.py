@@ -46,7 +46,7 @@ def _shown_inputs(rows: list[dict[str, Any]], plan: Any = None) -> list[dict[str
             "label": label(row["term"]), "where": in_words(entry.label) if entry else compute.place_name(row["place"]) if row["place"] else row["alias"],
             "qualifier": qualifier_words(row["qualifier"]), "value": None if row["value"] is None else value_words(row["term"], row["value"]),
             "at": datetime.fromisoformat(row["event_time"]) if row["event_time"] else None, "source": row["source"], "stale": row["stale"], "unbound": not row["place"],
-            "kind": SOURCES[vocabulary()[row["term"]].source] if row["term"] in vocabulary() else "",
+            "kind": SOURCES[vocabulary()[row["term"]].source] if row["term"] in vocabulary() else "", "key": row.get("key", ""),
         })
     return out
 
@@ -252,15 +252,21 @@ def difference(request: HttpRequest, key: UUID) -> HttpResponse:
     changes = queries.difference(other, version) if other else []
     parts = {"head": _("Document head"), "places": _("Places"), "posts": _("Posts"), "clauses": _("Clauses"), "levels": _("Levels"), "conditions": _("Conditions"), "actions": _("Actions")}
     words = {"added": _("Added"), "removed": _("Removed"), "changed": _("Changed")}
-    rows = [{**row, "part_words": parts[row["part"]], "change_words": words[row["change"]], "before_text": _flat(row["before"]), "after_text": _flat(row["after"])} for row in changes]
+    rows = [
+        {"part_words": parts[row["part"]], "change_words": words[row["change"]], "key": f"{row['key']}{' · ' + where if where else ''}", "before": before, "after": after}
+        for row in changes for where, before, after in _leaves(row["before"], row["after"])
+    ]
     adoptions = [row for row in queries.adoptions(request.realm) if row.plan_id == version.plan_id and row.version_of_id != version.pk and access.may(request.actor, "plans.adopt", row.region_id)]  # type: ignore[attr-defined]
     return render(request, "plans/difference.html", {"version": version, "other": other, "rows": rows, "versions": version.plan.versions.order_by("-number"), "adoptions": adoptions, "op_id": new_id()})
 
 
-def _flat(value: Any) -> str:
-    import yaml
-
-    return "" if value is None else yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=100).strip().removesuffix("...").strip()
+def _leaves(before: Any, after: Any, path: str = "") -> list[tuple[str, str, str]]:
+    """(where, before, after) of every single value that differs, so that a changed word does not hide in a page of text."""
+    if isinstance(before, dict) or isinstance(after, dict):
+        a, b = before if isinstance(before, dict) else {}, after if isinstance(after, dict) else {}
+        return [leaf for key in [*a, *(key for key in b if key not in a)] if a.get(key) != b.get(key) for leaf in _leaves(a.get(key), b.get(key), f"{path}.{key}".strip("."))]
+    plain = ["" if value is None else str(value).strip() for value in (before, after)]
+    return [(path, plain[0], plain[1])]
 
 
 def proposal_page(request: HttpRequest, key: UUID) -> HttpResponse:
@@ -272,7 +278,11 @@ def proposal_page(request: HttpRequest, key: UUID) -> HttpResponse:
     states = queries.live(row.binding, request.realm)  # type: ignore[attr-defined]
     for reason in reasons:
         now = states.get(reason["condition"], {"verdict": ""})
-        reason["now"], reason["now_words"] = now["verdict"], VERDICTS[now["verdict"]]
+        reason["now"] = now["verdict"]
+        # First what carried the decision; the rest of the rule is there to be opened.
+        carried = {key for step in reason["steps"] if step["holds"] for key in step.get("keys", ())}
+        reason["decisive"] = [row for row in reason["shown"] if row["key"] in carried] or reason["shown"]
+        reason["others"] = [row for row in reason["shown"] if row not in reason["decisive"]]
     for item in found["actions"]:
         item["words"], item["deadline_words"] = in_words({"zh": item["text"], "en": item["text_en"]}), in_words(item["deadline"])
         item["post_names"], item["role_words"] = [post_name(post) for post in item["posts"]], in_words(file.posts.get(item["role"]))

@@ -15,10 +15,10 @@ FACT_WORDS: dict[str, Any] = {
     "plans.ConditionMet": _("Condition {condition} (clause {clause}) is met"),
     "plans.ConditionEnded": _("Condition {condition} (clause {clause}) is no longer met"),
     "plans.ConditionUnknown": _("Condition {condition} (clause {clause}): cannot tell, a person is asked"),
-    "plans.LevelProposed": _("Proposed for {place}: level {level}, clause {clauses}"),
-    "plans.ProposalApproved": _("Proposal approved: level {level}"),
-    "plans.ProposalRefused": _("Proposal refused: level {level}. {reason}"),
-    "plans.ProposalOvertaken": _("Proposal overtaken: level {level}"),
+    "plans.LevelProposed": _("Proposed for {place}: {level}, clause {clauses}"),
+    "plans.ProposalApproved": _("Proposal approved: {level}"),
+    "plans.ProposalRefused": _("Proposal refused: {level}. {reason}"),
+    "plans.ProposalOvertaken": _("Proposal overtaken: {level}"),
 }
 VERDICTS = {"met": _("Met"), "not_met": _("Not met"), "cannot_tell": _("Cannot tell"), "": _("Not judged")}
 STATES = {
@@ -33,5 +33,6 @@ ORIGINS = {"default": _("comes with Anlan"), "own": _("own")}
 # Sentences of work items: stored in English, shown translated.
 WORK = (
     gettext_noop("{level} proposed for {place}: {reason}"),
+    gettext_noop("Measure for {place}: {level}. {reason}"),
     gettext_noop("Cannot tell whether “{plan}” applies. Please state: {term}, {where}"),
 )
