@@ -113,20 +113,30 @@ class Player:
     def __init__(self, realm: Realm, broker: Broker, speed: float = 0.0, on_tick: Callable[[Realm], None] | None = None, wait_s: float = WAIT_S) -> None:
         self.realm, self.broker, self.speed, self.on_tick, self.wait_s = realm, broker, speed, on_tick, wait_s
         self.stopped = False
+        self._on_the_way = True  # readings were published since the broker was last seen drained
+        self._still: datetime | None = None  # the realm's time at which it was last seen quiet, and nothing was done since
 
     def quiet(self) -> bool:
         # In this order: what a reading sets off is there before its message counts as processed.
         try:
-            return bool(steady(lambda: queries.drained(self.realm)) and steady(lambda: flowing.quiet(self.realm)))
+            if self._on_the_way:
+                if not steady(lambda: queries.drained(self.realm)):
+                    return False
+                self._on_the_way = False
+            return bool(steady(lambda: flowing.quiet(self.realm)))
         except (nats.errors.Error, OSError, TimeoutError) as error:
             log.debug("broker: %s; nobody knows whether it is quiet", error)
             return False
 
     def wait(self, realm: Realm) -> None:
+        """Return when the realm is quiet. demo.stuck when that takes too long."""
+        if self._still is not None and self._still == realm.now_at:
+            return
         try:
-            realms.wait_until(self.quiet, timeout=self.wait_s)
+            realms.wait_until(self.quiet, timeout=self.wait_s, step=0.02)
         except TimeoutError:
             raise STUCK(seconds=int(self.wait_s), at=realm.now_at, what=self.why_not())
+        self._still = realm.now_at
 
     def why_not(self) -> str:
         """What still moves, for the person who has to find out."""
@@ -142,9 +152,11 @@ class Player:
                 return
             if step.samples:
                 # The instant and the realm name the batch: published again after a crash it is the same batch.
+                self._on_the_way, self._still = True, None
                 self.broker.publish(self.realm, step.samples, f"{self.realm.pk}.{step.at.timestamp():.0f}")
                 self.wait(self.realm)
             for deed in step.deeds:
+                self._still = None
                 steady(deed)
                 self.wait(self.realm)
 
@@ -157,6 +169,7 @@ class Player:
                 if not self._advance(min(reached, at)):
                     return False
                 if self.on_tick is not None:
+                    self._still = None
                     self.on_tick(self.realm)
                 if reached >= at:
                     return True

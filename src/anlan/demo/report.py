@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from anlan.kernel import journal
 from anlan.kernel.journal import FactView
-from anlan.kernel.models import Post, Realm
+from anlan.kernel.models import Order, Post, Realm
 from anlan.plans.models import Clause, Plan, PlanVersion
 
 from .records import Record, hours
@@ -81,6 +81,12 @@ class Account:
             self._posts[text] = (row.name_en if english and row.name_en else row.name) if row else text
         return self._posts[text]
 
+    def order(self, body: dict[str, Any]) -> str:
+        if (get_language() or "").startswith("en"):
+            row = Order.objects.of(self.realm).filter(pk=body["order"]).first()
+            return (row.text_en if row else "") or str(body["text"])
+        return str(body["text"])
+
     def clause(self, fact: FactView) -> str:
         """Plan and clause of a proposal, in words."""
         body = fact.payload
@@ -149,7 +155,7 @@ class Account:
         if kind == "command.ResponseEnded":
             return {"kind": "end", "level": str(body.get("level", "")), "text": _("Ended, as the record shows")}
         if kind == "kernel.OrderIssued":
-            return {"kind": "order", "level": "", "text": _("Order to {post}: {text}").format(post=self.post(body["post"]), text=body["text"])}
+            return {"kind": "order", "level": "", "text": _("Order to {post}: {text}").format(post=self.post(body["post"]), text=self.order(body))}
         return None
 
     # --- summary -----------------------------------------------------------------------------------------------------
@@ -196,6 +202,16 @@ class Account:
         return {"event": self.record.name, "rows": self.rows(), "summary": self.summary()}
 
 
+# --- as text: words for the kinds of rows ----------------------------------------------------------------------------
+
+KINDS = {
+    "signal": gettext_lazy("signal"), "silence": gettext_lazy("silence"), "warning": gettext_lazy("warning"), "warning proposal": gettext_lazy("warning proposal"),
+    "proposal": gettext_lazy("proposal"), "question": gettext_lazy("question"), "overtaken": gettext_lazy("overtaken"), "escalation": gettext_lazy("escalation"),
+    "no answer": gettext_lazy("no answer"), "approval": gettext_lazy("approval"), "end": gettext_lazy("end"), "order": gettext_lazy("order"), "response": gettext_lazy("response"),
+    "incident": gettext_lazy("incident"), "decision": gettext_lazy("decision"), "observation": gettext_lazy("observation"), "forecast": gettext_lazy("forecast"),
+}
+
+
 # --- as text ---------------------------------------------------------------------------------------------------------
 
 
@@ -234,7 +250,7 @@ def as_text(account: Account, columns: int = 150) -> str:
         mark = ">" if row["source"] == ANLAN else " "
         lines = fold(row["text"] + (f"  ← {row['cause']}" if row["cause"] else "") + (f"  ({row['source']})" if row["source"] != ANLAN else ""), rest)
         when = row["time"][:16].replace("T", " ")
-        out.append(f"{mark} {pad(when, 17)}{pad(row['kind'], 18)}{pad(row['level'], 10)}{lines[0]}")
+        out.append(f"{mark} {pad(when, 17)}{pad(str(KINDS.get(row['kind'], row['kind'])), 18)}{pad(row['level'], 10)}{lines[0]}")
         out += [" " * 47 + line for line in lines[1:]]
     out += ["", _("Hours gained (+) or lost (-)"), "-" * 40]
     for entry in data["summary"]:
