@@ -293,7 +293,7 @@ def record_instruction(
 # --- decisions -------------------------------------------------------------------------------------------------------
 
 
-def _line(post_id: UUID | None) -> list[UUID]:
+def line_up(post_id: UUID | None) -> list[UUID]:
     """The post and those above it."""
     line: list[UUID] = []
     while post_id is not None and post_id not in line:
@@ -302,10 +302,10 @@ def _line(post_id: UUID | None) -> list[UUID]:
     return line
 
 
-def _deciders(proposal: ResponseProposal) -> list[UUID]:
+def deciders(proposal: ResponseProposal) -> list[UUID]:
     """Posts that may answer: the one the plan names, whoever it went to since, and those above."""
     item = WorkItem.plain.filter(realm_id=proposal.realm_id, kind="plans.answer_proposal", subject=f"proposal:{proposal.pk}", state=WorkItem.OPEN).first()
-    return [*dict.fromkeys([*_line(proposal.post_id), *(_line(item.post_id) if item else [])])]
+    return [*dict.fromkeys([*line_up(proposal.post_id), *(line_up(item.post_id) if item else [])])]
 
 
 def _may_decide(act: Act, region: UUID, allowed: list[UUID], behalf: UUID | None, means: str) -> tuple[Act, dict[str, Any]]:
@@ -379,7 +379,7 @@ def approve_proposal(
 ) -> Response:
     """Approve a proposed level: the response opens (or the running one is raised to it) and its orders are given at once."""
     row = act.lock(ResponseProposal, proposal, check_version=False)
-    acting, who = _may_decide(act, row.region_id, _deciders(row), behalf, means)
+    acting, who = _may_decide(act, row.region_id, deciders(row), behalf, means)
     seen = plan_queries.proposal(row.pk, act.realm)
     plan_actions.close_proposal(acting.child(cause=row.cause, step="close"), proposal=row.pk, outcome=ResponseProposal.APPROVED, reason=reason)
     level, binding = seen["level"], row.binding
@@ -424,7 +424,7 @@ def refuse_proposal(act: Act, *, proposal: UUID, reason: str, behalf: UUID | Non
     if not reason.strip():
         raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
     row = act.lock(ResponseProposal, proposal, check_version=False)
-    acting, who = _may_decide(act, row.region_id, _deciders(row), behalf, means)
+    acting, who = _may_decide(act, row.region_id, deciders(row), behalf, means)
     plan_actions.close_proposal(acting.child(cause=row.cause, step="close"), proposal=row.pk, outcome=ResponseProposal.REFUSED, reason=reason)
     decision = act.create(Decision, kind="refuse", proposal=row, region_id=row.region_id, to_level=row.level.key, reason=reason.strip(), **who)
     acting.state(
@@ -445,7 +445,7 @@ def _active(act: Act, response: UUID) -> Response:
 def _answerable(response: Response) -> list[UUID]:
     # The level row is of the version the response runs by, whatever version the place has adopted since.
     role = Level.objects.get(pk=response.level_id_now).approver
-    return _line(plan_queries.approver(response.binding, role))
+    return line_up(plan_queries.approver(response.binding, role))
 
 
 @action("command.change_level")
@@ -462,7 +462,7 @@ def change_level(act: Act, *, response: UUID, level: str, reason: str, behalf: U
         raise SAME_LEVEL(level=level)
     # The higher of the two levels says who must decide.
     higher = chosen["approver"] if chosen["rank"] > row.rank else _answerable(row)[0]
-    acting, who = _may_decide(act, row.region_id, _line(higher), behalf, means)
+    acting, who = _may_decide(act, row.region_id, line_up(higher), behalf, means)
     return _set_level(acting, row, chosen, chosen["id"], reason.strip(), who, chosen["clause"], proposal=None, cause=None)
 
 

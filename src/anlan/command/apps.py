@@ -30,7 +30,7 @@ class CommandConfig(AppConfig):
         subjects.register("decision", "command.Decision", "command:confirm", _("Decision"))
         subjects.register("document", "command.Document", "command:document", _("Document"))
         subjects.register("review", "command.Review", "command:review", _("Review"))
-        subjects.register("gap", "command.Gap", "", _("Gap"))
+        subjects.register("gap", "command.Gap", "command:gap", _("Gap"))
         search.register("incident", "command.Incident", lambda row: (row.title, row.place, ""), capability="command.read")
         shell.words_for({
             "command.ReportTaken": _("Report taken: {subject}"),

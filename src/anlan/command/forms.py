@@ -1,126 +1,170 @@
-"""Command's forms."""
+"""Command's forms. They parse and call one action; the actions judge."""
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from anlan.kernel import codes
+from anlan.kernel import access, codes
 from anlan.kernel.forms import LocalDateTime
-from anlan.kernel.models import Post, Region
-from anlan.kernel.shell import localname
+from anlan.kernel.models import Assignment, Post, Region
+from anlan.kernel.parties import in_force
+from anlan.kernel.shell import localname, post_name
 
-from .models import Document, Incident, Report
-
-
-class RegionChoice(forms.ModelChoiceField):
-    def label_from_instance(self, row: Any) -> str:
-        return localname(row)
+from .models import Incident, Report
+from .words import COUNTS
 
 
-class PostChoice(forms.ModelChoiceField):
-    def label_from_instance(self, row: Any) -> str:
-        return f"{localname(row.organisation)} {localname(row)}"
+def region_in(text: str) -> Region | None:
+    """The region a typed place lies in: the longest region name it contains; a name two regions share decides nothing."""
+    text = text.strip()
+    if not text:
+        return None
+    names = Region.objects.exclude(kind__in=["basin", "grid", "province"]).values_list("name", "short_name", "pk")
+    hits = [(len(name), pk) for full, short, pk in names for name in (full, short) if name and len(name) >= 2 and name in text]
+    if not hits:
+        found = list(Region.objects.filter(name_en__iexact=text)[:2])
+        return found[0] if len(found) == 1 else None
+    longest = max(size for size, _pk in hits)
+    best = {pk for size, pk in hits if size == longest}
+    return Region.objects.get(pk=best.pop()) if len(best) == 1 else None
 
 
-def _regions() -> Any:
-    return Region.objects.filter(valid_to=None, kind__in=("province", "city", "county", "district", "town")).order_by("kind", "name")
+def regions_of(actor: Any, capability: str) -> list[Region]:
+    """Regions to offer in a list: those the capability reaches, counties before towns, at most 400."""
+    reach = access.regions(actor, capability)
+    rows = Region.objects.exclude(kind__in=["basin", "grid", "zone"])
+    if reach is not access.ALL:
+        rows = rows.filter(pk__in=reach)
+    return list(rows.order_by("kind", "name")[:400])
 
 
-def _hazards() -> list[tuple[str, Any]]:
-    return [("", _("not known yet")), *codes.choices("hazard")]
+class RegionField(forms.CharField):
+    """A region by its name; a list of names to choose from while typing."""
+
+    def clean(self, value: Any) -> UUID | None:
+        text = super().clean(value)
+        if not text:
+            return None
+        found = region_in(text)
+        if found is None:
+            raise forms.ValidationError(_("There is no place called {names}.").format(names=text))
+        return found.pk
 
 
-class ReportForm(forms.Form):
-    """One screen, in the order a caller tells it; Tab and Enter are enough."""
+def _number(label: Any) -> forms.IntegerField:
+    return forms.IntegerField(label=label, required=False, min_value=0, max_value=10_000_000, widget=forms.NumberInput(attrs={"inputmode": "numeric", "min": 0}))
 
-    kind = forms.ChoiceField(label=_("Report"), choices=Report.KINDS, initial="first")
-    text = forms.CharField(label=_("What the caller says"), widget=forms.Textarea(attrs={"rows": 4, "autofocus": True}), max_length=8000)
-    place = forms.CharField(label=_("Place in the caller's words"), required=False, max_length=160, widget=forms.TextInput(attrs={"list": "known-places", "autocomplete": "off"}))
-    region = RegionChoice(Region.objects.none(), label=_("Region"), required=False)
-    event = forms.ChoiceField(label=_("Kind of event"), required=False)
-    happened_at = LocalDateTime(label=_("When it happened"), required=False)
-    means = forms.ChoiceField(label=_("How it came in"), choices=Report.MEANS, initial="phone")
-    caller = forms.CharField(label=_("Caller, unit"), required=False, max_length=120)
-    caller_phone = forms.CharField(label=_("Call back number"), required=False, max_length=40)
-    dead = forms.IntegerField(label=_("Dead"), required=False, min_value=0)
-    missing = forms.IntegerField(label=_("Missing"), required=False, min_value=0)
-    injured = forms.IntegerField(label=_("Injured"), required=False, min_value=0)
-    trapped = forms.IntegerField(label=_("Trapped"), required=False, min_value=0)
-    moved = forms.IntegerField(label=_("Moved to safety"), required=False, min_value=0)
 
-    COUNTS = Report.COUNTS
+class IntakeForm(forms.Form):
+    """A report, on one screen, in the order in which it is told. Enter in the last field sends it; nothing needs a mouse."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    text = forms.CharField(label=gettext_lazy("What happened"), max_length=5000, widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}))
+    place = forms.CharField(label=gettext_lazy("Where"), required=False, max_length=160, widget=forms.TextInput(attrs={"list": "places", "autocomplete": "off"}))
+    region = RegionField(label=gettext_lazy("County or town"), required=False, max_length=120, widget=forms.TextInput(attrs={"list": "regions", "autocomplete": "off"}),
+                         help_text=gettext_lazy("Empty: taken from the place, else the area of your post."))
+    event = forms.ChoiceField(label=gettext_lazy("Kind of event"), required=False)
+    kind = forms.ChoiceField(label=gettext_lazy("Report"), choices=Report.KINDS, initial="first")
+    first = forms.ChoiceField(label=gettext_lazy("Follows"), required=False)
+    happened_at = LocalDateTime(label=gettext_lazy("When it happened"), required=False, help_text=gettext_lazy("Empty: now."))
+    precision = forms.ChoiceField(label=gettext_lazy("How exact"), choices=[("minute", gettext_lazy("to the minute")), ("about", gettext_lazy("about")), ("date", gettext_lazy("the day")), ("unknown", gettext_lazy("unknown"))])
+    caller = forms.CharField(label=gettext_lazy("Who reports"), required=False, max_length=120)
+    caller_phone = forms.CharField(label=gettext_lazy("Call back"), required=False, max_length=40, widget=forms.TextInput(attrs={"inputmode": "tel"}))
+    means = forms.ChoiceField(label=gettext_lazy("By"), choices=Report.MEANS)
+    dead = _number(COUNTS["dead"])
+    missing = _number(COUNTS["missing"])
+    injured = _number(COUNTS["injured"])
+    trapped = _number(COUNTS["trapped"])
+    moved = _number(COUNTS["moved"])
+
+    def __init__(self, *args: Any, earlier: list[Report] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["region"].queryset = _regions()
-        self.fields["event"].choices = _hazards()
+        self.fields["event"].choices = [("", "—"), *codes.choices("hazard")]
+        self.fields["first"].choices = [("", "—"), *((str(row.pk), f"{row.place} {row.text[:40]}".strip()) for row in earlier or [])]
 
-    def values(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("kind") in ("follow_up", "final") and not data.get("first") and "first" not in self.errors:
+            self.add_error("first", _("Choose the first report it follows."))
+        return data
+
+    def values(self, actor: Any) -> dict[str, Any]:
         data = dict(self.cleaned_data)
-        data["region"] = data["region"].pk if data["region"] else None
+        data["first"] = UUID(data["first"]) if data["first"] else None
+        if data["region"] is None and data["first"] is None:
+            found = region_in(data["place"])
+            data["region"] = found.pk if found else Post.objects.filter(pk=actor.post_id).values_list("region_id", flat=True).first()
         return data
 
 
+class FactForm(forms.Form):
+    """An observed fact in the plans' own words."""
+
+    what = forms.ChoiceField(label=gettext_lazy("What is observed, where"))
+    value = forms.CharField(label=gettext_lazy("Value"), max_length=60)
+    event_time = LocalDateTime(label=gettext_lazy("Seen at"), required=False, help_text=gettext_lazy("Empty: now."))
+    source = forms.CharField(label=gettext_lazy("Who says so"), max_length=300)
+
+    def __init__(self, *args: Any, offered: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["what"].choices = [("", "—"), *offered]
+
+
 class IncidentForm(forms.Form):
-    title = forms.CharField(label=_("Title"), max_length=160)
-    kind = forms.ChoiceField(label=_("Kind of event"), required=False)
-    region = RegionChoice(Region.objects.none(), label=_("Region"))
-    place = forms.CharField(label=_("Place"), required=False, max_length=160)
+    title = forms.CharField(label=gettext_lazy("Name of the incident"), max_length=160)
+    kind = forms.ChoiceField(label=gettext_lazy("Kind of event"))
+    region = RegionField(label=gettext_lazy("County or town"), max_length=120, widget=forms.TextInput(attrs={"list": "regions", "autocomplete": "off"}))
+    place = forms.CharField(label=gettext_lazy("Where"), required=False, max_length=160)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["region"].queryset = _regions()
-        self.fields["kind"].choices = _hazards()
-
-    def values(self) -> dict[str, Any]:
-        return {**self.cleaned_data, "region": self.cleaned_data["region"].pk}
+        self.fields["kind"].choices = codes.choices("hazard")
 
 
 class InstructionForm(forms.Form):
-    leader = forms.CharField(label=_("Leader"), max_length=80)
-    leader_post = forms.CharField(label=_("Leader's post"), required=False, max_length=80)
-    text = forms.CharField(label=_("Instruction, word for word"), widget=forms.Textarea(attrs={"rows": 3}))
-    means = forms.ChoiceField(label=_("How it was given"), choices=Report.MEANS)
-    given_at = LocalDateTime(label=_("When it was given"), required=False)
-    post = PostChoice(Post.objects.none(), label=_("Who carries it out"))
-    due_at = LocalDateTime(label=_("Report back by"), required=False)
+    """A leader's instruction, word for word."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    leader = forms.CharField(label=gettext_lazy("Leader"), max_length=80, widget=forms.TextInput(attrs={"autofocus": True}))
+    leader_post = forms.CharField(label=gettext_lazy("Office of the leader"), required=False, max_length=80)
+    text = forms.CharField(label=gettext_lazy("Instruction, word for word"), max_length=5000, widget=forms.Textarea(attrs={"rows": 3}))
+    means = forms.ChoiceField(label=gettext_lazy("Given by"), choices=Report.MEANS)
+    given_at = LocalDateTime(label=gettext_lazy("Given at"), required=False, help_text=gettext_lazy("Empty: now."))
+    post = forms.ChoiceField(label=gettext_lazy("Carried out by"))
+    due_at = LocalDateTime(label=gettext_lazy("To be done by"), required=False)
+    incident = forms.ChoiceField(label=gettext_lazy("Incident"), required=False)
+
+    def __init__(self, *args: Any, actor: Any, incidents: list[Incident], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["post"].queryset = Post.objects.filter(active=True).select_related("organisation").order_by("organisation__name", "name")
+        reach = access.regions(actor, "command.instruct")
+        rows = Post.objects.filter(active=True).select_related("organisation").order_by("organisation__name", "name")
+        if reach is not access.ALL:
+            rows = rows.filter(region_id__in=reach)
+        self.fields["post"].choices = [("", "—"), *((str(row.pk), f"{localname(row.organisation)} {localname(row)}") for row in rows[:800])]
+        self.fields["incident"].choices = [("", "—"), *((str(row.pk), row.title) for row in incidents)]
 
     def values(self) -> dict[str, Any]:
-        return {**self.cleaned_data, "post": self.cleaned_data["post"].pk}
+        data = dict(self.cleaned_data)
+        return data | {"post": UUID(data["post"]), "incident": UUID(data["incident"]) if data["incident"] else None}
 
 
-class FactForm(forms.Form):
-    term = forms.ChoiceField(label=_("What was observed"))
-    place = forms.ChoiceField(label=_("Where"))
-    value = forms.CharField(label=_("Value"), help_text=_("a number, yes or no, or one of the words of the plan"), max_length=80)
-    observed_at = LocalDateTime(label=_("When it was seen"), required=False)
-    source = forms.CharField(label=_("Who saw it"), max_length=300)
+class DecisionForm(forms.Form):
+    """Reason, and who decided if it was given by telephone."""
 
-    def __init__(self, terms: list[tuple[str, str]], places: list[tuple[str, str]], *args: Any, **kwargs: Any) -> None:
+    reason = forms.CharField(label=gettext_lazy("Reason"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
+    behalf = forms.ChoiceField(label=gettext_lazy("Decided by"), required=False, help_text=gettext_lazy("Choose a person only when the decision was given by telephone: it is recorded for that person, who has to confirm it."))
+    means = forms.ChoiceField(label=gettext_lazy("Given by"), required=False, choices=[("", "—"), *Report.MEANS])
+    decided_at = LocalDateTime(label=gettext_lazy("Given at"), required=False, help_text=gettext_lazy("Empty: now."))
+
+    def __init__(self, *args: Any, posts: list[UUID], actor: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["term"].choices, self.fields["place"].choices = terms, places
+        from anlan.kernel import clock
 
+        held = Assignment.objects.filter(in_force(clock.now()), post_id__in=posts).exclude(person_id=actor.person_id).select_related("person", "post").order_by("post__name", "role")
+        self.fields["behalf"].choices = [("", _("I decide myself")), *dict((str(row.person_id), f"{row.person.name} · {post_name(row.post_id)}") for row in held).items()]
 
-class DecideForm(forms.Form):
-    """Approve or refuse; or write down what was decided by telephone (代录)."""
-
-    reason = forms.CharField(label=_("Reason"), required=False, widget=forms.Textarea(attrs={"rows": 2}), help_text=_("needed to refuse, to change a level and to end a response"))
-    behalf = forms.ChoiceField(label=_("Decided by telephone by"), required=False)
-    means = forms.ChoiceField(label=_("Means"), required=False, choices=[("", "—"), *Report.MEANS])
-    said_at = LocalDateTime(label=_("When it was said"), required=False)
-    incident = forms.ModelChoiceField(Incident.plain.none(), label=_("Belongs to the incident"), required=False)
-
-    def __init__(self, people: list[tuple[str, str]], incidents: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["behalf"].choices = [("", _("I decide this myself")), *people]
-        self.fields["incident"].queryset = incidents
-
-
-class DocumentForm(forms.Form):
-    kind = forms.ChoiceField(label=_("Document"), choices=Document.KINDS)
+    def values(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        return {"reason": data["reason"], "behalf": UUID(data["behalf"]) if data["behalf"] else None, "means": data["means"] if data["behalf"] else ""}

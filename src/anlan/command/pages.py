@@ -1,405 +1,524 @@
-"""Command's pages: intake while on the phone, incidents, the decision, the order board, documents, the review."""
+"""Pages of command: intake, incidents, decisions, responses, the order board, instructions, papers and reviews."""
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import path
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from anlan.kernel import access, clock, codes, shell
-from anlan.kernel.errors import FORBIDDEN
+from anlan.engines import documents as engine
+from anlan.kernel import access, clock, codes, contacts
 from anlan.kernel.forms import attempt
-from anlan.kernel.ids import new_id
-from anlan.kernel.models import Assignment, Order, Post
+from anlan.kernel.middleware import address
+from anlan.kernel.shell import person_name, post_name, say
 from anlan.plans import queries as plan_queries
-from anlan.plans.models import ResponseProposal
-from anlan.plans.vocabulary import label as term_label
-from anlan.plans.vocabulary import vocabulary
+from anlan.plans.forms import ValueForm
+from anlan.plans.models import Level
+from anlan.plans.vocabulary import in_words, label, value_words, vocabulary
+from anlan.sensing import queries as sensing_queries
 
 from . import actions, papers, queries
-from .forms import DecideForm, DocumentForm, FactForm, IncidentForm, InstructionForm, ReportForm
-from .models import Decision, Gap, Incident, Report, Response
+from .forms import DecisionForm, FactForm, IncidentForm, InstructionForm, IntakeForm, region_in, regions_of
+from .models import Decision, Document, Gap, Incident, Instruction, ObservedFact, Report, Response, Review
+from .settings import reporting_limits
+from .words import CONFIRMATION, COUNTS, STATES, STEPS, level_words, local_words
 
 app_name = "command"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
-def _read(request: HttpRequest) -> None:
-    if not access.may(request.actor, "command.read"):  # type: ignore[attr-defined]
-        raise FORBIDDEN(capability="command.read")
+def _reader(request: HttpRequest) -> tuple[Any, Any]:
+    access.require(request.actor, "command.read")  # type: ignore[attr-defined]
+    return request.actor, request.realm  # type: ignore[attr-defined]
 
 
-def _page(request: HttpRequest, rows: Any, size: int = 40) -> Any:
+def _paged(request: HttpRequest, rows: Any, size: int = 50) -> Any:
     return Paginator(rows, size).get_page(request.GET.get("page"))
 
 
-def _key(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None
+def _line(fact: Any) -> dict[str, Any]:
+    return {"id": fact.id, "at": fact.received_at, "text": say(fact), "subject": fact.subject, "kind": fact.kind}
+
+
+def _lang() -> str:
+    return "en" if (get_language() or "").startswith("en") else "zh"
 
 
 # --- intake ----------------------------------------------------------------------------------------------------------
 
 
+def _askable(realm: Any) -> list[tuple[str, str]]:
+    """What can be observed for the plans adopted here: [("term|place", words)]."""
+    return [
+        (f"{term}|{row['place']}", f"{in_words(row['label'])} · {label(term)}")
+        for row in plan_queries.places_for_facts(realm) for term in row["terms"] if vocabulary()[term].source == "reported" and not vocabulary()[term].qualifiers
+    ]
+
+
+@require_http_methods(["GET", "POST"])
 def intake(request: HttpRequest) -> HttpResponse:
-    """One screen while on the phone: type, Tab, Enter. What may be the same event shows while typing."""
+    """Take down a report while on the telephone; possible duplicates show while typing."""
     access.require(request.actor, "command.take_report")  # type: ignore[attr-defined]
-    first = _key(request.GET.get("first") or request.POST.get("first"))
-    before = queries.report(request.actor, request.realm, first) if first else None  # type: ignore[attr-defined]
-    form = ReportForm(request.POST or None, initial={
-        "kind": "follow_up" if before else "first", "happened_at": clock.now(request.realm), "event": before.event if before else "",  # type: ignore[attr-defined]
-        "place": before.place if before else "", "region": before.region_id if before else None,
-    })
-    done, row = (False, None)
+    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    earlier = list(queries.reports(actor, realm).filter(kind="first", merged_into=None)[:40])
     if request.method == "POST":
-        done, row = attempt(form, lambda: actions.take_report(request.act(), first=first, **form.values()))  # type: ignore[attr-defined]
+        form = IntakeForm(request.POST, earlier=earlier)
+        done, row = attempt(form, lambda: actions.take_report(request.act(), **form.values(actor)))  # type: ignore[attr-defined]
         if done:
-            messages.success(request, _("Report taken. Now classify it."))
+            messages.success(request, _("Taken down at {at}.").format(at=f"{clock.local(row.received_at):%H:%M:%S}"))
             return redirect("command:report", row.pk)
-    places = Report.objects.seen_by(request.actor, request.realm).exclude(place="").order_by().values_list("place", flat=True).distinct()[:200]  # type: ignore[attr-defined]
-    return render(request, "command/intake.html", {"form": form, "before": before, "places": places, "op_id": request.POST.get("op_id") or new_id()})
+    else:
+        form = IntakeForm(earlier=earlier, initial={"kind": "follow_up" if request.GET.get("first") else "first", "first": request.GET.get("first", ""), "means": "phone", "precision": "minute"})
+    context = {
+        "form": form, "regions": regions_of(actor, "command.take_report"), "recent": earlier[:8], "limits": [row | {"words": local_words(row["text"])} for row in reporting_limits()],
+        "facts": FactForm(offered=_askable(realm)), "places": sorted({row.place for row in earlier if row.place} | {in_words(row["label"]) for row in plan_queries.places_for_facts(realm)}),
+    }
+    return render(request, "command/intake.html", context, status=422 if request.method == "POST" else 200)
+
+
+@require_POST
+def hints(request: HttpRequest) -> HttpResponse:
+    """While typing: the region the place lies in, and reports that may speak of the same event. Nothing is stored."""
+    access.require(request.actor, "command.take_report")  # type: ignore[attr-defined]
+    text, place = request.POST.get("text", "")[:2000], request.POST.get("place", "")[:160]
+    region = region_in(request.POST.get("region", "")) or region_in(place)
+    found = queries.similar(request.actor, request.realm, text=text, place=place, region=region.pk if region else None, event=request.POST.get("event", ""))  # type: ignore[attr-defined]
+    return render(request, "command/_hints.html", {"region": region, "found": found})
 
 
 @require_GET
-def like_this(request: HttpRequest) -> HttpResponse:
-    """Reports that may speak of the same event, while the text is being typed."""
-    found = queries.duplicates(
-        request.actor, request.realm, text=request.GET.get("text", "")[:2000], place=request.GET.get("place", "")[:160], region=_key(request.GET.get("region")),  # type: ignore[attr-defined]
-        event=request.GET.get("event", ""),
-    )
-    return render(request, "command/_alike.html", {"alike": found})
+def fact_value(request: HttpRequest) -> HttpResponse:
+    """The field in which the value of an observation is typed, as its type wants it."""
+    access.require(request.actor, "command.take_report")  # type: ignore[attr-defined]
+    term = request.GET.get("what", "").partition("|")[0]
+    if vocabulary().get(term) is None:
+        return HttpResponse("")
+    return render(request, "command/_value.html", {"field": ValueForm(term)["value"], "unit": vocabulary()[term].unit})
+
+
+@require_POST
+def state_fact(request: HttpRequest) -> HttpResponse:
+    """An observed fact goes to the plans at once."""
+    form = FactForm(request.POST, offered=_askable(request.realm))  # type: ignore[attr-defined]
+
+    def state() -> ObservedFact:
+        term, _bar, place = form.cleaned_data["what"].partition("|")
+        act = request.act(occurred_at=form.cleaned_data["event_time"])  # type: ignore[attr-defined]
+        report = request.POST.get("report", "")
+        return actions.state_fact(
+            act, term=term, place=place, value=form.cleaned_data["value"], unit=vocabulary()[term].unit, source=form.cleaned_data["source"],
+            region=_region_of_place(place, request.actor), report=UUID(report) if report else None,  # type: ignore[attr-defined]
+        )
+
+    done, row = attempt(form, state)
+    if done:
+        messages.success(request, _("Recorded: {what}. The plans are judging it.").format(what=f"{label(row.term)} = {value_words(row.term, row.value)}"))
+        return redirect("command:report", row.report_id) if row.report_id else redirect("command:intake")
+    return render(request, "command/fact.html", {"facts": form}, status=422)
+
+
+def _region_of_place(place: str, actor: Any) -> UUID | None:
+    """region:<id> itself, a station's region, else the area of the reporter's post."""
+    from anlan.kernel.models import Post
+    from anlan.sensing.models import Station
+
+    kind, _colon, key = place.partition(":")
+    if kind == "region":
+        return UUID(key)
+    if kind == "station":
+        return Station.objects.filter(pk=key).values_list("region_id", flat=True).first()
+    return Post.objects.filter(pk=actor.post_id).values_list("region_id", flat=True).first()
 
 
 @require_GET
 def report_list(request: HttpRequest) -> HttpResponse:
-    _read(request)
-    state, text = request.GET.get("state", ""), request.GET.get("q", "").strip()
-    page = _page(request, queries.reports(request.actor, request.realm, text=text, state=state))  # type: ignore[attr-defined]
-    return render(request, "command/reports.html", {"page": page, "q": text, "state": state, "states": [("", _("all")), ("open", _("to be classified")), ("merged", _("merged"))]})
+    actor, realm = _reader(request)
+    state, kind, text = request.GET.get("state", ""), request.GET.get("kind", ""), request.GET.get("q", "")[:80]
+    page = _paged(request, queries.reports(actor, realm, text=text, kind=kind, state=state))
+    return render(request, "command/reports.html", {"page": page, "state": state, "kind": kind, "q": text, "kinds": Report.KINDS})
 
 
+@require_GET
 def report_page(request: HttpRequest, key: UUID) -> HttpResponse:
-    """A report: what was said, what may be the same, and what becomes of it."""
-    row = queries.report(request.actor, request.realm, key)  # type: ignore[attr-defined]
-    form = IncidentForm(initial={"title": row.text[:40], "kind": row.event, "region": row.region_id, "place": row.place})
-    if request.method == "POST":
-        do = request.POST.get("do")
-        if do == "open":
-            form = IncidentForm(request.POST)
-            done, incident = attempt(form, lambda: actions.open_incident(request.act(expected_version=None), report=row.pk, **form.values()))  # type: ignore[attr-defined]
-            if done:
-                return redirect("command:incident", incident.pk)
-        elif do == "merge" and _key(request.POST.get("into")):
-            actions.merge_reports(request.act(), report=row.pk, into=_key(request.POST["into"]), reason=_("same event"))  # type: ignore[attr-defined]
-            messages.success(request, _("Merged; both sources are kept."))
-            return redirect("command:report", row.pk)
-        elif do == "attach" and _key(request.POST.get("incident")):
-            actions.attach_report(request.act(), report=row.pk, incident=_key(request.POST["incident"]))  # type: ignore[attr-defined]
-            return redirect("command:incident", _key(request.POST["incident"]))
-        elif do == "pass_on":
-            actions.pass_on(request.act(), report=row.pk)  # type: ignore[attr-defined]
-            return redirect("command:report", row.pk)
+    actor, realm = _reader(request)
+    row = queries.one(Report, key, actor, realm)
+    alike = [entry for entry in queries.similar(actor, realm, text=row.text, place=row.place, region=row.region_id, event=row.event) if entry["row"].pk != row.pk]
     context = {
-        "row": row, "form": form, "event": codes.name("hazard", row.event) if row.event else "", "later": row.later.order_by("received_at"), "merged": row.merged.order_by("received_at"),
-        "alike": [] if row.merged_into_id else queries.duplicates(request.actor, request.realm, text=row.text, place=row.place, region=row.region_id, event=row.event, at=row.happened_at, not_this=row.pk),  # type: ignore[attr-defined]
-        "incidents": queries.incidents(request.actor, request.realm, state=Incident.OPEN)[:50], "taken_by": shell.person_name(row.taken_by),  # type: ignore[attr-defined]
-        "counts": [(_(label), getattr(row, name)) for name, label in COUNT_WORDS if getattr(row, name) is not None], "op_id": new_id(), "subject": f"report:{row.pk}",
-        "may_open": access.may(request.actor, "command.incident", row.region_id),  # type: ignore[attr-defined]
+        "row": row, "subject": f"report:{row.pk}", "counts": [(COUNTS[name], getattr(row, name)) for name in Report.COUNTS if getattr(row, name) is not None], "event": codes.name("hazard", row.event) if row.event else "",
+        "taken_by": person_name(row.taken_by), "later": row.later.order_by("received_at"), "merged": row.merged.order_by("received_at"), "alike": alike,
+        "incidents": queries.incidents(actor, realm, Incident.OPEN)[:50], "open_form": IncidentForm(initial={"kind": row.event, "title": row.place or row.text[:40], "region": row.region.name if row.region else "", "place": row.place}),
+        "may_take": access.may(actor, "command.take_report", row.region_id), "may_open": access.may(actor, "command.incident", row.region_id), "observed": row.observed.order_by("observed_at"),
+        "facts": FactForm(offered=_askable(realm), initial={"source": row.caller}), "regions": regions_of(actor, "command.incident"), "label": label,
+        "observed_words": [(entry, label(entry.term), value_words(entry.term, entry.value)) for entry in row.observed.order_by("observed_at")],
     }
     return render(request, "command/report.html", context)
 
 
-COUNT_WORDS = (("dead", "dead"), ("missing", "missing"), ("injured", "injured"), ("trapped", "trapped"), ("moved", "moved to safety"))
-
-
-def fact_page(request: HttpRequest) -> HttpResponse:
-    """State an observed fact in the plans' own terms; they judge it at once."""
-    access.require(request.actor, "command.take_report")  # type: ignore[attr-defined]
-    spots = plan_queries.places_for_facts(request.realm)  # type: ignore[attr-defined]
-    names = sorted({term for spot in spots for term in spot["terms"]})
-    english = shell.localname_is_english()
-    terms = [(name, f"{term_label(name)}{f' ({vocabulary()[name].unit})' if vocabulary()[name].unit else ''}") for name in names]
-    places = [(spot["place"], spot["label"].get("en" if english else "zh") or spot["place"]) for spot in spots]
-    form = FactForm(terms, places, request.POST or None, initial={"observed_at": clock.now(request.realm)})  # type: ignore[attr-defined]
-    if request.method == "POST":
-        def do() -> Any:
-            data = form.cleaned_data
-            return actions.state_fact(request.act(occurred_at=data["observed_at"]), term=data["term"], place=data["place"], value=data["value"], source=data["source"])  # type: ignore[attr-defined]
-
-        done, row = attempt(form, do)
-        if done:
-            messages.success(request, _("Stated: {term}. The plans are judging it.").format(term=term_label(row.term)))
-            return redirect("command:fact")
-    recent = queries.observed(request.actor, request.realm)[:20]  # type: ignore[attr-defined]
-    return render(request, "command/fact.html", {"form": form, "recent": [(row, term_label(row.term)) for row in recent], "op_id": request.POST.get("op_id") or new_id(), "any": bool(terms)})
+@require_POST
+def report_do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
+    """Pass on, merge, attach, or open an incident from a report."""
+    actor, realm = _reader(request)
+    row = queries.one(Report, key, actor, realm)
+    if step == "pass-on":
+        actions.pass_on(request.act(), report=row.pk)  # type: ignore[attr-defined]
+    elif step == "merge":
+        into = queries.one(Report, request.POST.get("into") or None, actor, realm)
+        actions.merge_reports(request.act(), report=row.pk, into=into.pk, reason=request.POST.get("reason", "")[:300])  # type: ignore[attr-defined]
+        return redirect("command:report", into.pk)
+    elif step == "attach":
+        at = queries.one(Incident, request.POST.get("incident") or None, actor, realm)
+        actions.attach_report(request.act(expected_version=None), report=row.pk, incident=at.pk)  # type: ignore[attr-defined]
+        return redirect("command:incident", at.pk)
+    else:
+        raise Http404
+    return redirect("command:report", row.pk)
 
 
 # --- incidents -------------------------------------------------------------------------------------------------------
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])
 def incident_list(request: HttpRequest) -> HttpResponse:
-    _read(request)
-    state, text = request.GET.get("state", "open"), request.GET.get("q", "").strip()
-    page = _page(request, queries.incidents(request.actor, request.realm, state="" if state == "all" else state, text=text))  # type: ignore[attr-defined]
-    running = [(row, queries.response_name(row)) for row in queries.responses(request.actor, request.realm, state=Response.ACTIVE)[:50]]  # type: ignore[attr-defined]
-    ended = [(row, queries.response_name(row)) for row in queries.responses(request.actor, request.realm, state=Response.ENDED).order_by("-ended_at")[:10]]  # type: ignore[attr-defined]
-    return render(request, "command/incidents.html", {
-        "page": page, "q": text, "state": state, "states": [("open", _("open")), ("closed", _("closed")), ("all", _("all"))], "running": running, "ended": ended,
-        "proposals": plan_queries.open_proposals(request.actor, request.realm)[:20], "may_open": access.may(request.actor, "command.incident"),  # type: ignore[attr-defined]
-    })
-
-
-def incident_new(request: HttpRequest) -> HttpResponse:
-    access.require(request.actor, "command.incident")  # type: ignore[attr-defined]
+    """Incidents and running responses; a form to open one (from a report when it is named)."""
+    actor, realm = _reader(request)
     form = IncidentForm(request.POST or None)
     if request.method == "POST":
-        done, row = attempt(form, lambda: actions.open_incident(request.act(), **form.values()))  # type: ignore[attr-defined]
+        report = request.POST.get("report", "")
+
+        def open_it() -> Incident:
+            source = queries.one(Report, report, actor, realm) if report else None
+            return actions.open_incident(request.act(), **form.cleaned_data, report=source.pk if source else None)  # type: ignore[attr-defined]
+
+        done, row = attempt(form, open_it)
         if done:
             return redirect("command:incident", row.pk)
-    return render(request, "command/incident_new.html", {"form": form, "op_id": request.POST.get("op_id") or new_id()})
+    state = request.GET.get("state", "open")
+    rows = []
+    page = _paged(request, queries.incidents(actor, realm, state if state in ("open", "closed") else ""))
+    for row in page:
+        worst = row.responses.filter(state=Response.ACTIVE).order_by("-rank").first()
+        rows.append({"row": row, "worst": worst, "worst_words": level_words(worst) if worst else "", "kind": codes.name("hazard", row.kind) if row.kind else "", "reports": row.reports.count(), "state": STATES[row.state]})
+    context = {
+        "rows": rows, "page": page, "state": state, "form": form, "responses": [_response_row(actor, realm, row) for row in queries.responses(actor, realm, Response.ACTIVE)],
+        "ended": [_response_row(actor, realm, row) for row in queries.responses(actor, realm, Response.ENDED)[:10]],
+        "proposals": plan_queries.open_proposals(actor, realm) if access.may(actor, "plans.read") else [], "regions": regions_of(actor, "command.incident"), "may_open": access.may(actor, "command.incident"),
+        "unclassified": queries.reports(actor, realm, state="open").filter(kind="first")[:10],
+    }
+    return render(request, "command/incidents.html", context, status=422 if form.is_bound and form.errors else 200)
 
 
+def _response_row(actor: Any, realm: Any, row: Response) -> dict[str, Any]:
+    return {"row": row, "plan": local_words(row.plan_title), "words": level_words(row), "counts": queries.order_counts(queries.board(actor, realm, source=f"response:{row.pk}"), clock.now(realm))}
+
+
+@require_GET
 def incident_page(request: HttpRequest, key: UUID) -> HttpResponse:
-    """An incident: timeline, reports, responses, instructions, documents."""
-    row = queries.incident(request.actor, request.realm, key)  # type: ignore[attr-defined]
-    if request.method == "POST" and request.POST.get("do") == "close":
-        actions.close_incident(request.act(), incident=row.pk, reason=request.POST.get("reason", ""))  # type: ignore[attr-defined]
-        return redirect("command:incident", row.pk)
-    if request.method == "POST" and request.POST.get("do") == "document":
-        made = actions.make_document(request.act(), kind=request.POST.get("kind", "flash"), incident=row.pk, lang=_lang())  # type: ignore[attr-defined]
-        return redirect("command:document", made.pk)
-    lines = queries.timeline(request.actor, request.realm, row)  # type: ignore[attr-defined]
-    return render(request, "command/incident.html", {
-        "row": row, "event": codes.name("hazard", row.kind) if row.kind else "", "reports": row.reports.order_by("-received_at")[:100], "lines": [(fact, shell.say(fact)) for fact in lines[:200]],
-        "responses": [(response, queries.response_name(response)) for response in row.responses.select_related("region").order_by("-started_at")],
-        "instructions": queries.instructions(request.actor, request.realm, row.pk), "documents": row.documents.order_by("-made_at"),  # type: ignore[attr-defined]
-        "counts": [(_(label), papers.counts(row)[name]) for name, label in COUNT_WORDS], "op_id": new_id(), "subject": f"incident:{row.pk}",
-        "may": access.may(request.actor, "command.incident", row.region_id), "may_report": access.may(request.actor, "command.report", row.region_id),  # type: ignore[attr-defined]
-    })
+    actor, realm = _reader(request)
+    row = queries.one(Incident, key, actor, realm)
+    taken = list(queries.reports(actor, realm).filter(incident=row))
+    counted = queries.losses(taken)
+    context = {
+        "row": row, "state": STATES[row.state], "kind": codes.name("hazard", row.kind) if row.kind else "", "reports": taken,
+        "losses": [(COUNTS[name], number) for name, number in counted.items()], "responses": [_response_row(actor, realm, one) for one in queries.responses(actor, realm).filter(incident=row)],
+        "lines": [_line(fact) for fact in queries.timeline(actor, realm, incident=row, limit=150)], "documents": queries.documents(actor, realm).filter(incident=row),
+        "instructions": queries.instructions(actor, realm).filter(incident=row), "may_close": access.may(actor, "command.incident", row.region_id), "may_report": access.may(actor, "command.report", row.region_id),
+    }
+    return render(request, "command/incident.html", context)
 
 
-def instruction_page(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
-    """Leaders' instructions: record one, and see what became of each."""
-    _read(request)
-    form = InstructionForm(request.POST or None, initial={"given_at": clock.now(request.realm)})  # type: ignore[attr-defined]
-    may = access.may(request.actor, "command.instruct")  # type: ignore[attr-defined]
-    if request.method == "POST":
-        done, _row = attempt(form, lambda: actions.record_instruction(request.act(), incident=_key(request.POST.get("incident")), **form.values()))  # type: ignore[attr-defined]
-        if done:
-            messages.success(request, _("Recorded and given out as an order."))
-            return redirect("command:instructions")
-    page = _page(request, queries.instructions(request.actor, request.realm))  # type: ignore[attr-defined]
-    return render(request, "command/instructions.html", {"page": page, "form": form, "may": may, "op_id": request.POST.get("op_id") or new_id(), "incident": request.GET.get("incident", ""), "chosen": key})
+@require_POST
+def incident_close(request: HttpRequest, key: UUID) -> HttpResponse:
+    actor, realm = _reader(request)
+    queries.one(Incident, key, actor, realm)
+    actions.close_incident(request.act(), incident=key, reason=request.POST.get("reason", ""))  # type: ignore[attr-defined]
+    return redirect("command:incident", key)
+
+
+@require_GET
+def incident_map(request: HttpRequest, key: UUID) -> HttpResponse:
+    """The incident's place as GeoJSON."""
+    actor, realm = _reader(request)
+    row = queries.one(Incident, key, actor, realm)
+    points = [] if row.lon is None else [{"type": "Feature", "geometry": {"type": "Point", "coordinates": [row.lon, row.lat]}, "properties": {"id": str(row.pk), "name": row.title}}]
+    return JsonResponse({"type": "FeatureCollection", "features": points})
 
 
 # --- decisions -------------------------------------------------------------------------------------------------------
 
 
-def _lang() -> str:
-    return "en" if shell.localname_is_english() else "zh"
-
-
-def _deciders(line: list[UUID], not_this: Any) -> list[tuple[str, str]]:
-    """People who hold a post that may decide: whose decision by telephone can be written down."""
-    now = clock.now()
-    held = Assignment.objects.filter(post_id__in=line, starts_at__lte=now).exclude(ends_at__lte=now).exclude(person_id=not_this).select_related("person", "post")
-    return list({str(row.person_id): (str(row.person_id), f"{row.person.name} · {shell.localname(row.post)}") for row in held}.values())
-
-
-def _behalf(form: DecideForm) -> dict[str, Any]:
-    data = form.cleaned_data
-    return {"behalf": _key(data["behalf"]), "means": data["means"] or ""} if data["behalf"] else {}
-
-
+@require_http_methods(["GET", "POST"])
 def decide(request: HttpRequest, key: UUID) -> HttpResponse:
-    """The decision on a proposed level: evidence, sentence of the plan, alternatives, and whom it orders to do what."""
-    found = plan_queries.proposal(key, request.realm, request.actor)  # type: ignore[attr-defined]
+    """A proposal: the evidence, the sentence of the plan, the alternatives, and who would get which orders."""
+    actor, realm = _reader(request)
+    found = queries.preview(actor, realm, key)
     row = found["row"]
-    line = actions._deciders(row)
-    english = shell.localname_is_english()
-    lang = "en" if english else "zh"
-    form = DecideForm(_deciders(line, request.actor.person_id), queries.incidents(request.actor, request.realm, state=Incident.OPEN), request.POST or None)  # type: ignore[attr-defined]
-    if request.method == "POST" and row.state == ResponseProposal.OPEN:
-        do = request.POST.get("do")
+    deciders = actions.deciders(row)
+    form = DecisionForm(request.POST or None, posts=deciders, actor=actor)
+    if request.method == "POST":
+        step = request.POST.get("step", "")
 
-        def approve() -> Any:
-            incident = form.cleaned_data["incident"]
-            return actions.approve_proposal(request.act(occurred_at=form.cleaned_data["said_at"]), proposal=row.pk, reason=form.cleaned_data["reason"], incident=incident.pk if incident else None, **_behalf(form))  # type: ignore[attr-defined]
+        def answer() -> Any:
+            values = form.values()
+            act = request.act(occurred_at=form.cleaned_data["decided_at"] if values["behalf"] else None)  # type: ignore[attr-defined]
+            if step == "refuse":
+                return actions.refuse_proposal(act, proposal=row.pk, **values)
+            if step != "approve":
+                raise Http404
+            incident = request.POST.get("incident", "")
+            at = queries.one(Incident, incident, actor, realm).pk if incident else None
+            return actions.approve_proposal(act, proposal=row.pk, incident=at, **values)
 
-        def refuse() -> Any:
-            return actions.refuse_proposal(request.act(occurred_at=form.cleaned_data["said_at"]), proposal=row.pk, reason=form.cleaned_data["reason"], **_behalf(form))  # type: ignore[attr-defined]
-
-        done, answer = attempt(form, approve if do == "approve" else refuse)
+        done, answered = attempt(form, answer)
+        if done and isinstance(answered, Response):
+            messages.success(request, ngettext("{n} order was given.", "{n} orders were given.", found["orders"]).format(n=found["orders"]))
+            return redirect("command:response", answered.pk)
         if done:
-            if do == "approve":
-                messages.success(request, _("Approved; the orders are out."))
-                return redirect("command:response", answer.pk)
             messages.success(request, _("Refused; the reason is kept with the proposal."))
-            return redirect("web:desk")
-    posts = {post.pk: post for post in Post.objects.filter(pk__in=[post for item in found["actions"] for post in item["posts"]]).select_related("organisation")}
-    items = [
-        {**item, "words": item["text_en"] if english and item["text_en"] else item["text"], "names": [shell.localname(posts[post]) for post in item["posts"] if post in posts]}
-        for item in found["actions"]
-    ]
-    reasons = [{**reason, "words": _in(reason.get("label"), lang), "sentence": _in(reason.get("text"), lang)} for reason in found["reasons"]]
-    count = sum(len(item["posts"]) for item in found["actions"])
-    label = _in(found["level"]["label"], lang) or found["level"]["code"]
-    running = Response.objects.seen_by(request.actor, request.realm).filter(binding_id=row.binding_id, region_id=row.region_id, track=row.track, state=Response.ACTIVE).first()  # type: ignore[attr-defined]
-    return render(request, "command/decide.html", {
-        "found": found, "row": row, "label": label, "title": _in(found["plan_title"], lang), "clause": _in(found["clause"]["text"], lang), "reasons": reasons, "items": items, "form": form,
-        "count": count, "post_count": len(posts), "who": shell.post_name(row.post_id), "mine": any(post in line for post in access.posts(request.actor)),  # type: ignore[attr-defined]
-        "may": access.may(request.actor, "command.approve", row.region_id), "may_record": access.may(request.actor, "command.record", row.region_id),  # type: ignore[attr-defined]
-        "alternatives": [{**other, "words": _in(other.get("label"), lang)} for other in found["alternatives"]], "running": running, "op_id": request.POST.get("op_id") or new_id(),
-        "press": ngettext("Approve {level}: issue {n} order to {posts} post(s)", "Approve {level}: issue {n} orders to {posts} post(s)", count).format(level=label, n=count, posts=len(posts)),
-        "subject": f"proposal:{row.pk}", "open": row.state == ResponseProposal.OPEN,
-    })
+            return redirect("plans:proposal", row.pk)
+    items = [{
+        "words": local_words({"zh": item["text"], "en": item["text_en"]}), "clause": item["clause"], "sentence": in_words(item["clause_text"]), "posts": [post_name(post) for post in item["posts"]],
+        "minutes": item["deadline_min"], "deadline": local_words(item["deadline"]), "unbound": item["unbound"],
+    } for item in found["items"]]
+    texts = {clause.key: in_words(clause.text) for clause in row.version_of.clauses.all()}
+    reasons = [{"clause": reason["clause"], "sentence": texts.get(reason["clause"], ""), "inputs": [{
+        "label": label(entry["term"]), "value": None if entry["value"] is None else value_words(entry["term"], entry["value"]), "source": entry["source"], "at": papers.moment(entry["event_time"]), "alias": entry["alias"],
+    } for entry in reason.get("inputs", [])]} for reason in row.reasons]
+    mine = any(post in access.posts(actor) for post in deciders)
+    context = {
+        "found": found, "row": row, "form": form, "items": items, "reasons": reasons, "title": local_words(found["plan_title"]), "words": local_words(found["level"]["label"]) or found["level"]["code"],
+        "who": post_name(deciders[0]) if deciders else "", "mine": mine, "may": access.may(actor, "command.approve", row.region_id), "may_record": access.may(actor, "command.record", row.region_id),
+        "incidents": queries.incidents(actor, realm, Incident.OPEN)[:50], "alternatives": [entry | {"words": local_words(entry.get("label")) or entry["level"]} for entry in row.alternatives],
+        "running_words": level_words(found["running"]) if found["running"] else "", "answer_url": request.path, "open": row.state == "open", "clause_text": in_words(found["clause"]["text"]),
+    }
+    return render(request, "command/decide.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _in(words: Any, lang: str) -> str:
-    if isinstance(words, str) or not words:
-        return words or ""
-    return words.get(lang) or words.get("zh") or words.get("en") or ""
-
-
+@require_GET
 def response_page(request: HttpRequest, key: UUID) -> HttpResponse:
-    """A response: level and clock, orders with receipts, decisions, timeline; raise, lower, end, report."""
-    row = queries.response(request.actor, request.realm, key)  # type: ignore[attr-defined]
-    line = actions._answerable(row)
-    form = DecideForm(_deciders(line, request.actor.person_id), Incident.plain.none(), request.POST or None)  # type: ignore[attr-defined]
+    return _response(request, queries.one(Response, key, *_reader(request)))
+
+
+def _response(request: HttpRequest, row: Response, form: Any = None) -> HttpResponse:
+    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    role = Level.objects.filter(pk=row.level_id_now).values_list("approver", flat=True).first() or ""
+    posts = actions.line_up(plan_queries.approver(row.binding, role))
+    given = list(queries.board(actor, realm, source=f"response:{row.pk}")[:500])
+    decisions = [{
+        "row": entry, "confirmation": CONFIRMATION[entry.confirmation], "post": post_name(entry.post_id), "from": entry.from_level, "to": entry.to_level,
+        "mine": entry.confirmation == Decision.WAITING and entry.person_id == actor.person_id,
+    } for entry in queries.decisions(actor, realm, row)]
+    context = {
+        "row": row, "subject": f"response:{row.pk}", "plan": local_words(row.plan_title), "words": level_words(row), "state": STATES[row.state], "orders": given, "counts": queries.order_counts(given, clock.now(realm)), "decisions": decisions,
+        "levels": [entry | {"words": local_words(entry["label"]) or entry["code"]} for entry in plan_queries.levels_of(row.binding) if entry["code"] != row.level] if row.track == "response" else [],
+        "lines": [_line(fact) for fact in queries.timeline(actor, realm, response=row, limit=150)], "documents": queries.documents(actor, realm).filter(response=row), "review": Review.objects.seen_by(actor, realm).filter(response=row).first(),
+        "may": access.may(actor, "command.approve", row.region_id) or access.may(actor, "command.record", row.region_id), "may_report": access.may(actor, "command.report", row.region_id),
+        "form": form or DecisionForm(posts=posts, actor=actor), "now": clock.now(realm),
+    }
+    return render(request, "command/response.html", context, status=422 if form is not None else 200)
+
+
+@require_POST
+def response_do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
+    """Raise, lower or end a response."""
+    actor, realm = _reader(request)
+    row = queries.one(Response, key, actor, realm)
+    role = Level.objects.filter(pk=row.level_id_now).values_list("approver", flat=True).first() or ""
+    posts = actions.line_up(plan_queries.approver(row.binding, role))
+    higher = next((entry for entry in plan_queries.levels_of(row.binding) if entry["code"] == request.POST.get("level", "")), None)
+    if higher:
+        posts = list(dict.fromkeys([*posts, *actions.line_up(higher["approver"])]))
+    form = DecisionForm(request.POST, posts=posts, actor=actor)
+
+    def decide_it() -> Any:
+        values = form.values()
+        act = request.act(occurred_at=form.cleaned_data["decided_at"] if values["behalf"] else None)  # type: ignore[attr-defined]
+        if step == "level":
+            return actions.change_level(act, response=row.pk, level=request.POST.get("level", ""), **values)
+        if step != "end":
+            raise Http404
+        return actions.end_response(act, response=row.pk, carry=request.POST.get("carry") == "1", **values)
+
+    done, _answer = attempt(form, decide_it)
+    return redirect("command:response", row.pk) if done else _response(request, row, form)
+
+
+@require_http_methods(["GET", "POST"])
+def decision_page(request: HttpRequest, key: UUID) -> HttpResponse:
+    """A decision recorded by telephone: whoever gave it confirms or denies it here."""
+    actor, realm = _reader(request)
+    row = queries.one(Decision, key, actor, realm)
     if request.method == "POST":
-        do = request.POST.get("do", "")
-        if do == "document":
-            made = actions.make_document(request.act(expected_version=None), kind=request.POST.get("kind", ""), response=row.pk, lang=_lang())  # type: ignore[attr-defined]
-            return redirect("command:document", made.pk)
-
-        def level() -> Any:
-            return actions.change_level(request.act(occurred_at=form.cleaned_data["said_at"]), response=row.pk, level=request.POST.get("level", ""), reason=form.cleaned_data["reason"], **_behalf(form))  # type: ignore[attr-defined]
-
-        def end() -> Any:
-            return actions.end_response(request.act(occurred_at=form.cleaned_data["said_at"]), response=row.pk, reason=form.cleaned_data["reason"], carry=request.POST.get("carry") == "1", **_behalf(form))  # type: ignore[attr-defined]
-
-        if do in ("level", "end"):
-            done, _row = attempt(form, level if do == "level" else end)
-            if done:
-                messages.success(request, _("Done; it is in the journal."))
-                return redirect("command:response", row.pk)
-    orders = list(queries.orders_of(request.actor, request.realm, f"response:{row.pk}"))  # type: ignore[attr-defined]
-    tally = [(label, sum(1 for order in orders if order.state in states)) for label, states in TALLY]
-    lines = queries.timeline(request.actor, request.realm, row)  # type: ignore[attr-defined]
-    english = shell.localname_is_english()
-    return render(request, "command/response.html", {
-        "row": row, "name": queries.response_name(row), "label": papers.level_words(row, "en" if english else "zh"), "orders": orders, "tally": [(_(label), n) for label, n in tally],
-        "decisions": row.decisions.select_related("person", "post", "recorded_by").order_by("-decided_at"), "lines": [(fact, shell.say(fact)) for fact in lines[:200]], "form": form,
-        "levels": [{**level, "words": _in(level["label"], "en" if english else "zh")} for level in plan_queries.levels_of(row.binding)] if row.track == "response" else [],
-        "documents": row.documents.order_by("-made_at"), "kinds": DocumentForm().fields["kind"].choices, "review": getattr(row, "review", None), "op_id": new_id(),
-        "may": access.may(request.actor, "command.approve", row.region_id), "may_record": access.may(request.actor, "command.record", row.region_id),  # type: ignore[attr-defined]
-        "may_report": access.may(request.actor, "command.report", row.region_id), "active": row.state == Response.ACTIVE, "subject": f"response:{row.pk}",  # type: ignore[attr-defined]
-        "open_count": sum(1 for order in orders if order.state in Order.OPEN_STATES),
-    })
+        actions.confirm_decision(request.act(), decision=row.pk, confirm=request.POST.get("step") == "confirm", remark=request.POST.get("remark", "")[:1000])  # type: ignore[attr-defined]
+        return redirect("command:decision", row.pk)
+    context = {"row": row, "post": post_name(row.post_id), "confirmation": CONFIRMATION[row.confirmation], "mine": row.confirmation == Decision.WAITING and row.person_id == actor.person_id}
+    return render(request, "command/decision.html", context)
 
 
-TALLY = (
-    ("not yet read", ("issued", "delivered")), ("read", ("read",)), ("under way", ("accepted", "progress")), ("done", ("done",)), ("refused", ("refused",)),
-)
-
-
-def confirm(request: HttpRequest, key: UUID) -> HttpResponse:
-    """补签: confirm or deny a decision that was written down on one's behalf."""
-    row = Decision.objects.seen_by(request.actor, request.realm).filter(pk=key).select_related("person", "recorded_by", "response", "post").first()  # type: ignore[attr-defined]
-    if row is None:
-        from anlan.kernel.errors import NOT_FOUND
-
-        raise NOT_FOUND(kind=_("decision"), key=key)
-    if request.method == "POST":
-        actions.confirm_decision(request.act(), decision=row.pk, confirm=request.POST.get("do") == "confirm", remark=request.POST.get("remark", ""))  # type: ignore[attr-defined]
-        return redirect("command:confirm", row.pk)
-    return render(request, "command/confirm.html", {"row": row, "mine": row.person_id == request.actor.person_id, "op_id": new_id()})  # type: ignore[attr-defined]
+# --- orders, instructions --------------------------------------------------------------------------------------------
 
 
 @require_GET
 def board(request: HttpRequest) -> HttpResponse:
-    """The order board: every order of one's regions with its receipts."""
-    state, late = request.GET.get("state", ""), request.GET.get("late") == "1"
-    page = _page(request, queries.board(request.actor, request.realm, state=state, late=late, post=_key(request.GET.get("post")), source=request.GET.get("source", "")[:80]), 60)  # type: ignore[attr-defined]
-    return render(request, "command/_board.html" if request.headers.get("HX-Target") == "board" else "command/board.html", {
-        "page": page, "state": state, "late": late, "states": ["", *Order.OPEN_STATES, Order.DONE, Order.REFUSED, Order.WITHDRAWN], "now": clock.now(request.realm),  # type: ignore[attr-defined]
-    })
+    """Every order of the reader's area with its receipts, what is due first on top."""
+    actor, realm = _reader(request)
+    access.require(actor, "orders.read")
+    state = request.GET.get("state", "open")
+    rows = queries.board(actor, realm, state="" if state == "all" else state)
+    now = clock.now(realm)
+    context = {"page": _paged(request, rows, 100), "state": state, "now": now, "counts": queries.order_counts(queries.board(actor, realm), now), "states": [
+        ("open", _("open")), ("unanswered", _("waiting for an answer")), ("overdue", _("past the deadline")), ("done", _("done")), ("refused", _("refused")), ("all", _("all"))]}
+    return render(request, "command/board.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+def instruction_list(request: HttpRequest) -> HttpResponse:
+    """Leaders' instructions and what became of them; record one."""
+    actor, realm = _reader(request)
+    may = access.may(actor, "command.instruct")
+    events = list(queries.incidents(actor, realm, Incident.OPEN)[:100])
+    form = InstructionForm(request.POST or None, actor=actor, incidents=events) if may or request.method == "POST" else None
+    if request.method == "POST":
+        done, row = attempt(form, lambda: actions.record_instruction(request.act(), **form.values()))  # type: ignore[attr-defined,union-attr]
+        if done:
+            messages.success(request, _("Recorded and given to {post} as an order.").format(post=post_name(row.order.post_id)))
+            return redirect("command:instruction_list")
+    context = {"page": _paged(request, queries.instructions(actor, realm)), "form": form, "now": clock.now(realm)}
+    return render(request, "command/instructions.html", context, status=422 if request.method == "POST" else 200)
+
+
+@require_GET
+def instruction(request: HttpRequest, key: UUID) -> HttpResponse:
+    row = queries.one(Instruction, key, *_reader(request))
+    return redirect("kernel:order", row.order_id)
 
 
 # --- papers ----------------------------------------------------------------------------------------------------------
 
 
 @require_GET
-def document_page(request: HttpRequest, key: UUID) -> HttpResponse:
-    row = queries.document(request.actor, request.realm, key)  # type: ignore[attr-defined]
-    return render(request, "command/document.html", {"row": row, "blocks": row.values["body"], "made_by": shell.person_name(row.made_by)})
+def document_list(request: HttpRequest) -> HttpResponse:
+    actor, realm = _reader(request)
+    return render(request, "command/documents.html", {"page": _paged(request, queries.documents(actor, realm))})
+
+
+@require_POST
+def make_document(request: HttpRequest) -> HttpResponse:
+    """One click: number it, freeze it, show it."""
+    actor, realm = _reader(request)
+    response, incident = request.POST.get("response", ""), request.POST.get("incident", "")
+    about = queries.one(Response, response, actor, realm).pk if response else None
+    event = queries.one(Incident, incident, actor, realm).pk if incident else None
+    row = actions.make_document(request.act(), kind=request.POST.get("kind", ""), response=about, incident=event, lang=request.POST.get("lang") or _lang())  # type: ignore[attr-defined]
+    return redirect("command:document", row.pk)
 
 
 @require_GET
-def document_file(request: HttpRequest, key: UUID, kind: str) -> HttpResponse:
-    row = queries.document(request.actor, request.realm, key)  # type: ignore[attr-defined]
-    data, mime = (papers.as_docx(row), DOCX) if kind == "docx" else (papers.as_pdf(row), "application/pdf")
-    answer = HttpResponse(data, content_type=mime)
-    answer["Content-Disposition"] = f'attachment; filename="anlan-{row.kind}-{row.year}-{row.number}.{kind}"'
+def document_page(request: HttpRequest, key: UUID) -> HttpResponse:
+    row = queries.one(Document, key, *_reader(request))
+    return render(request, "command/document.html", {"row": row, "values": row.values, "made_by": person_name(row.made_by)})
+
+
+@require_GET
+def document_file(request: HttpRequest, key: UUID, form: str) -> HttpResponse:
+    """The document as PDF or editable .docx, laid out from its frozen values."""
+    if form not in ("pdf", "docx"):
+        raise Http404
+    row = queries.one(Document, key, *_reader(request))
+    official = papers.official(row.values)
+    body, kind = (engine.pdf(official, made_at=row.made_at), "application/pdf") if form == "pdf" else (engine.docx(official, made_at=row.made_at), DOCX)
+    return _download(body, kind, f"{papers.file_name(row)}.{form}")
+
+
+def _download(body: bytes, kind: str, name: str) -> HttpResponse:
+    answer = HttpResponse(body, content_type=kind)
+    from urllib.parse import quote
+
+    answer["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
     return answer
 
 
 @require_GET
 def shift_pack(request: HttpRequest) -> HttpResponse:
-    """What to print before the machine fails: telephones, plan cards, open orders."""
-    _read(request)
-    answer = HttpResponse(papers.shift_pack(request.actor, request.realm, _lang()), content_type="application/pdf")  # type: ignore[attr-defined]
-    answer["Content-Disposition"] = 'attachment; filename="anlan-shift-pack.pdf"'
-    return answer
+    """The pack to print before the machine fails: responses, orders, plan cards, telephone numbers as far as the reader may see them."""
+    actor, realm = _reader(request)
+    pack = papers.shift_pack(actor, realm, _lang())
+    contacts.note_read(actor, contacts.lines(actor, list(contacts.find(actor)[:600])), kind="print", purpose=_("Shift pack"), address=address(request))
+    return _download(engine.pdf(pack, made_at=clock.now(realm)), "application/pdf", f"shift-pack-{clock.local(clock.now(realm)):%Y%m%d-%H%M}.pdf")
+
+
+@require_GET
+def rain(request: HttpRequest) -> HttpResponse:
+    """Rain by town of a rain day (08–08), most first."""
+    actor, realm = _reader(request)
+    now = clock.now(realm)
+    local = clock.local(now)
+    try:
+        day = date.fromisoformat(request.GET.get("day", ""))
+    except ValueError:
+        day = local.date() if local.hour < 8 else local.date() + timedelta(days=1)
+    reach = access.regions(actor, "command.read")
+    rows = [row for row in sensing_queries.rain_by_town(realm, day, until=now) if row["region"] in reach]
+    start, end = sensing_queries.rain_day(day)
+    return render(request, "command/rain.html", {"rows": rows, "day": day, "start": start, "end": min(end, max(now, start)), "before": day - timedelta(days=1), "after": day + timedelta(days=1)})
+
+
+# --- review ----------------------------------------------------------------------------------------------------------
 
 
 @require_GET
 def review_page(request: HttpRequest, key: UUID) -> HttpResponse:
-    row = queries.review(request.actor, request.realm, key)  # type: ignore[attr-defined]
-    from datetime import datetime
+    actor, realm = _reader(request)
+    row = queries.one(Review, key, actor, realm)
+    steps = [step | {"words": STEPS.get(step["step"], step["step"]), "since": papers.moment(step["from"]), "until": papers.moment(step["to"])} for step in row.steps]
+    lines = [_line(fact) for fact in reversed(queries.timeline(actor, realm, response=row.response, limit=1000))]
+    context = {
+        "row": row, "response": row.response, "plan": local_words(row.response.plan_title), "words": level_words(row.response), "steps": steps, "late": sum(step["late"] for step in steps), "lines": lines,
+        "gaps": [{"row": gap, "words": STEPS.get(gap.step, gap.step), "state": STATES[gap.state]} for gap in row.gaps.order_by("created_at")], "may": access.may(actor, "command.approve", row.region_id),
+    }
+    return render(request, "command/review.html", context)
 
-    steps = [{**step, "from_at": datetime.fromisoformat(step["from"]), "to_at": datetime.fromisoformat(step["to"]) if step["to"] else None} for step in row.steps]
-    return render(request, "command/review.html", {
-        "row": row, "name": queries.response_name(row.response), "steps": steps, "late": sum(1 for step in steps if step["late"]), "gaps": row.gaps.order_by("id"),
-        "lines": [(fact, shell.say(fact)) for fact in queries.timeline(request.actor, request.realm, row.response)], "op_id": new_id(),  # type: ignore[attr-defined]
-        "may": access.may(request.actor, "command.approve", row.region_id),  # type: ignore[attr-defined]
-    })
 
-
-@require_POST
-def close_gap(request: HttpRequest, key: UUID) -> HttpResponse:
-    row: Gap = actions.close_gap(request.act(), gap=key, changed=request.POST.get("changed", ""))  # type: ignore[attr-defined]
+@require_http_methods(["GET", "POST"])
+def gap(request: HttpRequest, key: UUID) -> HttpResponse:
+    row = queries.one(Gap, key, *_reader(request))
+    if request.method == "POST":
+        actions.close_gap(request.act(), gap=row.pk, changed=request.POST.get("changed", ""))  # type: ignore[attr-defined]
     return redirect("command:review", row.review_id)
 
 
 urlpatterns = [
     path("intake", intake, name="intake"),
-    path("intake/alike", like_this, name="alike"),
+    path("intake/hints", hints, name="hints"),
+    path("facts", state_fact, name="state_fact"),
+    path("facts/value", fact_value, name="fact_value"),
     path("reports", report_list, name="reports"),
     path("reports/<uuid:key>", report_page, name="report"),
-    path("facts", fact_page, name="fact"),
+    path("reports/<uuid:key>/<slug:step>", report_do, name="report_do"),
     path("incidents", incident_list, name="incidents"),
-    path("incidents/new", incident_new, name="incident_new"),
     path("incidents/<uuid:key>", incident_page, name="incident"),
-    path("instructions", instruction_page, name="instructions"),
-    path("instructions/<uuid:key>", instruction_page, name="instructions"),
-    path("proposals/<uuid:key>", decide, name="decide"),
+    path("incidents/<uuid:key>/close", incident_close, name="incident_close"),
+    path("incidents/<uuid:key>/map", incident_map, name="incident_map"),
+    path("decide/<uuid:key>", decide, name="decide"),
     path("responses/<uuid:key>", response_page, name="response"),
-    path("decisions/<uuid:key>", confirm, name="confirm"),
-    path("orders", board, name="board"),
+    path("responses/<uuid:key>/<slug:step>", response_do, name="response_do"),
+    path("decisions/<uuid:key>", decision_page, name="decision"),
+    path("board", board, name="board"),
+    path("instructions", instruction_list, name="instruction_list"),
+    path("instructions/<uuid:key>", instruction, name="instructions"),
+    path("documents", document_list, name="documents"),
+    path("documents/make", make_document, name="make_document"),
     path("documents/<uuid:key>", document_page, name="document"),
-    path("documents/<uuid:key>.<str:kind>", document_file, name="document_file"),
+    path("documents/<uuid:key>.<slug:form>", document_file, name="document_file"),
     path("shift-pack.pdf", shift_pack, name="shift_pack"),
+    path("rain", rain, name="rain"),
     path("reviews/<uuid:key>", review_page, name="review"),
-    path("gaps/<uuid:key>/close", close_gap, name="close_gap"),
+    path("gaps/<uuid:key>", gap, name="gap"),
 ]

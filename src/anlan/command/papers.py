@@ -91,13 +91,13 @@ def _basis(response: Response, realm: Any, lang: str, row: Any) -> list[Any]:
     found = plan_queries.proposal(row.pk, realm)
     version = found["row"].version_of
     texts = {clause.key: local_words(clause.text, lang) for clause in version.clauses.all()}
-    reasons = [[reason["clause"], texts.get(reason["clause"], ""), stamp(_moment(reason.get("at")) or row.opened_at, lang)] for reason in row.reasons]
+    reasons = [[reason["clause"], texts.get(reason["clause"], ""), stamp(moment(reason.get("at")) or row.opened_at, lang)] for reason in row.reasons]
     lead = words["basis_lead"].format(plan=local_words(response.plan_title, lang), version=response.plan_version, clause=found["clause"]["key"])
     columns = [Column(title=head["clause"], share=1), Column(title=head["condition"], share=5), Column(title=head["since"], share=1.4, align="center")]
     return [Paragraph(text=lead), Table(columns=columns, rows=reasons, empty="—")]
 
 
-def _moment(text: Any) -> datetime | None:
+def moment(text: Any) -> datetime | None:
     try:
         return datetime.fromisoformat(text) if text else None
     except (TypeError, ValueError):
