@@ -24,7 +24,7 @@ from anlan.kernel import access, clock, due
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.errors import REASON_NEEDED
 from anlan.kernel.ids import derived_id
-from anlan.kernel.models import Region
+from anlan.kernel.models import Due, Region
 
 from . import compute, rules
 from .compute import Book, Judged, moment
@@ -130,7 +130,12 @@ def record(act: Act, *, batch: Any) -> Any:
 
 
 def _realm_state(realm: Any) -> RealmState:
-    """The realm's row, locked: the worker and the clock's tick take turns."""
+    """The realm's row, locked: the worker and the clock's tick take turns.
+
+    The armed tick's row first: the ticker comes with that lock in its hand, and whoever takes them the other way round
+    meets it head-on.
+    """
+    list(Due.objects.select_for_update().filter(realm_id=realm.pk, timer=TICK, subject=TICK_SUBJECT).values_list("pk", flat=True))
     state = RealmState.objects.select_for_update().filter(pk=realm.pk).first()
     if state is None:
         RealmState.objects.get_or_create(pk=realm.pk)

@@ -166,7 +166,7 @@ class Processor:
         try:
             with transaction.atomic():
                 self._fence()
-                for key, columns in reader.columns.items():
+                for key, columns in sorted(reader.columns.items()):  # one order of locks for all workers
                     if not len(columns):
                         continue
                     batch = actions.Batch(columns, self._book(by_key[key]))
