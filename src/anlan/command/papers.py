@@ -4,7 +4,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from anlan.engines.documents import Band, Column, Heading, Official, Pack, Paragraph, Table, Words, chinese_date, document_number
+from anlan.engines.documents import (
+    Band,
+    Column,
+    Heading,
+    Official,
+    Pack,
+    Paragraph,
+    Table,
+    Words,
+    chinese_date,
+    document_number,
+)
 from anlan.engines.documents.values import as_json
 from anlan.kernel import clock, codes, contacts, shift, work
 from anlan.kernel.models import Installation, Order, Organisation, Person, Post, Region

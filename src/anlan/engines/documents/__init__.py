@@ -7,6 +7,7 @@ Time of one page is about 0.1 s; the same values and `made_at` give the same PDF
 """
 from __future__ import annotations
 
+from .pdf import pdf
 from .values import (
     Band,
     Block,
@@ -22,7 +23,6 @@ from .values import (
     chinese_ordinal,
     document_number,
 )
-from .pdf import pdf
 from .word import docx
 
 __all__ = [
