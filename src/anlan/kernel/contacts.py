@@ -28,6 +28,7 @@ class Contact:
     dial: str = ""
     masked: bool = True
     verified: Any = None
+    verified_on: Any = None
     stale: bool = True
 
 
@@ -87,7 +88,7 @@ def lines(actor: Any, people: list[Person]) -> list[Contact]:
         found.append(
             Contact(
                 person, held.get(person.pk, []), number if open_number else mask(number), "".join(c for c in number if c.isdigit() or c == "+") if open_number else "",
-                not open_number, person.verified_at, person.verified_at is None or now - person.verified_at > fresh_for,
+                not open_number, person.verified_at, clock.local(person.verified_at).date() if person.verified_at else None, person.verified_at is None or now - person.verified_at > fresh_for,
             )
         )
     return found

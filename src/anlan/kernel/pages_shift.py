@@ -95,7 +95,10 @@ def board(request: HttpRequest) -> HttpResponse:
     entries = shift.roster(actor, realm, since, until)
     if request.GET.get("post") and chosen is not None:
         entries = entries.filter(post=chosen)
-    days: list[dict[str, Any]] = [{"day": (since + timedelta(days=i)), "today": (since + timedelta(days=i)).date() == clock.local(now).date(), "entries": []} for i in range(7)]
+    # Dates, not instants: templates would show an aware midnight in UTC, which is the day before.
+    days: list[dict[str, Any]] = [
+        {"day": day, "today": day == clock.local(now).date(), "entries": []} for day in (since.date() + timedelta(days=i) for i in range(7))
+    ]
     for entry in entries[:500]:
         first = max(0, (clock.local(entry.starts_at).date() - since.date()).days)
         days[min(first, 6)]["entries"].append(entry)
@@ -109,7 +112,7 @@ def board(request: HttpRequest) -> HttpResponse:
         request,
         "kernel/shift/board.html",
         {
-            "posts": posts, "chosen": chosen, "now": now, "on_duty": shift.on_duty(chosen, now, realm) if chosen else [], "days": days, "since": since,
+            "posts": posts, "chosen": chosen, "now": now, "on_duty": shift.on_duty(chosen, now, realm) if chosen else [], "days": days, "since": since.date(),
             "before": (since - timedelta(days=7)).date(), "after": until.date(), "mine": mine, "log": log[:60], "hand_overs": hand_overs[:8], "swaps": swaps, "note": note,
             "roles": ROLE_WORDS, "may_manage": access.may(actor, "shift.manage"), "filtered": bool(request.GET.get("post")),
         },

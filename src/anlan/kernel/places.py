@@ -17,7 +17,7 @@ from uuid import UUID
 import h3
 import numpy as np
 import shapely
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 from shapely.geometry.base import BaseGeometry
@@ -52,7 +52,7 @@ def rebuild_paths(at: date | None = None) -> int:
     Returns the number of paths. A circle ends at depth 32 and is shown by `circles`.
     """
     at = at or clock.local(clock.now()).date()
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE kernel_regionpath IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute("DELETE FROM kernel_regionpath")
         cursor.execute(

@@ -4,7 +4,6 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
-
 # Coded values of our facts, as words.
 OUTCOMES = {
     "taken": _("taken up"), "dismissed": _("dismissed"), "faded": _("faded"), "updated": _("replaced"), "cancelled": _("cancelled"), "expired": _("expired"),
@@ -38,7 +37,11 @@ class WarningConfig(AppConfig):
         subjects.register("channel", "warning.Channel", "warning:channel", _("Channel"))
         subjects.register("issuer_table", "warning.IssuerTable", "", _("Table of issuers"))
         search.register("alert", "warning.Alert", lambda row: (row.headline or row.event, row.issuer_name, row.area_text[:200]), capability="warning.read")
-        from . import hazards
+        from anlan.kernel import shift
+
+        from . import hazards, queries
+
+        shift.lists_open(queries.open_for_hand_over)
 
         shell.values_for({
             "hazard": hazards.name, "outcome": lambda value: OUTCOMES.get(value, value), "change": lambda value: CHANGES.get(value, value),

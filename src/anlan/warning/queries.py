@@ -88,6 +88,19 @@ def live(actor: Any, realm: Any) -> list[Alert]:
     return sorted(rows, key=lambda row: (-RANK[row.colour], -(row.sent or row.created_at).timestamp()))
 
 
+def open_for_hand_over(realm: Any, post: Post) -> list[dict[str, Any]]:
+    """Live alerts of a post's region, what lies in it and what it lies in, for the shift hand-over."""
+    near = set(RegionPath.objects.filter(ancestor_id=post.region_id).values_list("descendant_id", flat=True)) | set(ancestors(post.region_id))
+    rows = Alert.objects.of(realm).filter(state__in=Alert.LIVE, regions__region_id__in=near).distinct().order_by("-created_at")[:100]
+    return [
+        {
+            "kind": "alert", "subject": f"alert:{row.pk}", "text": str(row), "level": row.colour, "since": (row.sent or row.created_at).isoformat(),
+            "due": row.expires.isoformat() if row.expires else "",
+        }
+        for row in rows
+    ]
+
+
 def proposals(actor: Any, realm: Any, state: str = Proposal.OPEN) -> QuerySet[Proposal]:
     rows = Proposal.objects.seen_by(actor, realm).select_related("region")
     return (rows.filter(state=state) if state else rows).order_by("-changed_at")
