@@ -48,7 +48,9 @@ from .facts import (
     IncidentClosed,
     IncidentOpened,
     InstructionRecorded,
+    ReportAttached,
     ReportLate,
+    ReportPassedOn,
     ReportsMerged,
     ReportTaken,
     ResponseApproved,
@@ -164,7 +166,7 @@ def pass_on(act: Act, *, report: UUID) -> Report:
     if row.passed_on_at is None:
         row.passed_on_at = act.now
         act.save(row)
-        act.state(ReportTaken(report=row.pk, kind="passed_on", event=row.event, place=row.place, incident=row.incident_id, means=row.means), about=row)
+        act.state(ReportPassedOn(report=row.pk), about=row)
         due.cancel(act, "command.report_limit", f"report:{row.pk}:first_up")
         work.close(act, kind="command.report_late.first_up", subject=f"report:{row.pk}")
     return row
@@ -219,7 +221,7 @@ def attach_report(act: Act, *, report: UUID, incident: UUID) -> Report:
         raise NOT_OPEN()
     row.incident = at
     act.save(row)
-    act.state(ReportTaken(report=row.pk, kind="attached", event=row.event, place=row.place, incident=at.pk, means=row.means), about=row)
+    act.state(ReportAttached(report=row.pk, incident=at.pk), about=row)
     work.close(act, kind="command.classify", subject=f"report:{row.pk}", outcome="attached")
     return row
 

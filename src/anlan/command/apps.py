@@ -34,6 +34,8 @@ class CommandConfig(AppConfig):
         search.register("incident", "command.Incident", lambda row: (row.title, row.place, ""), capability="command.read")
         shell.words_for({
             "command.ReportTaken": _("Report taken: {subject}"),
+            "command.ReportPassedOn": _("Report passed on to the level above: {subject}"),
+            "command.ReportAttached": _("Report attached to {incident}"),
             "command.ReportsMerged": _("Reports merged: {reason}"),
             "command.ReportLate": _("A time limit of reporting ran out ({limit})"),
             "command.InstructionRecorded": _("Instruction of {leader}: {text}"),

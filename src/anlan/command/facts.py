@@ -20,6 +20,21 @@ class ReportTaken:
     means: str
 
 
+@fact("command.ReportPassedOn")
+class ReportPassedOn:
+    """A report was passed on to the next level up; its time limit stops."""
+
+    report: UUID
+
+
+@fact("command.ReportAttached")
+class ReportAttached:
+    """A report was attached to an incident."""
+
+    report: UUID
+    incident: UUID
+
+
 @fact("command.ReportsMerged")
 class ReportsMerged:
     """Two reports speak of the same event; one was merged into the other, both sources stay."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connection, connections, transaction
@@ -214,6 +215,17 @@ def test_with_carry_open_orders_stay(replay, proposal, commander):
     assert fact.payload["withdrawn"] == 0 and fact.payload["carried"] == Order.objects.of(replay).count()
 
 
+def take_step(actor, realm, step, op_id, proposal, response, level, reason):
+    doing = act(actor, realm, op_id=op_id)
+    if step == "approve":
+        return actions.approve_proposal(doing, proposal=proposal)
+    if step == "refuse":
+        return actions.refuse_proposal(doing, proposal=proposal, reason=reason)
+    if step == "change":
+        return actions.change_level(doing, response=response, level=level, reason=reason)
+    return actions.end_response(doing, response=response, reason=reason)
+
+
 STEPS = st.lists(
     st.tuples(st.sampled_from(["approve", "refuse", "change", "end"]), st.sampled_from(["commander", "alice", "charlie", "machine"]), st.sampled_from(["I", "II", "III", "IV", "X"]), st.booleans()),
     max_size=8,
@@ -233,13 +245,7 @@ def test_no_order_of_steps_by_anybody_leads_to_an_illegal_state(replay, plan, pr
             response = Response.objects.of(replay).first()
             key = response.pk if response else new_id()
             may = who == "commander"
-            key_of_step = new_id()
-            do = {
-                "approve": lambda: actions.approve_proposal(act(cast[who], replay, op_id=key_of_step), proposal=proposal.pk),
-                "refuse": lambda: actions.refuse_proposal(act(cast[who], replay, op_id=key_of_step), proposal=proposal.pk, reason=reason),
-                "change": lambda: actions.change_level(act(cast[who], replay, op_id=key_of_step), response=key, level=wanted, reason=reason),
-                "end": lambda: actions.end_response(act(cast[who], replay, op_id=key_of_step), response=key, reason=reason),
-            }[step]
+            do = partial(take_step, cast[who], replay, step, new_id(), proposal.pk, key, wanted, reason)
             legal = may and {
                 "approve": open_, "refuse": open_ and reasoned, "change": state == "active" and reasoned and wanted not in ("X", level), "end": state == "active" and reasoned,
             }[step]
