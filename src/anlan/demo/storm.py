@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from anlan.engines.geo import City, Storm, StormRun, build, run_storm
-from anlan.kernel import orders, realms
+from anlan.kernel import clock, orders, realms
 from anlan.kernel.actions import Act, Actor
 from anlan.kernel.ids import derived_id
 from anlan.kernel.models import Account, Assignment, Order, Realm
@@ -90,7 +90,7 @@ class Exercise:
             started = journal.select("WHERE f.realm_id = %s AND f.kind = 'kernel.RealmStarted' ORDER BY s.number LIMIT 1", [realm.pk])
             if started:
                 return realm, started[0].occurred_at - history
-        now = datetime.now(UTC).replace(second=0, microsecond=0)
+        now = clock.now().replace(second=0, microsecond=0)
         now -= timedelta(minutes=now.minute % self.storm.step_min)
         return realms.start(Act(MACHINE, realms.actual()), kind=Realm.EXERCISE, name=NAME, name_en=NAME_EN, clock="manual", now_at=now), now - history
 

@@ -16,7 +16,7 @@ from anlan.kernel.ids import derived_id
 
 from . import actions, polling, queries
 from .errors import BAD_TOKEN, CAP_REFUSED, TOO_LARGE
-from .models import FeedLog, FeedSource
+from .models import FeedSource
 from .pages import token_digest
 
 router = Router()
@@ -53,10 +53,7 @@ def take_in(request: HttpRequest) -> tuple[int, Any] | Any:
         source = request.auth  # type: ignore[attr-defined]
         act = Act(Actor.machine("exchange"), realms.actual(), op_id=derived_id("exchange.push", source.pk, request.act().op_id))  # type: ignore[attr-defined]
         taken = actions.take_in(act, raw=raw, digest=hashlib.sha256(raw).hexdigest(), source=source.name, heard_by="api", link=source.pk)
-        log = FeedLog(source=source, at=act.now, ok=not taken["code"], status=None)
-        polling._count(log, taken)
-        log.save()
-        FeedSource.objects.filter(pk=source.pk).update(last_ok_at=act.now)
+        polling.note_push(source, taken, act.now)
     else:
         taken = actions.take_in(
             request.act(), raw=raw, digest=hashlib.sha256(raw).hexdigest(), source=request.headers.get("X-File-Name", "API")[:200], heard_by="api",  # type: ignore[attr-defined]

@@ -112,6 +112,14 @@ def _count(row: FeedLog, taken: dict[str, Any]) -> None:
     row.code = row.code or taken["code"]
 
 
+def note_push(source: FeedSource, taken: dict[str, Any], at: Any) -> None:
+    """Log what a link pushed to us, as a poll is logged."""
+    row = FeedLog(source=source, at=at, ok=not taken["code"], status=None)
+    _count(row, taken)
+    row.save()
+    FeedSource.objects.filter(pk=source.pk).update(last_ok_at=at)
+
+
 def _note(source: FeedSource, row: FeedLog) -> None:
     """Keep the link's state; a change of health is stated once."""
     was_failing = source.failures > 0
