@@ -107,9 +107,12 @@ def certificate(request: HttpRequest) -> HttpResponse:
 def feeds(request: HttpRequest) -> HttpResponse:
     """Links and their health, our feed, refused messages, unmapped areas."""
     access.require(request.actor, "exchange.read")
+    refused = list(queries.refused(request.realm)[:20])
+    for row in refused:
+        row.remedy = queries.remedy(row.refused.partition(":")[0]) or queries.remedy("messages")
     return render(request, "exchange/feeds.html", {
         "sources": queries.sources(), "listed": queries.feed(), "key_id": keys.key_id(), "feed_url": request.build_absolute_uri(reverse("exchange:cap_atom")),
-        "refused": queries.refused(request.realm)[:20], "refused_count": queries.refused(request.realm).count(),
+        "refused": refused, "refused_count": queries.refused(request.realm).count(),
         "unmapped": queries.unmapped(request.actor, request.realm)[:20], "may_manage": access.may(request.actor, "exchange.manage"),
         "may_enter": access.may(request.actor, "warning.enter"), "limit_mb": MAX_BYTES // 1024 // 1024,
     })

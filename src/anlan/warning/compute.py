@@ -261,3 +261,13 @@ def features(alerts: Iterable[Alert]) -> list[dict[str, Any]]:
             },
         })
     return found
+
+
+def bounds(alert: Alert) -> list[float] | None:
+    """west, south, east, north around an alert's area, with a margin; None when it has none."""
+    shape = shapely.from_wkb(bytes(alert.area_wkb)) if alert.area_wkb else shape_of([UUID(key) for key in alert.region_ids])
+    if shape is None or shape.is_empty:
+        return None
+    west, south, east, north = shape.bounds
+    margin = max(east - west, north - south, 0.02) * 0.3
+    return [west - margin, south - margin, east + margin, north + margin]

@@ -19,7 +19,7 @@ class PlacesField(forms.CharField):
     """Places by name, separated by spaces or commas; regions come out. A unique beginning is enough."""
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("label", gettext_lazy("Places"))
+        kwargs.setdefault("label", gettext_lazy("Warned places"))
         kwargs.setdefault("help_text", gettext_lazy("Names, separated by spaces or commas; the beginning is enough."))
         super().__init__(max_length=2000, widget=forms.TextInput(attrs={"autocomplete": "off"}), **kwargs)
 
@@ -94,7 +94,7 @@ class Compose(forms.Form):
     headline_en = forms.CharField(label=gettext_lazy("Headline in English"), required=False, max_length=300)
     description_en = forms.CharField(label=gettext_lazy("Text in English"), required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 2}))
     expires = LocalDateTime(label=gettext_lazy("Valid until"), required=False, help_text=gettext_lazy("Empty: six hours from now."))
-    contact = forms.CharField(label=gettext_lazy("Contact"), required=False, max_length=200)
+    contact = forms.CharField(label=gettext_lazy("Contact for questions"), required=False, max_length=200)
     channels = forms.MultipleChoiceField(label=gettext_lazy("Channels"), required=False, widget=forms.CheckboxSelectMultiple)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

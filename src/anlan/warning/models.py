@@ -39,7 +39,7 @@ class Proposal(RealmRow):
 
     SCOPE = "warning.read"
     OPEN, TAKEN, DISMISSED, FADED = "open", "taken", "dismissed", "faded"
-    STATES = [(OPEN, _("open")), (TAKEN, _("taken up")), (DISMISSED, _("dismissed")), (FADED, _("faded"))]
+    STATES = [(OPEN, _("waits for a decision")), (TAKEN, _("taken up")), (DISMISSED, _("dismissed")), (FADED, _("faded"))]
 
     region = models.ForeignKey("kernel.Region", on_delete=models.PROTECT, related_name="+")
     hazard = models.CharField(max_length=20)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
@@ -198,11 +198,12 @@ def cap_file(request: HttpRequest, key: UUID) -> HttpResponse:
 
 @require_GET
 def alert_map(request: HttpRequest, key: UUID) -> HttpResponse:
-    """The alert's area as GeoJSON."""
-    from django.http import JsonResponse
-
+    """What the small map of an alert shows: boundaries, and the alert's own area."""
     row = _alert(request, key)
-    return JsonResponse({"type": "FeatureCollection", "features": compute.features([row])})
+    found = compute.features([row])
+    layers = [{"id": "regions", "label": _("Boundaries"), "kind": "area", "url": url, "on": True} for url in [shell.address("web:map_layer", "", "regions")] if url]
+    layers.append({"id": "alerts", "label": _("Alert"), "kind": "area", "data": {"type": "FeatureCollection", "features": found}, "on": True})
+    return JsonResponse({"bbox": compute.bounds(row), "layers": layers})
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
