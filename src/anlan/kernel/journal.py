@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
 from uuid import UUID
 
 import orjson
@@ -22,6 +22,9 @@ from django.db import connection, transaction
 
 from .ids import new_id
 
+T = TypeVar("T")
+
+T = TypeVar("T")
 ALGORITHM = "sha256"
 SEAL_BATCH = 2000
 SEALER_LOCK = 0x616E6C01  # advisory lock: the process that holds it is the sealer
@@ -30,10 +33,11 @@ REGISTRY: dict[str, type] = {}
 UPCASTERS: dict[tuple[str, int], Callable[[dict], dict]] = {}
 
 
-def fact(kind: str, version: int = 1) -> Callable[[type], type]:
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def fact(kind: str, version: int = 1) -> Callable[[type[T]], type[T]]:
     """Declare a fact: a frozen keyword-only dataclass with a dotted name and a payload version."""
 
-    def declare(cls: type) -> type:
+    def declare(cls: type[T]) -> type[T]:
         made = dataclass(frozen=True, kw_only=True)(cls)
         made.KIND, made.VERSION = kind, version  # type: ignore[attr-defined]
         if kind in REGISTRY:
