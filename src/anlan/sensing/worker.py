@@ -292,8 +292,8 @@ def feed(realm: Any, samples: list[ingest.Sample], processor: Processor | None =
 class Feed:
     """One stream of the broker, from our position on, with one pull request always under way."""
 
-    def __init__(self, nc: Any, stream: str, owner: str) -> None:
-        self.nc, self.stream = nc, stream
+    def __init__(self, nc: Any, stream: str, owner: str, wake: asyncio.Event) -> None:
+        self.nc, self.stream, self.wake = nc, stream, wake
         self.consumer = "sense-" + "".join(letter if letter.isalnum() else "-" for letter in owner)
         self.queue: asyncio.Queue[Any] = asyncio.Queue()
         self.inbox = nc.new_inbox()
@@ -327,6 +327,7 @@ class Feed:
 
     async def _come(self, msg: Any) -> None:
         self.queue.put_nowait(msg)
+        self.wake.set()
 
     async def ask(self) -> None:
         if self.open <= 0:
@@ -405,7 +406,8 @@ class Worker:
             js = nc.jetstream(timeout=10)
             await ingest.ensure_streams(js)
             await self.db(self.processor.lease)
-            feeds = [Feed(nc, READINGS, self.owner), Feed(nc, REPLAY, self.owner)]
+            wake = asyncio.Event()
+            feeds = [Feed(nc, stream, self.owner, wake) for stream in (READINGS, REPLAY)]
             await self._begin(js, feeds)
             renewed = purged = beaten = time.monotonic()
             while not self.stop.is_set() and not lost.is_set():
@@ -447,9 +449,12 @@ class Worker:
 
     async def _wait(self, feeds: list[Feed]) -> None:
         """Until a message comes, at most 100 ms."""
-        end = time.monotonic() + 0.1
-        while time.monotonic() < end and all(feed.queue.empty() for feed in feeds) and not self.stop.is_set():
-            await asyncio.sleep(0.004)
+        wake = feeds[0].wake
+        try:
+            await asyncio.wait_for(wake.wait(), 0.1)
+        except asyncio.TimeoutError:
+            pass
+        wake.clear()
         for feed in feeds:
             # Asked and nothing on the way: nothing is pending.
             if feed.queue.empty() and feed.open == MESSAGES and time.monotonic() - feed.asked > 0.5:
