@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+
+from anlan.kernel import clock
 
 from ..webhook.adapter import signature
 
@@ -81,7 +82,7 @@ class Simulator:
     def report(self, reference: str, ok: bool) -> None:
         """Tell the platform what became of it, signed as a real gateway would. Loopback only: it is a simulator."""
         body = json.dumps({"reference": reference, "ok": ok, "text": "" if ok else "absent subscriber"}).encode()
-        timestamp = str(int(time.time()))
+        timestamp = str(int(clock.now().timestamp()))
         headers = {"Content-Type": "application/json", "X-Anlan-Timestamp": timestamp, "Authorization": f"Anlan {signature(self.secret, timestamp, body)}"}
         try:
             urllib.request.urlopen(urllib.request.Request(self.callback, body, headers), timeout=10).close()
