@@ -414,15 +414,10 @@ def take_in(act: Act, *, fact: UUID, kind: str, payload: dict[str, Any], at: dat
     TAKERS[kind](judge, payload, at)
 
 
-def _readings(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
+def _look(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
+    """Look at the readings: what the bound gauges say since the last look, and the sums. `rain`: a rain signal has just changed."""
     judge.take(compute.station_updates(judge.act.realm, judge.plans), signals=True)
-    judge.take(compute.sum_updates(judge.act.realm, judge.plans, datetime.fromisoformat(payload["last"])))
-
-
-def _signal(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
-    judge.take(compute.station_updates(judge.act.realm, judge.plans), signals=True)
-    if payload.get("quantity") == "rain":
-        judge.take(compute.sum_updates(judge.act.realm, judge.plans, datetime.fromisoformat(payload["reading_time"]), at_once=True))
+    judge.take(compute.sum_updates(judge.act.realm, judge.plans, datetime.fromisoformat(payload["last"]), at_once=payload["rain"]))
 
 
 def _silent(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
@@ -528,9 +523,9 @@ def _rank(plan: Plan | None, level: str) -> int:
     return compute.LEVEL_RANK.get(level, 0)
 
 
+LOOK = "look"  # batches of readings and signals, taken together: see reactions
 TAKERS = {
-    "sensing.ReadingsAccepted": _readings,
-    "sensing.SignalChanged": _signal,
+    LOOK: _look,
     "sensing.GaugeSilent": _silent,
     "warning.OutsideWarningReceived": _warned,
     "warning.AlertIssued": _warned,

@@ -24,7 +24,7 @@ class PlansConfig(AppConfig):
     verbose_name = "Plans"
 
     def ready(self) -> None:
-        from anlan.kernel import access, shell, subjects
+        from anlan.kernel import access, search, shell, subjects
 
         from . import checks, errors, facts  # noqa: F401
         from .words import FACT_WORDS
@@ -39,5 +39,6 @@ class PlansConfig(AppConfig):
         subjects.register("question", "plans.Question", "plans:question", _("Question"))
         subjects.register("match", "plans.Match", "plans:match", _("Condition"))
         subjects.register("term", "plans.Term", "", _("Known value"))
+        search.register("plan", "plans.Plan", lambda row: (row.title_zh or row.title_en, row.title_en, row.key), capability="plans.read", region="")
         shell.words_for(FACT_WORDS)
         post_migrate.connect(fill, sender=self, dispatch_uid="plans.fill")

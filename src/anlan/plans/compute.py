@@ -26,6 +26,8 @@ from .vocabulary import label, vocabulary
 DOUBTFUL = FROZEN | RANGE | TOO_LATE
 # Sums over a whole region cost a scan of its gauges' last day; between signals they are made at most this often.
 REGION_SUMS_EVERY = timedelta(minutes=10)
+# In a storm every gauge changes colour, each at its own second.
+REGION_SUMS_AFTER_SIGNAL = timedelta(minutes=1)
 # With gauges in reach of less than this share of a region, nobody can say what area a rain covers.
 SEEN_ENOUGH = 0.6
 COLOUR_RANK = {"": 0, "blue": 1, "yellow": 2, "orange": 3, "red": 4}
@@ -278,8 +280,9 @@ def sum_updates(realm: Any, plans: Iterable[Adopted], at: datetime, *, at_once: 
     for place in sorted(wanted):
         known = {term.name: term.event_time for term in Term.objects.of(realm).filter(place=place, name__in=wanted[place])}
         names = {name for name in wanted[place] if known.get(name) is None or known[name] < at}
-        if place.startswith("region:") and not at_once:
-            names = {name for name in names if known.get(name) is None or at - known[name] >= REGION_SUMS_EVERY}
+        if place.startswith("region:"):
+            pause = REGION_SUMS_AFTER_SIGNAL if at_once else REGION_SUMS_EVERY
+            names = {name for name in names if known.get(name) is None or at - known[name] >= pause}
         if names:
             yield from _sums_at(realm, place, names, at)
 

@@ -1,6 +1,7 @@
 """What happens when other rooms state something. Repeating any of it changes nothing: keys derive from the fact."""
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -10,24 +11,51 @@ from anlan.kernel.journal import FactView
 
 from . import actions, compute
 
-# Readings come by the batch; when one look has taken in everything stored, the batches behind it in the queue add nothing.
-BULK = ("sensing.ReadingsAccepted",)
+# Both say that there is something new among the readings. One look takes in all that is stored, so a run of them needs one.
+LOOKS = {"sensing.ReadingsAccepted": "last", "sensing.SignalChanged": "reading_time"}
+
+
+@dataclass
+class Look:
+    """A run of facts about readings of one realm that no other fact has interrupted."""
+
+    fact: FactView
+    last: str = ""
+    rain: bool = False
+
+    def add(self, fact: FactView) -> None:
+        self.fact, self.last = fact, max(self.last, str(fact.payload[LOOKS[fact.kind]]))
+        self.rain |= fact.kind == "sensing.SignalChanged" and fact.payload.get("quantity") == "rain"
 
 
 def on_facts(facts: list[FactView]) -> None:
     """Follower plans.terms: each fact changes what is known, then the conditions it touches are judged."""
     adopted: dict[UUID, bool] = {}
-    for index, fact in enumerate(facts):
-        if fact.kind not in actions.TAKERS or fact.payload.get("_erased") or fact.realm.is_over:
+    looks: dict[UUID, Look] = {}
+    for fact in facts:
+        if fact.payload.get("_erased") or fact.realm.is_over:
             continue
-        if fact.realm_id not in adopted:
-            adopted[fact.realm_id] = compute.bindings(fact.realm).exists()
-        if fact.kind in BULK:
-            later = facts[index + 1] if index + 1 < len(facts) else None
-            if not adopted[fact.realm_id] or (later is not None and later.kind == fact.kind and later.realm_id == fact.realm_id):
-                continue
-        act = Act(Actor.machine("plans"), fact.realm, op_id=derived_id("plans.terms", fact.id), cause=fact.id, occurred_at=fact.occurred_at)
-        actions.take_in(act, fact=fact.id, kind=fact.kind, payload=fact.payload, at=fact.occurred_at)
+        if fact.kind in LOOKS:
+            if fact.realm_id not in adopted:
+                adopted[fact.realm_id] = compute.bindings(fact.realm).exists()
+            if adopted[fact.realm_id]:
+                looks.setdefault(fact.realm_id, Look(fact)).add(fact)
+        elif fact.kind in actions.TAKERS:
+            # What was measured before a report came in is judged before it.
+            _look(looks.pop(fact.realm_id, None))
+            _take(fact, fact.kind, fact.payload)
+    for look in looks.values():
+        _look(look)
+
+
+def _look(look: Look | None) -> None:
+    if look is not None:
+        _take(look.fact, actions.LOOK, {"last": look.last, "rain": look.rain})
+
+
+def _take(fact: FactView, kind: str, payload: dict[str, Any]) -> None:
+    act = Act(Actor.machine("plans"), fact.realm, op_id=derived_id("plans.terms", fact.id), cause=fact.id, occurred_at=fact.occurred_at)
+    actions.take_in(act, fact=fact.id, kind=kind, payload=payload, at=fact.occurred_at)
 
 
 def on_stale(act: Act, subject: str, params: dict[str, Any]) -> None:

@@ -19,6 +19,8 @@ from .syntax import ConditionError
 from .vocabulary import Vocabulary
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_TROUBLES = 1_000_000, 12, 30_000, 50
+# libyaml where it is there: ten times faster, same events and marks.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 COLOURS = ("red", "orange", "yellow", "blue", "")
 LANGUAGES = ("zh", "en")
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.()-]{0,59}$")
@@ -142,6 +144,7 @@ class _Reader:
         self.marks: dict[str, tuple[int, int]] = {}
         self.troubles: list[Trouble] = []
         self.nodes = 0
+        self.maker = yaml.SafeLoader("")
 
     def refuse(self, mark: Any, where: str, what: str, todo: str) -> _Refused:
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
@@ -159,7 +162,7 @@ class _Reader:
         try:
             depth = 0
             # Events first: an anchor or a deep nest is refused before anything is built from it.
-            for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            for event in yaml.parse(text, Loader=LOADER):
                 self.nodes += 1
                 if self.nodes > MAX_NODES:
                     raise self.refuse(event.start_mark, "file", "too many values", f"at most {MAX_NODES}")
@@ -173,7 +176,7 @@ class _Reader:
                         raise self.refuse(event.start_mark, "file", "values are nested too deep", f"at most {MAX_DEPTH} levels")
                 elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
                     depth -= 1
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            node = yaml.compose(text, Loader=LOADER)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             raise self.refuse(mark, "file", f"not YAML: {getattr(error, 'problem', None) or error}", "check indentation, colons and quotes there")
@@ -201,7 +204,7 @@ class _Reader:
         try:
             if node.tag == "tag:yaml.org,2002:timestamp":
                 return node.value
-            return yaml.SafeLoader("").construct_object(node)
+            return self.maker.construct_object(node)
         except (yaml.YAMLError, ValueError):
             raise self.refuse(node.start_mark, path, f"{node.value!r} cannot be read", "put it in quotes")
 

@@ -55,7 +55,7 @@ def reading(realm: Any, gauge: Any, value: float, at: datetime, quantity: str = 
 
 
 @action("plans.test_stand_in")
-def _stand_in(act: Act, *, key: Any) -> None:
+def stand_in(act: Act, *, key: Any) -> None:
     """A fact of that key, so that what is caused by it has a cause in the journal."""
     act.state(RealmStarted(realm=act.realm.pk, kind="test", name="stand-in"), subject="test:1", id=key)
 
@@ -65,7 +65,7 @@ def heard(realm: Any, kind: str, payload: dict[str, Any], at: datetime | None = 
     when = at or realm.time()
     plain = {name: value.isoformat() if isinstance(value, datetime) else str(value) if type(value).__name__ == "UUID" else value for name, value in payload.items()}
     key = key or new_id()
-    _stand_in(Act(Actor.machine("test"), realm, occurred_at=when), key=key)
+    stand_in(Act(Actor.machine("test"), realm, occurred_at=when), key=key)
     fact = FactView(
         id=key, kind=kind, realm_id=realm.pk, subject="test:1", region_id=None, cause_id=None, occurred_at=when, precision="minute", received_at=when,
         recorded_at=when, number=1, payload=plain,

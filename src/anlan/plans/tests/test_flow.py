@@ -12,7 +12,7 @@ from anlan.kernel.models import Realm, WorkItem
 from anlan.plans import actions, queries, reactions
 from anlan.plans.models import Match, Question, ResponseProposal, Term
 
-from .builders import act, adopt_hengyang, batch, heard, machine, minutes, observe, reading, station, warn
+from .builders import act, adopt_hengyang, batch, heard, machine, minutes, observe, reading, stand_in, station, warn
 from .test_hengyang import TRIBUTARIES_LOW
 
 pytestmark = pytest.mark.django_db
@@ -360,3 +360,24 @@ def test_what_command_needs_of_a_proposal(replay, plan, gauges, alice, commander
     assert len(found["actions"]) == 16 and all(row["posts"] for row in found["actions"])
     first = found["actions"][0]
     assert first["clause"] == "5.6.2(1)" and first["deadline_min"] is None and first["deadline"]["zh"] == "立即" and first["posts"] == [duty_post.pk]
+
+
+def test_a_run_of_signals_is_one_look_and_a_report_in_between_is_judged_in_its_place(replay, plan, gauges):
+    """Five batches and signals are queued when the follower wakes, with a report among them: two looks, nothing lost."""
+    from anlan.kernel.journal import FactView
+    from anlan.kernel.models import Operation
+
+    moment = at(replay, 5)
+    reading(replay, gauges["hengshan"], 49.2, moment)
+    facts = []
+    for kind, payload in (("sensing.ReadingsAccepted", {"last": moment}), ("sensing.SignalChanged", {"quantity": "level", "reading_time": moment}), ("sensing.SignalChanged", {"quantity": "rain", "reading_time": moment}),
+                          ("command.FactObserved", {"term": "street_water_depth", "place": "全市", "value": 60, "occurred_at": moment}), ("sensing.ReadingsAccepted", {"last": moment}), ("sensing.ReadingsAccepted", {"last": moment})):
+        fact = FactView(id=new_id(), kind=kind, realm_id=replay.pk, subject="test:1", region_id=None, cause_id=None, occurred_at=moment, precision="minute", received_at=moment, recorded_at=moment, number=1,
+                              payload={name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in payload.items()})
+        stand_in(act(machine(), replay, occurred_at=moment), key=fact.id)
+        facts.append(fact)
+    before = Operation.objects.filter(action="plans.take_in").count()
+    reactions.on_facts(facts)
+    assert Operation.objects.filter(action="plans.take_in").count() - before == 3
+    assert [p.level.key for p in opened(replay)] == ["IV"]
+    assert Term.objects.of(replay).get(name="street_water_depth").value == 60
