@@ -91,7 +91,7 @@ def alerts(request: HttpRequest, state: str = "live", colour: str = "", kind: st
     return {"count": rows.count(), "items": [shown(row) for row in rows[offset:offset + limit]]}
 
 
-@router.get("/alerts/{key}", summary="One alert, with its deliveries")
+@router.get("/alerts/{uuid:key}", summary="One alert, with its deliveries")
 def alert(request: HttpRequest, key: UUID) -> Any:
     row = _one(request, key)
     deliveries = [
@@ -111,43 +111,43 @@ def by_hand(request: HttpRequest, body: Heard) -> Any:
     return shown(actions.enter_by_hand(request.act(), **(body.dict() | {"regions": [str(key) for key in body.regions]})))  # type: ignore[attr-defined]
 
 
-@router.post("/alerts/{key}/submit", summary="Put a draft to a second person")
+@router.post("/alerts/{uuid:key}/submit", summary="Put a draft to a second person")
 def submit(request: HttpRequest, key: UUID) -> Any:
     _one(request, key)
     return shown(actions.submit(request.act(), alert=key))  # type: ignore[attr-defined]
 
 
-@router.post("/alerts/{key}/approve", summary="Approve exactly the content seen, as the second person")
+@router.post("/alerts/{uuid:key}/approve", summary="Approve exactly the content seen, as the second person")
 def approve(request: HttpRequest, key: UUID, body: Seen) -> Any:
     _one(request, key)
     return shown(actions.approve(request.act(), alert=key, seen_hash=body.seen_hash))  # type: ignore[attr-defined]
 
 
-@router.post("/alerts/{key}/send-back", summary="Refuse approval, with a reason")
+@router.post("/alerts/{uuid:key}/send-back", summary="Refuse approval, with a reason")
 def send_back(request: HttpRequest, key: UUID, body: Reason) -> Any:
     _one(request, key)
     return shown(actions.send_back(request.act(), alert=key, reason=body.reason))  # type: ignore[attr-defined]
 
 
-@router.post("/alerts/{key}/issue", summary="Let it go out")
+@router.post("/alerts/{uuid:key}/issue", summary="Let it go out")
 def issue(request: HttpRequest, key: UUID) -> Any:
     _one(request, key)
     return shown(actions.issue(request.act(), alert=key))  # type: ignore[attr-defined]
 
 
-@router.post("/alerts/{key}/cancel", summary="Cancel an issued alert")
+@router.post("/alerts/{uuid:key}/cancel", summary="Cancel an issued alert")
 def cancel(request: HttpRequest, key: UUID, body: Reason) -> Any:
     _one(request, key)
     return shown(actions.cancel(request.act(), alert=key, reason=body.reason))  # type: ignore[attr-defined]
 
 
-@router.post("/alerts/{key}/relay", summary="Pass an outside warning on, unchanged")
+@router.post("/alerts/{uuid:key}/relay", summary="Pass an outside warning on, unchanged")
 def relay(request: HttpRequest, key: UUID) -> Any:
     _one(request, key)
     return shown(actions.relay(request.act(), alert=key))  # type: ignore[attr-defined]
 
 
-@router.post("/alerts/{key}/acknowledge", summary="Confirm having seen an alert")
+@router.post("/alerts/{uuid:key}/acknowledge", summary="Confirm having seen an alert")
 def acknowledge(request: HttpRequest, key: UUID) -> Any:
     _one(request, key)
     return shown(actions.acknowledge(request.act(), alert=key))  # type: ignore[attr-defined]
