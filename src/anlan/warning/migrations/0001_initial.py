@@ -184,7 +184,7 @@ class Migration(migrations.Migration):
                 ('colour', models.CharField(choices=[('red', 'Red'), ('orange', 'Orange'), ('yellow', 'Yellow'), ('blue', 'Blue')], help_text='worst colour of its evidence so far', max_length=8)),
                 ('now_colour', models.CharField(blank=True, help_text='worst colour of its evidence now; empty when all is back to normal', max_length=8)),
                 ('kind', models.CharField(help_text='what the issuer table lets us make of it: prompt, call_down, government', max_length=12)),
-                ('state', models.CharField(choices=[('open', 'open'), ('taken', 'taken up'), ('dismissed', 'dismissed'), ('faded', 'faded')], default='open', max_length=10)),
+                ('state', models.CharField(choices=[('open', 'waits for a decision'), ('taken', 'taken up'), ('dismissed', 'dismissed'), ('faded', 'faded')], default='open', max_length=10)),
                 ('evidence', models.JSONField(default=list)),
                 ('opened_at', models.DateTimeField()),
                 ('changed_at', models.DateTimeField()),
