@@ -68,7 +68,7 @@ def _store(act: Act, content: dict[str, Any], origin: str, *, own_stays: bool, b
         name=content["list"], origin=origin, digest=digest,
         defaults={
             "title": content["title"], "title_zh": content["title_zh"], "label": str(content["version"]), "source": content["source"],
-            "mark": content.get("mark", ""), "in_force": in_force, "loaded_at": clock.now(), "based_on": based_on,
+            "source_zh": content.get("source_zh", ""), "mark": content.get("mark", ""), "in_force": in_force, "loaded_at": clock.now(), "based_on": based_on,
         },
     )
     if made:

@@ -23,6 +23,7 @@ from .errors import SIGN_IN
 from .forms import attempt
 from .middleware import address, public
 from .models import Installation
+from .pages_shift import ROLE_WORDS
 
 
 class SignInForm(forms.Form):
@@ -193,7 +194,7 @@ def account_page(request: HttpRequest) -> HttpResponse:
         {
             "account": account, "person": account.person, "held": parties.held_posts(actor), "sessions": sign_in.open_sessions(account),
             "this_session": request.session.get("sign_in"), "pin": pin, "powers": parties.powers(actor), "factor": bool(account.totp_secret),
-            "factor_until": request.session.get("second_factor_until"), "needs_factor": sign_in.holds_power(account),
+            "factor_until": request.session.get("second_factor_until"), "needs_factor": sign_in.holds_power(account), "roles": ROLE_WORDS,
         },
     )
 

@@ -111,8 +111,8 @@ class PostForm(forms.Form):
 class AssignForm(forms.Form):
     person = forms.ModelChoiceField(Person.objects.none(), label=gettext_lazy("Person"))
     role = forms.ChoiceField(label=gettext_lazy("Role"), choices=[("A", "A"), ("B", "B"), ("acting", gettext_lazy("acting"))])
-    starts_at = LocalDateTime(label=gettext_lazy("From"))
-    ends_at = LocalDateTime(label=gettext_lazy("Until"), required=False)
+    starts_at = LocalDateTime(label=gettext_lazy("Begins"))
+    ends_at = LocalDateTime(label=gettext_lazy("Ends"), required=False)
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=300, required=False, help_text=gettext_lazy("Needed when the post holds power: another administrator reads it."))
 
     def __init__(self, actor: Any, *args: Any, **kwargs: Any) -> None:
@@ -125,20 +125,20 @@ class AssignForm(forms.Form):
 class GrantForm(forms.Form):
     capability = forms.ChoiceField(label=gettext_lazy("Right"))
     region = forms.ModelChoiceField(Region.objects.none(), label=gettext_lazy("Region and all below"), required=False, empty_label=gettext_lazy("everywhere"))
-    starts_at = LocalDateTime(label=gettext_lazy("From"))
-    ends_at = LocalDateTime(label=gettext_lazy("Until"), required=False)
+    starts_at = LocalDateTime(label=gettext_lazy("Begins"))
+    ends_at = LocalDateTime(label=gettext_lazy("Ends"), required=False)
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=300)
 
     def __init__(self, actor: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["capability"].choices = sorted(((c.code, str(c.text)) for c in access.CAPABILITIES.values()), key=lambda pair: pair[1])  # type: ignore[attr-defined]
+        self.fields["capability"].choices = sorted(((c.code, str(c.text)) for c in access.CAPABILITIES.values()), key=lambda pair: pair[1])  # type: ignore[arg-type, return-value]
         self.fields["region"].queryset = _regions(actor, parties.ADMINISTER)
         self.fields["region"].label_from_instance = localname
 
 
 class AccountForm(forms.Form):
     person = forms.ModelChoiceField(Person.objects.none(), label=gettext_lazy("Person"))
-    name = forms.SlugField(label=gettext_lazy("Account name"), max_length=60)
+    name = forms.SlugField(label=gettext_lazy("Account name"), max_length=60)  # type: ignore[call-arg]
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=300, required=False, help_text=gettext_lazy("Needed when the person holds power: another administrator reads it."))
 
     def __init__(self, actor: Any, *args: Any, **kwargs: Any) -> None:
@@ -154,9 +154,10 @@ def _instant(at: Any) -> str:
 def index(request: HttpRequest) -> HttpResponse:
     """What this person may look after, and what waits for a second person."""
     actor = request.actor  # type: ignore[attr-defined]
-    waiting = TwoPersonRequest.objects.filter(state="open").count() if access.may(actor, parties.ADMINISTER) else 0
+    second = parties.may_confirm(actor)
+    waiting = TwoPersonRequest.objects.filter(state="open").count() if second else 0
     context = {
-        "people": access.may(actor, "people.read"), "security": access.may(actor, parties.ADMINISTER), "audit": access.may(actor, "kernel.audit"), "waiting": waiting,
+        "people": access.may(actor, "people.read"), "security": access.may(actor, parties.ADMINISTER), "second": second, "audit": access.may(actor, "kernel.audit"), "waiting": waiting,
         "doubled": parties.doubled_administrators() if access.may(actor, "kernel.audit") else [],
     }
     return render(request, "kernel/admin/index.html", context)
@@ -184,15 +185,21 @@ def organisations(request: HttpRequest, key: UUID | None = None) -> HttpResponse
     return render(request, "kernel/admin/organisations.html", {"page": page, "form": form, "row": row, "may": may, "q": text, "open": bool(row) or form.is_bound})
 
 
+def _seen(actor: Any, model: type) -> Any:
+    """What the keeper of people or the security administrator may look at."""
+    return (parties.seen_by(actor, model) | parties.seen_by(actor, model, parties.ADMINISTER)).distinct()
+
+
 def posts(request: HttpRequest) -> HttpResponse:
     actor = request.actor  # type: ignore[attr-defined]
-    access.require(actor, "people.read")
+    if not access.may(actor, parties.ADMINISTER):
+        access.require(actor, "people.read")
     form = PostForm(actor, request.POST or None)
     if request.method == "POST":
         done, row = attempt(form, lambda: parties.save_post(_act(request), **form.values()))
         if done:
             return redirect("kernel:post", key=row.pk)
-    rows = parties.seen_by(actor, Post).select_related("organisation", "region", "superior").order_by("organisation__name", "name")
+    rows = _seen(actor, Post).select_related("organisation", "region", "superior").order_by("organisation__name", "name")
     text = request.GET.get("q", "").strip()
     if text:
         rows = rows.filter(Q(name__icontains=text) | Q(organisation__name__icontains=text) | Q(assignments__person__name__icontains=text)).distinct()
@@ -204,7 +211,7 @@ def posts(request: HttpRequest) -> HttpResponse:
 def post(request: HttpRequest, key: UUID) -> HttpResponse:
     """One post: who holds it, what it may do; changes to both."""
     actor = request.actor  # type: ignore[attr-defined]
-    row = (parties.seen_by(actor, Post) | parties.seen_by(actor, Post, parties.ADMINISTER)).filter(pk=key).select_related("organisation", "region", "superior").distinct().first()
+    row = _seen(actor, Post).filter(pk=key).select_related("organisation", "region", "superior").first()
     if row is None:
         raise NOT_FOUND(kind=_("post"), key=key)
     do, now = request.POST.get("do"), clock.now()
@@ -308,7 +315,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
 
 def requests(request: HttpRequest) -> HttpResponse:
     actor = request.actor  # type: ignore[attr-defined]
-    access.require(actor, parties.ADMINISTER)
+    access.require(actor, parties.SECOND if access.may(actor, parties.SECOND) else parties.ADMINISTER)
     rows = TwoPersonRequest.objects.select_related("requested_by", "confirmed_by").order_by("-requested_at")
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     lines = [{"row": row, "what": parties.describe(row), "state": STATES[row.state]} for row in page.object_list]
@@ -319,7 +326,7 @@ def request_page(request: HttpRequest, key: UUID) -> HttpResponse:
     """One request: what, by whom, why; confirm or refuse."""
     actor = request.actor  # type: ignore[attr-defined]
     row = TwoPersonRequest.objects.filter(pk=key).select_related("requested_by", "confirmed_by").first()
-    if row is None or not (row.requested_by_id == actor.person_id or access.may(actor, parties.ADMINISTER)):
+    if row is None or not (row.requested_by_id == actor.person_id or parties.may_confirm(actor)):
         raise NOT_FOUND(kind=_("request"), key=key)
     shown: dict[str, str] = {}
     if request.method == "POST":

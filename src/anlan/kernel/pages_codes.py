@@ -58,12 +58,22 @@ def _parse(text: str) -> list[dict[str, Any]]:
 
 
 def _title(row: CodeList) -> str:
-    return row.title_zh if (get_language() or "zh").startswith("zh") else row.title
+    return row.title_zh if _chinese() else row.title
+
+
+def _chinese() -> bool:
+    return (get_language() or "zh").startswith("zh")
+
+
+def _source(row: CodeList | None) -> str:
+    if row is None:
+        return ""
+    return row.source_zh if row.source_zh and _chinese() else row.source
 
 
 def lists(request: HttpRequest) -> HttpResponse:
     rows = list(CodeList.objects.filter(in_force=True).order_by("name"))
-    shown = [{"row": row, "title": _title(row), "mark": MARKS.get(row.mark, row.mark), "difference": any(codes.difference(row.name).values()) if row.origin == "own" else False} for row in rows]
+    shown = [{"row": row, "title": _title(row), "source": _source(row), "mark": MARKS.get(row.mark, row.mark), "difference": any(codes.difference(row.name).values()) if row.origin == "own" else False} for row in rows]
     return render(request, "kernel/codes/lists.html", {"rows": shown})
 
 
@@ -73,7 +83,7 @@ def of(request: HttpRequest, key: str) -> HttpResponse:
     entries = codes.entries(key)
     row = CodeList.objects.filter(name=key, in_force=True).first()
     may = access.may(actor, "codes.manage")
-    form = EditForm(request.POST if request.POST.get("do") == "edit" else None, initial={"label": "", "source": row.source if row else "", "lines": _lines(entries)})
+    form = EditForm(request.POST if request.POST.get("do") == "edit" else None, initial={"label": "", "source": _source(row), "lines": _lines(entries)})
     if request.method == "POST":
         if request.POST.get("do") == "default":
             codes.use_default(request.act(), list=key)  # type: ignore[attr-defined]
@@ -84,7 +94,7 @@ def of(request: HttpRequest, key: str) -> HttpResponse:
             messages.success(request, _("Own version in force. The shipped one stays on record."))
             return redirect("kernel:codes_of", key)
     context = {
-        "key": key, "row": row, "title": _title(row) if row else key, "entries": entries.values(), "may": may, "form": form, "mark": MARKS.get(row.mark, row.mark) if row else "",
+        "key": key, "row": row, "source": _source(row), "title": _title(row) if row else key, "entries": entries.values(), "may": may, "form": form, "mark": MARKS.get(row.mark, row.mark) if row else "",
         "marks": MARKS, "versions": CodeList.objects.filter(name=key).order_by("-loaded_at"), "difference": codes.difference(key),
     }
     return render(request, "kernel/codes/list.html", context)

@@ -25,9 +25,9 @@ PAGE = 50
 
 
 class PersonForm(forms.Form):
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=80)
+    name = forms.CharField(label=gettext_lazy("Full name"), max_length=80)
     organisation = forms.ModelChoiceField(Organisation.objects.none(), label=gettext_lazy("Organisation"))
-    title = forms.CharField(label=gettext_lazy("Title"), max_length=80, required=False)
+    title = forms.CharField(label=gettext_lazy("Job title"), max_length=80, required=False)
     mobile = forms.CharField(label=gettext_lazy("Mobile number"), max_length=40, required=False, widget=forms.TextInput(attrs={"type": "tel"}))
     email = forms.EmailField(label=gettext_lazy("E-mail"), max_length=160, required=False)
 
@@ -61,7 +61,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     page = Paginator(_chosen(request), PAGE).get_page(request.GET.get("page"))
     found = contacts.lines(actor, list(page.object_list))
     contacts.note_read(actor, found, address=address(request))
-    context = {"page": page, "lines": found, "q": request.GET.get("q", ""), "roles": ROLE_WORDS}
+    context: dict[str, Any] = {"page": page, "lines": found, "q": request.GET.get("q", ""), "roles": ROLE_WORDS}
     if getattr(request, "htmx", False) and not request.htmx.boosted:  # type: ignore[attr-defined]
         return render(request, "kernel/contacts/table.html", context)
     units = Organisation.objects.filter(pk__in=contacts.seen_by(actor).values("organisation_id")).order_by("name")

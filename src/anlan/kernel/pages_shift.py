@@ -39,8 +39,8 @@ class DutyForm(forms.Form):
     post = forms.ModelChoiceField(Post.objects.none(), label=gettext_lazy("Post"))
     person = forms.ModelChoiceField(Person.objects.none(), label=gettext_lazy("Person"))
     role = forms.ChoiceField(label=gettext_lazy("Role"), choices=[("A", "A"), ("B", "B"), ("leader", gettext_lazy("Leader in charge"))])
-    starts_at = LocalDateTime(label=gettext_lazy("From"))
-    ends_at = LocalDateTime(label=gettext_lazy("Until"))
+    starts_at = LocalDateTime(label=gettext_lazy("Begins"))
+    ends_at = LocalDateTime(label=gettext_lazy("Ends"))
     note = forms.CharField(label=gettext_lazy("Remark"), required=False, max_length=160)
 
     def __init__(self, actor: Any, *args: Any, **kwargs: Any) -> None:

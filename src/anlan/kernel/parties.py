@@ -28,6 +28,7 @@ from .facts import (
     Granted,
     GrantEnded,
     PartyChanged,
+    PasswordChanged,
     SecondFactorReset,
     TwoPersonAnswered,
     TwoPersonAsked,
@@ -43,7 +44,8 @@ ALREADY_SET_UP = Kind("kernel.already_set_up", 409, _("This installation is set 
 NO_PERSON = Kind("kernel.no_person", 403, _("Only a natural person can do this, not a machine's account."))
 CIRCLE = Kind("kernel.circle", 409, _("{name} stands further down the same line; it cannot also stand above."))
 
-ADMINISTER = "kernel.administer_security"
+# The security administrator asks; another one, or the system administrator, is the second person.
+ADMINISTER, SECOND = "kernel.administer_security", "kernel.administer_system"
 # 等保 2.0: one person holds at most one of the three.
 EXCLUSIVE = ("kernel.administer_system", "kernel.administer_security", "kernel.audit")
 _POWER_LOCK = 0x616E6C02  # one at a time: two grants made at once must not add up to what neither may give
@@ -76,10 +78,10 @@ def holders(post: Any, at: datetime | None = None) -> list[Assignment]:
     return sorted(rows.select_related("person"), key=lambda row: (order.get(row.role, 9), row.starts_at))
 
 
-def seen_by(actor: Any, model: type, capability: str = "people.read") -> QuerySet:
+def seen_by(actor: Any, model: Any, capability: str = "people.read") -> QuerySet:
     """Organisations, posts or persons of the regions where the actor holds the capability."""
     path = {Organisation: "region", Post: "region", Person: "organisation__region", Account: "person__organisation__region"}[model]
-    rows = model.objects.all()  # type: ignore[attr-defined]
+    rows = model.objects.all()
     reach = access.regions(actor, capability)
     if reach is access.ALL:
         return rows
@@ -295,7 +297,9 @@ def reset_password(act: Act, *, account: UUID, encoded: str) -> None:
 
 
 def _reset_password(act: Act, account: Account, encoded: str) -> None:
-    sign_in.set_password(act, account=account.pk, encoded=encoded, must_change=True)
+    account.password, account.must_change_password = encoded, True
+    account.save(update_fields=["password", "must_change_password"])
+    act.state(PasswordChanged(account=account.pk, by_other=True), subject=f"account:{account.pk}")
     sign_in.end_all(account, "password")
 
 
@@ -415,20 +419,36 @@ def _region_of_request(kind: str, payload: dict[str, Any]) -> Any:
     return _region_of(person) if person else None
 
 
-def _check_payload(act: Act, kind: str, payload: dict[str, Any]) -> None:
-    """The same questions when it is asked for as when it is confirmed."""
+def may_confirm(actor: Actor, region: Any = access.ANYWHERE) -> bool:
+    """Whether this person may be the second one there."""
+    return access.may(actor, ADMINISTER, region=region) or access.may(actor, SECOND, region=region)
+
+
+def _require_second(act: Act, region: Any) -> str:
+    """The capability by which the actor is a second person there; kernel.forbidden, kernel.second_factor."""
+    by = SECOND if not access.may(act.actor, ADMINISTER, region=region) and access.may(act.actor, SECOND, region=region) else ADMINISTER
+    access.require(act, by, region=region)
+    return by
+
+
+def _check_payload(act: Act, kind: str, payload: dict[str, Any], *, second: bool = False) -> None:
+    """The same questions when it is asked for as when it is confirmed (`second`)."""
     if kind not in KINDS:
         raise INVALID([{"field": "kind", "why": ", ".join(KINDS)}])
     region = _region_of_request(kind, payload)
-    access.require(act, ADMINISTER, region=region)
+    by = ADMINISTER
+    if second:
+        by = _require_second(act, region)
+    else:
+        access.require(act, ADMINISTER, region=region)
     if kind == "grant":
         if payload.get("capability") not in access.CAPABILITIES:
             raise INVALID([{"field": "capability", "why": str(_("is not known"))}])
         # Nobody gives away more than he administers: the grant's own region, and "everywhere" only by who holds everywhere.
-        reach = access.regions(act.actor, ADMINISTER)
+        reach = access.regions(act.actor, by)
         given = payload.get("region")
         if reach is not access.ALL and (not given or UUID(str(given)) not in reach):
-            access.require(act, ADMINISTER, region=UUID(str(given)) if given else UUID(int=0))
+            access.require(act, by, region=UUID(str(given)) if given else None)
     if kind in ("grant", "assignment"):
         try:
             starts_at, ends_at = _moment(payload.get("starts_at")), _moment(payload.get("ends_at"))
@@ -467,11 +487,12 @@ def ask(act: Act, *, kind: str, payload: dict, reason: str) -> TwoPersonRequest:
 def _who_confirms(actor: Actor, region: Any) -> UUID | None:
     """A post held now by another natural person who may administer there."""
     now = clock.now()
-    others = Assignment.objects.filter(in_force(now), post__grants__capability=ADMINISTER, person__active=True).exclude(person_id=actor.person_id)
-    for row in others.select_related("person").order_by("starts_at").distinct():
-        account = Account.objects.filter(person_id=row.person_id, is_active=True).first()
-        if account is not None and access.may(Actor.of(account), ADMINISTER, region=region):
-            return row.post_id
+    for capability in (ADMINISTER, SECOND):
+        others = Assignment.objects.filter(in_force(now), post__grants__capability=capability, person__active=True).exclude(person_id=actor.person_id)
+        for row in others.select_related("person").order_by("starts_at").distinct():
+            account = Account.objects.filter(person_id=row.person_id, is_active=True).first()
+            if account is not None and access.may(Actor.of(account), capability, region=region):
+                return row.post_id
     return None
 
 
@@ -479,7 +500,7 @@ def _who_confirms(actor: Actor, region: Any) -> UUID | None:
 def confirm(act: Act, *, request: UUID, encoded: str = "") -> TwoPersonRequest:
     """Confirm what another person asked for, and do it. `encoded`: hashed first password where one is made. kernel.same_person."""
     row = _open_request(act, request)
-    _check_payload(act, row.kind, row.payload)
+    _check_payload(act, row.kind, row.payload, second=True)
     if row.requested_by_id == act.actor.person_id:
         raise SAME_PERSON()
     # The asker may have lost the right since; what he asked for then is nobody's wish now.
@@ -537,7 +558,7 @@ def refuse(act: Act, *, request: UUID, reason: str) -> TwoPersonRequest:
     row = _open_request(act, request)
     mine = row.requested_by_id == act.actor.person_id
     if not mine:
-        access.require(act, ADMINISTER, region=_region_of_request(row.kind, row.payload))
+        _require_second(act, _region_of_request(row.kind, row.payload))
         if not reason.strip():
             raise REASON_NEEDED(fields=[{"field": "reason", "why": str(_("is missing"))}])
     _answer(act, row, TwoPersonRequest.WITHDRAWN if mine else TwoPersonRequest.REFUSED, answer=reason.strip())

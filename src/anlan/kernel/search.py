@@ -196,7 +196,7 @@ def find(actor: Any, realm: Any, text: str, *, kinds: list[str] | None = None, l
 
 def _word(kind: str) -> Any:
     known = subjects.KINDS.get(kind)
-    return known.text if known and known.text else _("Entry")
+    return known.text if known and known.text else _("Found")
 
 
 def count(rows: Any) -> tuple[int, bool]:

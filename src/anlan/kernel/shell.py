@@ -126,7 +126,7 @@ def localname(row: Any) -> str:
     """A row's name in the reader's language."""
     if row is None:
         return ""
-    if (get_language() or "").startswith("en") and getattr(row, "name_en", ""):
+    if (get_language() or "").startswith("en") and getattr(row, "name_en", ""):  # type: ignore[arg-type]
         return row.name_en
     return str(getattr(row, "name", "") or row)
 
@@ -146,7 +146,7 @@ def describe(subject: str, *, named: bool = True) -> tuple[str, str]:
     if row is not None:
         title = getattr(row, "title", "") or getattr(row, "headline", "") or localname(row)
         title = title() if callable(title) else title
-        if not getattr(row, "headline", "") and getattr(row, "hazard", "") and hasattr(row, "colour"):
+        if not getattr(row, "headline", "") and getattr(row, "hazard", "") and hasattr(row, "colour"):  # type: ignore[arg-type]
             gap = " " if localname_is_english() else ""
             title = gap.join(part for part in (localname(getattr(row, "region", None)), value_words("hazard", row.hazard), value_words("colour", row.colour)) if part)
     if title and title != word:
@@ -356,7 +356,7 @@ class Shell:
         found, group = [], ""
         path = self.request.path
         for room in rooms:
-            if room.capability and not access.may(self.actor, room.capability):
+            if room.capability and not any(access.may(self.actor, one) for one in room.capability.split()):
                 group = room.group or group
                 continue
             url = address(room.page, "")

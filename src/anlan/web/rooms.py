@@ -64,12 +64,12 @@ def furnish(shell: Any) -> None:
         Room(gettext_lazy("Exchange"), "exchange:feeds", "arrow-left-right", "x"),
         Room(gettext_lazy("Journal"), "kernel:journal", "scroll-text", "j", HOUSE),
         Room(gettext_lazy("Exercises"), "web:realms", "flask-conical", "e"),
-        Room(gettext_lazy("Administration"), "kernel:admin", "settings", "", capability="people.read"),
+        Room(gettext_lazy("Administration"), "kernel:admin", "settings", "", capability="people.read kernel.administer_security kernel.audit"),
     ]
     shell.TABS[:] = [
         Room(gettext_lazy("Orders"), "kernel:orders", "clipboard-check", count=_orders),
         Room(gettext_lazy("Map"), "web:map", "map"),
-        Room(gettext_lazy("Report"), "command:intake", "camera"),
+        Room(gettext_lazy("Report in"), "command:intake", "camera"),
         Room(gettext_lazy("Me"), "web:me", "circle-user-round"),
     ]
     shell.link("sensors", gettext_lazy("Sensors"), _sensors)

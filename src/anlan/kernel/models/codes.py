@@ -16,6 +16,7 @@ class CodeList(Row):
     label = models.CharField(max_length=40, help_text="the version's name: an edition, a date")
     origin = models.CharField(max_length=8, default=DEFAULT)
     source = models.TextField()
+    source_zh = models.TextField(blank=True)
     mark = models.CharField(max_length=8, help_text="V1 own text or run, V2 two sources, V3 one source, M from memory, own")
     digest = models.CharField(max_length=80)
     in_force = models.BooleanField(default=True)

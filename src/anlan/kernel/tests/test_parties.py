@@ -145,6 +145,21 @@ def test_a_second_factor_is_reset_only_by_two_and_ends_the_sessions(admins, actu
 
 
 @pytest.mark.django_db
+def test_the_system_administrator_can_be_the_second_person_but_never_the_first(actual, city, county):
+    security = make_actor("sec", make_post("安全管理员", city, capabilities=[ADMIN]))
+    system = make_actor("sys", make_post("系统管理员", city, capabilities=["kernel.administer_system"]))
+    post = make_post("水利值班员", county)
+    payload = {"post": str(post.pk), "capability": "orders.withdraw", "region": str(county.pk), "starts_at": "2020-01-01T00:00:00+00:00"}
+    with pytest.raises(Problem) as refused:
+        parties.ask(Act(system, actual), kind="grant", payload=payload, reason="x")
+    assert refused.value.kind is FORBIDDEN
+    request = parties.ask(Act(security, actual), kind="grant", payload=payload, reason="x")
+    assert [item.subject for item in work.waiting_for(system, actual)] == [f"request:{request.pk}"]
+    parties.confirm(Act(system, actual), request=request.pk)
+    assert Grant.objects.get(post=post).confirmed_by == system.person_id
+
+
+@pytest.mark.django_db
 def test_a_password_of_power_is_reset_only_by_two(admins, actual, alice):
     first, second = admins
     with pytest.raises(Problem) as refused:
