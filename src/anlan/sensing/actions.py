@@ -429,7 +429,8 @@ def _fell_silent(
     act: Act, station: StationInfo, row: Series, measure: int, is_rising: bool, spec: RuleSpec | None, now: int, revision: int
 ) -> list[Signal]:
     quantity = QUANTITIES[row.quantity]
-    newest = int(row.last_time.timestamp())  # type: ignore[union-attr]
+    assert row.last_time is not None  # it has a moment of falling silent, so it was heard
+    newest = int(row.last_time.timestamp())
     cause = act.state(
         GaugeSilent(
             station=station.id, code=station.code, name=station.name, region=station.region, quantity=row.quantity, rising=is_rising,
@@ -483,7 +484,7 @@ def _next_tick(realm: UUID, now: int) -> datetime | None:
             " AND s.station_id = g.station_id AND s.quantity = g.quantity WHERE g.realm_id = %s AND g.colour > 0 AND g.stale_s > 0))",
             [realm, now, realm],
         )
-        found = cursor.fetchone()[0]
+        (found,) = cursor.fetchone() or (None,)
     return compute.minute_after(max(math.ceil(found), now + 60)) if found is not None else None
 
 
@@ -635,9 +636,9 @@ def save_station(act: Act, *, values: dict, station: UUID | None = None) -> Stat
         for name, value in _place(full).items():
             setattr(row, name, value)
     if "region" in values:
-        row.region = Region.objects.filter(pk=values["region"]).first() if values["region"] else None
+        row.region_id = Region.objects.filter(pk=values["region"]).values_list("pk", flat=True).first() if values["region"] else None
     if "source" in values:
-        row.source = Source.objects.filter(pk=values["source"]).first() if values["source"] else None
+        row.source_id = Source.objects.filter(pk=values["source"]).values_list("pk", flat=True).first() if values["source"] else None
     if station is None:
         row.save(force_insert=True)
     else:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from ninja import Router
 
 from anlan.kernel import access, clock
@@ -13,7 +14,8 @@ from anlan.kernel.errors import NOT_FOUND
 from anlan.kernel.middleware import address
 
 from . import door, queries
-from .models import Signal, Station
+from .errors import BAD_FILTER
+from .models import CODE, Signal, Station
 from .quantities import COLOURS, QUANTITIES, flag_names
 
 router = Router(tags=["sensing"])
@@ -37,7 +39,7 @@ def _station(request: HttpRequest, key: str) -> Station:
     try:
         found = rows.filter(pk=UUID(key)).first()
     except ValueError:
-        found = rows.filter(code=key[:40]).first()
+        found = rows.filter(code=key[:40]).first() if CODE.fullmatch(key) else None
     if found is None:
         raise NOT_FOUND(kind="station", key=key[:40])
     return found
@@ -58,7 +60,7 @@ def stations(
     """Stations of the caller's regions, with their worst colour in the present realm."""
     access.require(request.actor, queries.CAPABILITY)  # type: ignore[attr-defined]
     rows = queries.stations(request.actor, request.realm, text=text, kind=kind, region=region, colour=colour, state=state)  # type: ignore[attr-defined]
-    offset, limit = max(offset, 0), min(max(limit, 1), PAGE)
+    offset, limit = min(max(offset, 0), 10**9), min(max(limit, 1), PAGE)
     page = list(rows[offset : offset + limit])
     colours = queries.worst(request.realm, [row.pk for row in page])  # type: ignore[attr-defined]
     return {"count": rows.count(), "items": [_shown(row, colours.get(row.pk, "none")) for row in page]}
@@ -85,8 +87,11 @@ def station(request: HttpRequest, key: str) -> Any:
 def history(request: HttpRequest, key: str, quantity: str, start: datetime, end: datetime | None = None) -> Any:
     """Readings in (start, end], at most 20,000, oldest first."""
     row = _station(request, key)
-    if quantity not in QUANTITIES or start.tzinfo is None or (end is not None and end.tzinfo is None):
+    if quantity not in QUANTITIES:
         raise NOT_FOUND(kind="quantity", key=quantity[:20])
+    for at in (start, end):
+        if at is not None and (at.tzinfo is None or not 1970 < at.year < 2500):
+            raise BAD_FILTER(why=_("start and end are ISO times with a zone"))
     realm = request.realm  # type: ignore[attr-defined]
     points = queries.series_points(realm, row, quantity, start, end or clock.now(realm))
     return {"unit": QUANTITIES[quantity].unit, "items": [{"t": at, "v": value, "flags": flag_names(flags)} for at, value, flags in points]}
@@ -118,6 +123,8 @@ def rain(request: HttpRequest, day: date, kind: str = "08-08", region: UUID | No
     """Rain of a rain day (the date on which it ends) by town, most first. Only the caller's regions."""
     access.require(request.actor, queries.CAPABILITY)  # type: ignore[attr-defined]
     if kind not in queries.RAIN_DAYS:
-        raise NOT_FOUND(kind="rain day", key=kind[:20])
+        raise BAD_FILTER(why=_("the rain day is 08-08 or 20-20"))
+    if not 1970 < day.year < 2500:
+        raise BAD_FILTER(why=_("the day is written 2026-07-20"))
     reach = queries.reach(request.actor)  # type: ignore[attr-defined]
     return [row for row in queries.rain_by_town(request.realm, day, kind=kind, region=region) if row["region"] in reach]  # type: ignore[attr-defined]

@@ -263,16 +263,16 @@ class Book:
             if row[1] is not None:
                 book.engine.clock = int(row[1])
         for quantity, station, state in silent:
-            book = self.quantities.get(quantity)
-            if book is not None and book.silence is not None and station in book.place:
-                book.engine.colour[book.silence, book.place[station]] = state
+            own = self.quantities.get(quantity)
+            if own is not None and own.silence is not None and station in own.place:
+                own.engine.colour[own.silence, own.place[station]] = state
         for quantity, station, rule, colour in colours:
-            book = self.quantities.get(quantity)
-            if book is None or station not in book.place:
+            own = self.quantities.get(quantity)
+            if own is None or station not in own.place:
                 continue
-            for index, spec in enumerate(book.specs):
+            for index, spec in enumerate(own.specs):
                 if spec.code == rule and spec.kind != "silence":
-                    book.engine.colour[index, book.place[station]] = colour
+                    own.engine.colour[index, own.place[station]] = colour
         self.revision = row[0]
 
     def series(self, wanted: Iterable[tuple[StationInfo, str]]) -> None:

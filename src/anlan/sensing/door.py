@@ -128,7 +128,8 @@ def take(source: Source, body: bytes, key: str = "") -> dict[str, Any]:
             good.append(_check(item, source, registry, limit))
         except Refuse as no:
             bad.append({"index": index, "reason": no.reason, "text": str(REASONS[no.reason]), "detail": no.detail})
-            code = item.get("s") if isinstance(item, dict) and isinstance(item.get("s"), str) else ""
+            named = item.get("s") if isinstance(item, dict) else None
+            code = named if isinstance(named, str) else ""
             known = registry.stations.get(code)
             kept.append(Refusal(no.reason, "http", source=source.name, station=code[:40], region=known.region if known else None, detail=no.detail,
                                 payload=orjson.dumps(item)[:2000], size=len(body)))

@@ -233,9 +233,10 @@ class Reader:
                 if packed >= 0:
                     if not isinstance(item, dict):
                         raise Refuse("malformed", "a reading is an object with s, q, t, v, u")
-                    code, quantity = item.get("s"), item.get("q")
-                    if not isinstance(code, str) or not isinstance(quantity, str):
+                    named, what = item.get("s"), item.get("q")
+                    if not isinstance(named, str) or not isinstance(what, str):
                         raise Refuse("malformed", "s and q name station and quantity")
+                    code, quantity = named, what
                     if partition_of(code) != packed:
                         raise Refuse("subject", "station of another partition")
                 station = self.stations.get(code)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.core.exceptions import ValidationError
@@ -26,6 +27,7 @@ class Source(Row):
     MQTT, HTTP, GATEWAY, REPLAY = "mqtt", "http", "gateway", "replay"
     KINDS = [(MQTT, "MQTT"), (HTTP, "HTTP"), (GATEWAY, "MQTT + HTTP"), (REPLAY, "replay")]
 
+    objects: ClassVar[models.Manager[Source]] = models.Manager()  # type: ignore[assignment, misc]
     name = models.CharField(max_length=64, unique=True, help_text="user name of the credential")
     title = models.CharField(max_length=120, blank=True)
     kind = models.CharField(max_length=8, choices=KINDS)
@@ -41,6 +43,7 @@ class Source(Row):
 class Station(Row):
     """A place where something is measured (台账). Stations have no realm: they are the same in every exercise."""
 
+    objects: ClassVar[models.Manager[Station]] = models.Manager()  # type: ignore[assignment, misc]
     code = models.CharField(max_length=40, unique=True, validators=[check_code])
     name = models.CharField(max_length=120)
     name_en = models.CharField(max_length=120, blank=True)
@@ -78,6 +81,7 @@ class Station(Row):
 class RuleSet(Row):
     """One version of a set of rules: a default from a file of the release, or the user's own edit of it."""
 
+    objects: ClassVar[models.Manager[RuleSet]] = models.Manager()  # type: ignore[assignment, misc]
     DEFAULT, OWN = "default", "own"
     name = models.CharField(max_length=60)
     label = models.CharField(max_length=40, help_text="the version's name")

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Q, Sum
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils.translation import get_language
@@ -95,7 +96,7 @@ def stations(request: HttpRequest) -> HttpResponse:
     })
 
 
-def stations_csv(request: HttpRequest) -> HttpResponse:
+def stations_csv(request: HttpRequest) -> HttpResponseBase:
     """The register under the same filters, as CSV."""
     rows, _chosen = _filtered(request)
     realm = request.realm  # type: ignore[attr-defined]
@@ -179,7 +180,7 @@ def curve(request: HttpRequest, key: UUID) -> JsonResponse:
     })
 
 
-def station_csv(request: HttpRequest, key: UUID) -> HttpResponse:
+def station_csv(request: HttpRequest, key: UUID) -> HttpResponseBase:
     """The station's readings as CSV: the last hours, or start and end given."""
     row = _find(request, key)
     realm = request.realm  # type: ignore[attr-defined]
@@ -187,9 +188,9 @@ def station_csv(request: HttpRequest, key: UUID) -> HttpResponse:
         end = datetime.fromisoformat(request.GET["end"]) if request.GET.get("end") else clock.now(realm)
         hours = CURVE_HOURS.get(request.GET.get("hours", "72"), 72)
         start = datetime.fromisoformat(request.GET["start"]) if request.GET.get("start") else end - timedelta(hours=hours)
-        if start.tzinfo is None or end.tzinfo is None:
+        if start.tzinfo is None or end.tzinfo is None or not (1970 < start.year < 2500 and 1970 < end.year < 2500):
             raise ValueError
-    except ValueError:
+    except (ValueError, OverflowError):
         raise BAD_FILTER(why=_("start and end are ISO times with a zone"))
 
     def out() -> Any:
@@ -292,7 +293,7 @@ def refused(request: HttpRequest) -> HttpResponse:
     reason = request.GET.get("reason", "")
     if reason in REASONS:
         rows = rows.filter(reason=reason)
-    station = request.GET.get("station", "")[:40]
+    station = request.GET.get("station", "")[:40].replace("\x00", "")
     if station:
         rows = rows.filter(Q(station=station))
     page = _page(request, rows)
@@ -350,13 +351,20 @@ def _spec(spec: rules.RuleSpec) -> dict[str, Any]:
     return {"spec": spec, "kind": words[spec.kind], "quantity": kind.name, "unit": kind.unit, "limits": limits, "text": spec.text_zh if _chinese() else spec.text}
 
 
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 @require_POST
 def adopt(request: HttpRequest) -> HttpResponse:
     """Put a version, or the user's own text, in force."""
     given = request.POST.get("ruleset", "")
     text, note = request.POST.get("text", ""), request.POST.get("note", "")
     row = actions.adopt_rules(  # type: ignore[attr-defined]
-        request.act(expected_version=None), ruleset=UUID(given) if given and not text else None, text=text.replace("\r\n", "\n"), note=note  # type: ignore[attr-defined]
+        request.act(expected_version=None), ruleset=_uuid(given) if not text else None, text=text.replace("\r\n", "\n"), note=note  # type: ignore[attr-defined]
     )
     messages.success(request, _("In force now: {name} {label}.").format(name=row.name, label=row.label))
     return redirect("sensing:ruleset", row.pk)
@@ -385,7 +393,7 @@ def health(request: HttpRequest) -> HttpResponse:
     })
 
 
-def rain(request: HttpRequest) -> HttpResponse:
+def rain(request: HttpRequest) -> HttpResponseBase:
     """Rain of a rain day by town, most first; as CSV with ?csv=1."""
     actor = _read(request)
     realm = request.realm  # type: ignore[attr-defined]
@@ -397,6 +405,8 @@ def rain(request: HttpRequest) -> HttpResponse:
     running = local.date() + timedelta(days=1 if local.hour >= queries.RAIN_DAYS[kind] else 0)
     try:
         day = date.fromisoformat(request.GET["day"]) if request.GET.get("day") else running
+        if not 1970 < day.year < 2500:
+            raise ValueError
     except ValueError:
         raise BAD_FILTER(why=_("the day is written 2026-07-20"))
     places = queries.reach(actor)

@@ -42,7 +42,7 @@ def stations_seen_by(actor: Any) -> QuerySet[Station]:
     return rows.filter(Q(region_id__in=places) | Q(region=None))
 
 
-def inside(region: Any, hierarchy: str = "administrative") -> QuerySet:
+def inside(region: Any, hierarchy: str = "administrative") -> Any:
     """Keys of a region and everything below it."""
     return RegionPath.objects.filter(ancestor_id=_key(region), hierarchy=hierarchy).values("descendant_id")
 
@@ -50,6 +50,7 @@ def inside(region: Any, hierarchy: str = "administrative") -> QuerySet:
 def stations(actor: Any, realm: Any, *, text: str = "", kind: str = "", region: Any = None, colour: str = "", state: str = "") -> QuerySet[Station]:
     """The register with filters. state: silent, reporting, never, off; colour: raised now in this realm (any = any)."""
     rows = stations_seen_by(actor)
+    text, kind = text.replace("\x00", "")[:60], kind.replace("\x00", "")[:12]
     if text:
         rows = rows.filter(Q(code__icontains=text) | Q(name__icontains=text) | Q(name_en__icontains=text) | Q(river__icontains=text))
     if kind:
@@ -163,7 +164,7 @@ def change_over(realm: Any, station: Any, quantity: str, hours: float, at: datet
             "AND s.quantity = %s AND r.time >= %s AND r.time <= %s",
             [_key(realm), _key(station), quantity, now["time"] - timedelta(hours=hours), now["time"]],
         )
-        low = cursor.fetchone()[0]
+        (low,) = cursor.fetchone() or (0,)
     return {"rise": round(now["value"] - kind.value(low), 6), "value": now["value"], "time": now["time"], "unit": kind.unit}
 
 
@@ -219,7 +220,7 @@ def rain_by_town(realm: Any, day: date, *, kind: str = "08-08", region: Any = No
     return [
         {
             "rank": number, "region": key, "name": name, "kind": what, "county": county or "", "stations": count, "reported": reported,
-            "mean": None if mean is None else round(kind_.value(float(mean)), 1), "highest": None if most is None else round(kind_.value(most), 1),
+            "mean": None if mean is None else round(kind_.value(round(mean)), 1), "highest": None if most is None else round(kind_.value(most), 1),
             "highest_station": place if most is not None else "", "highest_station_id": place_id if most is not None else None,
             "start": start, "end": end, "unit": kind_.unit,
         }
@@ -292,7 +293,7 @@ def freshness(realm: Any) -> dict[str, Any]:
             "FROM sensing_series WHERE realm_id = %s",
             [_key(realm)],
         )
-        newest, silent, heard, received = cursor.fetchone()
+        newest, silent, heard, received = cursor.fetchone() or (None, 0, 0, None)
     return {"newest": newest, "silent": silent, "heard": heard, "received": received}
 
 
@@ -332,7 +333,7 @@ def lowest(stream: str, created: str) -> int:
     """Up to which message of a stream every partition's readings are in the database."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*), min(seq) FROM sensing_streamposition WHERE stream = %s AND created = %s", [stream, created])
-        count, low = cursor.fetchone()
+        count, low = cursor.fetchone() or (0, 0)
     return low if count == PARTITIONS else 0
 
 

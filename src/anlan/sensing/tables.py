@@ -9,6 +9,8 @@ from django.http import StreamingHttpResponse
 
 
 class _Echo:
+    """Hands each finished line back to whoever wrote it."""
+
     def write(self, value: str) -> str:
         return value
 
@@ -22,13 +24,13 @@ def cell(value: Any) -> Any:
 
 def answer(name: str, head: Iterable[str], rows: Iterable[Iterable[Any]]) -> StreamingHttpResponse:
     """A download of UTF-8 CSV with a byte order mark, row by row."""
-    writer = csv.writer(_Echo())
+    writer: Any = csv.writer(_Echo())
 
-    def lines() -> Iterator[str]:
-        yield "\ufeff"
-        yield writer.writerow([str(title) for title in head])
+    def lines() -> Iterator[bytes]:
+        yield "\ufeff".encode()
+        yield writer.writerow([str(title) for title in head]).encode()
         for row in rows:
-            yield writer.writerow([cell(value) for value in row])
+            yield writer.writerow([cell(value) for value in row]).encode()
 
     response = StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -452,7 +452,7 @@ class Worker:
         wake = feeds[0].wake
         try:
             await asyncio.wait_for(wake.wait(), 0.1)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             pass
         wake.clear()
         for feed in feeds:

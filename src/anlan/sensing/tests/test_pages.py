@@ -272,3 +272,23 @@ def test_window_sum_and_change(storm):
 
 def test_exercise_pages_show_the_exercise(storm, replay, alice):
     assert queries.summary(alice, replay)["colours"]["red"] == 0 and queries.summary(alice, storm)["colours"]["red"] == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "stations?text=%00", "stations?kind=%00&colour=%00&state=%00", "stations?offset=99999999999999999999&limit=-5", "stations/%00", "stations/R1/readings?quantity=rain&start=0001-01-01T00:00:00Z",
+        "stations/R1/readings?quantity=rain&start=9999-12-31T23:59:59Z", "stations/R1/readings?quantity=rain&start=2020-01-01T00:00:00", "rain?day=0001-01-01", "rain?day=9999-12-31", "rain?day=2026-07-20&kind=%00",
+    ],
+)
+def test_odd_questions_get_a_clear_answer(storm, alice, client, signed_in, path):
+    signed_in(client, alice)
+    client.raise_request_exception = False
+    assert client.get(f"/api/v1/sensing/{path}").status_code in (200, 404, 422)
+
+
+@pytest.mark.parametrize("path", ["?text=%00&page=x", "rain?day=0001-01-01", "rain?day=9999-12-31&kind=20-20", "refused?station=%00&reason=%00", "rain?kind=x"])
+def test_odd_page_addresses_do_not_break(storm, alice, client, signed_in, path):
+    signed_in(client, alice)
+    client.raise_request_exception = False
+    assert client.get(f"/sensing/{path}").status_code in (200, 404, 422)
