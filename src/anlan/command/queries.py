@@ -56,7 +56,7 @@ def similar(actor: Any, realm: Any, *, text: str, place: str = "", region: UUID 
     mine = pairs(f"{text} {place}")
     if not mine and not region:
         return []
-    found = []
+    found: list[dict[str, Any]] = []
     since = clock.now(realm) - timedelta(hours=hours)
     for row in reports(actor, realm).filter(received_at__gte=since, merged_into=None)[:300]:
         theirs = pairs(f"{row.text} {row.place}")

@@ -77,7 +77,8 @@ def _jpeg(content: bytes) -> bytes:
 
 def _scans(content: bytes, at: int) -> bytes:
     """Everything from the first scan to the end-of-image marker, private segments between scans left out."""
-    out, begin = [], at
+    out: list[bytes] = []
+    begin = at
     while True:
         at = content.find(b"\xff", at)
         if at < 0 or at + 1 >= len(content):

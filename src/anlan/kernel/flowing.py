@@ -12,7 +12,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-
 from typing import Any
 from uuid import UUID
 
@@ -277,7 +276,7 @@ def _listen(channels: list[str], stop: Stop, wake: threading.Event) -> None:
                 wake.set()
                 while not stop.is_set():
                     ready, _w, _x = _select.select([own.fileno()], [], [], 0.5)
-                    if ready and list(own.notifies(timeout=0)):
+                    if ready and list(own.notifies(timeout=0)):  # type: ignore[arg-type]
                         wake.set()
         except Exception as error:
             log.warning("listening to the database: %s; again in 0.5 s", error)

@@ -23,8 +23,6 @@ from django.db import connection, transaction
 from .ids import new_id
 
 T = TypeVar("T")
-
-T = TypeVar("T")
 ALGORITHM = "sha256"
 SEAL_BATCH = 2000
 SEALER_LOCK = 0x616E6C01  # advisory lock: the process that holds it is the sealer

@@ -73,7 +73,7 @@ def rebuild_paths(at: date | None = None) -> int:
             )
             SELECT hierarchy, ancestor_id, descendant_id, min(depth) FROM up GROUP BY 1, 2, 3
             """,
-            {"at": at},
+            {"at": at},  # type: ignore[dict-item]
         )
         return cursor.rowcount
 

@@ -18,7 +18,7 @@ def _key(value: Any) -> Any:
     return getattr(value, "pk", value)
 
 
-def open(  # noqa: A001  (the word of the domain)
+def open(
     act: Act, *, post: Any, kind: str, subject: str, msgid: str, params: dict[str, Any] | None = None, region: Any = None,
     due_at: datetime | None = None, level: str = "", on_silence: str = "escalate", cause: UUID | None = None,
 ) -> WorkItem:

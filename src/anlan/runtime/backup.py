@@ -204,9 +204,10 @@ def backup(args: argparse.Namespace) -> int:
             members |= {f"files/{path.relative_to(attachments)}": path for path in sorted(attachments.rglob("*")) if path.is_file()}
         with psycopg.connect(admin) as connection:
             server = connection.info.server_version // 10000
+        sizes: dict[str, Any] = {name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for name, path in members.items()}
         manifest = {
             "format": FORMAT, "anlan": package_version("anlan"), "made": datetime.now(UTC).isoformat(), "postgresql": server,
-            "streams": streams, "members": {name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for name, path in members.items()},
+            "streams": streams, "members": sizes,
         }  # fmt: skip
         (staging / "manifest.json").write_text(json.dumps(manifest, indent=1))
         archive = staging / "archive.tar"
@@ -220,7 +221,7 @@ def backup(args: argparse.Namespace) -> int:
         with open(archive, "rb") as file:
             os.fsync(file.fileno())
         os.replace(archive, target)
-    size = sum(member["bytes"] for member in manifest["members"].values())
+    size = sum(member["bytes"] for member in sizes.values())
     if args.json:
         say(json.dumps({"file": str(target), "keys": None if words is None else f"{target}.keys", "bytes": size, "streams": len(streams)}))
         return 0

@@ -110,7 +110,7 @@ def _journal(full: bool) -> dict[str, Any]:
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT coalesce(max(number), 0) FROM kernel_seal")
-        head = cursor.fetchone()[0]
+        (head,) = cursor.fetchone() or (0,)
     held = Installation.objects.filter(here=True, outward_held=True).exists()
     if head > VERIFY_AT_ONCE and not full:
         return _part("journal", "up", address="", version="", sealed=head, verified=None, outward_held=held)

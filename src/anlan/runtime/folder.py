@@ -14,7 +14,7 @@ import secrets
 import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from . import errors
 
@@ -60,7 +60,8 @@ class Lock:
     """A lock on a file that the kernel drops when its holder dies. Exclusive unless `shared`."""
 
     def __init__(self, path: Path, *, shared: bool = False) -> None:
-        self.path, self.shared, self._file = path, shared, None
+        self.path, self.shared = path, shared
+        self._file: IO[str] | None = None
 
     def acquire(self, *, wait: bool = False) -> bool:
         private(self.path.parent)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import inspect
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,12 @@ def text() -> str:
         parts = [HEAD]
         parts.append("## Settings\n\nEnvironment variables.\n\n" + _table(["variable", "default", "meaning"], [[f"`{n}`", f"`{d}`" if d else "", m] for n, (d, m) in settings.SETTINGS.items()]))
         _parser, groups = cli.build()
-        rows = [[f"`anlan {name}`", room, help_] for room, entries in groups.items() for name, help_ in entries]
+        rows: list[list[Any]] = [[f"`anlan {name}`", room, help_] for room, entries in groups.items() for name, help_ in entries]
         parts.append("## Commands\n\nExit status: 0 done, 1 the input was wrong, 2 our fault, 3 a supplier's fault.\n\n" + _table(["command", "group", "what it does"], rows))
         rows = []
         for kind, cls in sorted(journal.REGISTRY.items()):
-            fields = ", ".join(f"{name}: {getattr(field.type, '__name__', field.type)}" for name, field in cls.__dataclass_fields__.items())
-            rows.append([f"`{kind}`", cls.VERSION, _sentence(cls), fields])
+            fields = ", ".join(f"{field.name}: {getattr(field.type, '__name__', field.type)}" for field in dataclasses.fields(cls))
+            rows.append([f"`{kind}`", getattr(cls, "VERSION", 1), _sentence(cls), fields])
         parts.append("## Facts\n\n" + _table(["fact", "version", "when it is stated", "payload"], rows))
         rows = [[f"`{code}`", kind.status, kind.blame, kind.text] for code, kind in sorted(errors.KINDS.items())]
         parts.append(

@@ -414,6 +414,7 @@ class Services:
 
     def _spawn(self) -> None:
         folder.private(self.home)
+        warn(_("Starting the services …") if (self.home / "run" / "migrated").exists() else _("Preparing the database and starting the services …"))
         read, write = os.pipe()
         with folder.open_log(self.home, "supervisor") as log:
             self._child = process.spawn(

@@ -17,7 +17,7 @@ from .live import Hub
 WORKERS = 16
 
 hub = Hub()
-_pages = WSGIMiddleware(get_wsgi_application(), workers=WORKERS)
+_pages: Any = WSGIMiddleware(get_wsgi_application(), workers=WORKERS)  # type: ignore[arg-type]
 
 
 async def application(scope: dict, receive: Any, send: Any) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from typing import Any
 
 from django.conf import settings
 from django.urls import include, path
@@ -10,7 +11,7 @@ from django.urls import include, path
 from . import pages
 from .interface import make_api
 
-urlpatterns = [path("api/v1/", make_api().urls)]
+urlpatterns: list[Any] = [path("api/v1/", make_api().urls)]
 if importlib.util.find_spec("anlan.web.health"):
     from . import health
 

@@ -380,6 +380,7 @@ class _Checker:
         if len(node.args) != 2 or not isinstance(node.args[0], Literal) or not isinstance(node.args[1], ListOf):
             raise self.fail("at_least takes a number and a list of statements", node, "write at_least(2, [a > 1, b > 1, c > 1])")
         count, items = node.args
+        assert isinstance(count, Literal) and isinstance(items, ListOf)
         number = count.value
         if isinstance(number, (bool, str)) or not number.is_integer() or not 1 <= number <= len(items.items):
             raise self.fail(f"at_least needs a whole number from 1 to {len(items.items)}", count)

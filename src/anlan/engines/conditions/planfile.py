@@ -317,7 +317,8 @@ class _Checker:
             self.known(post, posts, f"asks.{term}", "post")
         conditions = [self.condition_entry(row, f"conditions[{index}]", codes, clauses, places) for index, row in enumerate(self.sequence(data.get("conditions", []), "conditions"))]
         actions = [self.action_entry(row, f"actions[{index}]", codes, clauses, posts) for index, row in enumerate(self.sequence(data.get("actions", []), "actions"))]
-        for what, rows in (("conditions", conditions), ("actions", actions)):
+        both: tuple[tuple[str, list[Any]], ...] = (("conditions", conditions), ("actions", actions))
+        for what, rows in both:
             seen: set[str] = set()
             for index, entry in enumerate(rows):
                 if entry.key in seen:

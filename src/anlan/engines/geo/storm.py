@@ -112,7 +112,7 @@ def run_storm(city: City, storm: Storm) -> StormRun:
         elif gauge.kind == "flow":
             values[gauge.code] = np.round(flow[:, node], 1)
         elif gauge.kind == "level":
-            depth = stage(flow[:, node], water.area_km2[node])
+            depth = np.asarray(stage(flow[:, node], water.area_km2[node]))
             values[gauge.code] = np.round(gauge.datum_m + depth + rng.normal(0, 0.008, steps), 2)
             over = float((depth.max() - depth[0]) * (gauge.catchment_km2 > 60))
             if over > best:

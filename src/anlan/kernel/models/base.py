@@ -1,7 +1,7 @@
 """What every row has: a key made by whoever creates it, a version, a home; and, on operational rows, the realm."""
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from django.db import models
@@ -21,7 +21,7 @@ class ScopedQuerySet(models.QuerySet):
     _scoped = False
 
     def _clone(self) -> Self:
-        clone = super()._clone()
+        clone = super()._clone()  # type: ignore[misc]
         clone._scoped = self._scoped
         return clone
 
@@ -45,7 +45,7 @@ class ScopedQuerySet(models.QuerySet):
         rows = self._mark()
         if realm is not None:
             rows = rows.filter(realm_id=getattr(realm, "pk", realm))
-        return access.limit(rows, actor)
+        return access.limit(rows, actor)  # type: ignore[return-value]
 
     def _check(self) -> None:
         if not self._scoped:
@@ -53,7 +53,7 @@ class ScopedQuerySet(models.QuerySet):
 
     def _fetch_all(self) -> None:
         self._check()
-        super()._fetch_all()
+        super()._fetch_all()  # type: ignore[misc]
 
     def iterator(self, *args: Any, **kwargs: Any) -> Any:
         self._check()
@@ -105,7 +105,7 @@ class Row(models.Model):
     home = models.UUIDField(default=home, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = models.Manager()
+    objects: ClassVar[Any] = models.Manager()  # Any: without a plugin the type checker takes every subclass's rows for plain Rows
 
     class Meta:
         abstract = True
@@ -117,8 +117,8 @@ class RealmRow(Row):
     realm = models.ForeignKey("kernel.Realm", on_delete=models.PROTECT, related_name="+")
 
     # `plain` comes first and is Django's default (relations, unique checks); reads of ours go through `objects`.
-    plain = models.Manager()
-    objects = ScopedManager()
+    plain: ClassVar[Any] = models.Manager()
+    objects: ClassVar[Any] = ScopedManager()
     SCOPE: str = ""  # the capability needed to read
 
     class Meta:

@@ -152,12 +152,12 @@ def subject_url(subject: str) -> str:
 @lru_cache(maxsize=1)
 def _icons(stamp: float) -> dict[str, str]:
     path = finders.find("dist/icons.json")
-    return json.loads(Path(path).read_text()) if path else {}
+    return json.loads(Path(str(path)).read_text()) if path else {}
 
 
 def _built(name: str) -> tuple[Path | None, float]:
     path = finders.find(f"dist/{name}")
-    return (Path(path), Path(path).stat().st_mtime) if path else (None, 0.0)
+    return (Path(str(path)), Path(str(path)).stat().st_mtime) if path else (None, 0.0)
 
 
 @lru_cache(maxsize=1)
