@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpcore
 from django.conf import settings
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .errors import Kind
@@ -87,12 +88,12 @@ def pin(host: str, port: int) -> str:
     try:
         found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except (OSError, UnicodeError) as error:
-        raise FAILED(host=host, reason=f"no such host: {error}") from None
+        raise FAILED(host=host, reason=gettext("there is no such host ({error})").format(error=error)) from None
     if host.casefold() not in allowed_hosts():
         for address in found:
             # One private address among several is enough: round-robin DNS is how such a check is slipped past.
             if not _is_public(address):
-                raise REFUSED(host=host, reason=f"{address} is a private or reserved address and the host is not in ANLAN_OUTBOUND_ALLOW")
+                raise REFUSED(host=host, reason=gettext("{address} is a private or reserved address, and the host is not in ANLAN_OUTBOUND_ALLOW").format(address=address))
     return found[0]
 
 
@@ -125,19 +126,19 @@ def request(
     for _hop in range(redirects + 1):
         host = _host(url)
         if host not in named:
-            raise REFUSED(host=host, reason="it is neither the configured host nor in ANLAN_OUTBOUND_ALLOW")
+            raise REFUSED(host=host, reason=gettext("it is neither the configured host nor in ANLAN_OUTBOUND_ALLOW"))
         status, answered, body = _once(method, url, dict(headers or {}), content, _Pinned(deadline), deadline, max_bytes, verify)
         if status in (301, 302, 303, 307, 308) and "location" in answered:
             if method != "GET":
-                raise REFUSED(host=host, reason=f"it redirects a {method}")
+                raise REFUSED(host=host, reason=gettext("it redirects what was meant for it alone"))
             before, url = urlsplit(url), urljoin(url, answered["location"])
             if before.scheme == "https" and urlsplit(url).scheme != "https":
-                raise REFUSED(host=host, reason="it redirects from https to http")
+                raise REFUSED(host=host, reason=gettext("it redirects from https to http"))
             if _host(url) != host:
                 headers = {name: value for name, value in (headers or {}).items() if name.casefold() not in ("authorization", "cookie")}
             continue
         return Response(status, answered, body, url)
-    raise FAILED(host=first, reason=f"more than {redirects} redirects")
+    raise FAILED(host=first, reason=gettext("more than {n} redirects").format(n=redirects))
 
 
 def get(url: str, **options: Any) -> Response:
@@ -151,9 +152,9 @@ def _host(url: str) -> str:
     except ValueError as error:
         raise REFUSED(host=url[:80], reason=str(error)) from None
     if parts.scheme not in ("http", "https") or not host:
-        raise REFUSED(host=url[:80], reason="only http and https addresses are called")
+        raise REFUSED(host=url[:80], reason=gettext("only http and https addresses are called"))
     if parts.username is not None or any(ord(one) < 33 for one in url):
-        raise REFUSED(host=host, reason="the address holds a user name or control characters")
+        raise REFUSED(host=host, reason=gettext("the address holds a user name or control characters"))
     return host.casefold()
 
 
@@ -173,7 +174,7 @@ def _once(
                 for chunk in answer.iter_stream():
                     body += chunk
                     if len(body) > max_bytes:
-                        raise FAILED(host=host, reason=f"more than {max_bytes:,} bytes")
+                        raise FAILED(host=host, reason=gettext("more than {n} bytes").format(n=f"{max_bytes:,}"))
                 names = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
                 return answer.status, names, bytes(body)
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:

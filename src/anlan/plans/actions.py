@@ -428,8 +428,8 @@ def _silent(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
 
 
 def _warned(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
-    if payload.get("kind") in ("prompt", "call_down", "relay"):
-        return  # an internal signal warns nobody; a relay repeats an outside warning that is counted already
+    if payload.get("kind") in ("prompt", "call_down", "relay") or payload.get("msg_type") == "Cancel":
+        return  # an internal signal warns nobody; a relay repeats an outside warning that is counted already; a cancel ends one
     hazard = payload.get("hazard", "")
     values = {
         "hazard": compute.HAZARDS.get(hazard, hazard), "colour": payload.get("colour", ""), "regions": [str(key) for key in payload.get("regions") or []],

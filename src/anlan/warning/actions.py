@@ -230,7 +230,7 @@ def edit(
     if row.kind == Alert.RELAY and any(value is not None for value in (hazard, colour, headline, description, instruction, urgency, certainty, expires, onset, translations, scope, contact)):
         raise NOT_OURS(reason="relay")  # a relay goes out unchanged; only its places and channels are ours to choose
     _must(act, row, "warning.compose")
-    before, old_hash, old_approver = row.content_hash, row.approved_hash, row.approver
+    before, old_hash, old_approver, old_editor = row.content_hash, row.approved_hash, row.approver, row.editor
     keep = row.expires
     if row.kind != Alert.RELAY:
         _fill(
@@ -253,8 +253,8 @@ def edit(
         row.approver = row.approved_at = None
         row.approved_hash = ""
         row.state = Alert.DRAFT
-    elif row.approver is not None and row.approver == row.editor:
-        row.editor = None  # nothing changed: the approval stands, and so does the second person
+    else:
+        row.editor = old_editor  # nothing changed: the approval stands, and so does the second person
     act.save(row)
     if row.content_hash != before:
         row.last_fact = act.state(_composed(row), about=row, cause=act.cause or row.last_fact)

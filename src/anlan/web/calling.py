@@ -49,7 +49,7 @@ def call(fact: Any) -> None:
     machine = Actor.machine("web")
     with override(settings.LANGUAGE_CODE):
         why = held()
-        channels = list(Channel.objects.filter(adapter__in=ADAPTERS, enabled=True, test=False).order_by("pk")) if not why else []
+        channels = list(Channel.objects.filter(adapter__in=ADAPTERS, enabled=True, test=False, audience="internal").order_by("pk")) if not why else []
         text = _("No duty desk is live since {time}. Please open the desk.").format(time=f"{clock.local(fact.occurred_at):%H:%M}")
         if not channels:
             why = why or _("no text message or messenger channel is switched on")
