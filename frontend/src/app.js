@@ -16,9 +16,11 @@ window.htmx = htmx; // htmx finds its own configuration in the page: no eval, no
 /** Loads the heavy parts only on pages that have something for them. */
 function furnish(root) {
   const within = (selector) => [...(root.matches?.(selector) ? [root] : []), ...root.querySelectorAll(selector)];
-  const maps = within('[data-map]:not([data-ready])');
+  // Marked before the part is loaded: a page is looked over more than once, and must not get two maps in one place.
+  const take = (name) => within(`[data-${name}]:not([data-ready])`).map((el) => { el.dataset.ready = '1'; return el; });
+  const maps = take('map');
   if (maps.length) import('./map.js').then(({ drawMap }) => maps.forEach(drawMap));
-  const charts = within('[data-chart]:not([data-ready])');
+  const charts = take('chart');
   if (charts.length) import('./chart.js').then(({ drawChart }) => charts.forEach(drawChart));
 }
 

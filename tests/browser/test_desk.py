@@ -21,7 +21,7 @@ def test_it_shows_a_new_item_without_a_reload_and_rings_until_acknowledged(open_
     page = open_browser(alice)
     page.goto(page.base + "/")
     page.wait_for_selector("#waits .empty")
-    page.wait_for_function("document.body.dataset.stream === 'open'")
+    page.wait_for_selector("body[data-stream=open]")
     page.evaluate("window.kept = 'same page'")
 
     let_wait(Act(Actor.machine("tests"), actual), post=duty_post.pk, subject="region:" + str(county.pk), level="red", msgid="A test waits for you", region=county.pk)
