@@ -4,10 +4,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import inspect
+import os
 from pathlib import Path
 from typing import Any
 
-from . import settings
+from . import settings, speak
 from .speak import gettext as _
 from .speak import say
 
@@ -84,6 +85,8 @@ def load_everything() -> None:
 
 
 def command(args: argparse.Namespace) -> int:
+    os.environ["LC_ALL"] = "C"  # the page is in English, whatever the terminal speaks
+    speak._catalogue.cache_clear()
     load_everything()
     made = text()
     target = Path(args.to)
