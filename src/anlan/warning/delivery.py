@@ -167,8 +167,8 @@ def ask_again(act: Act, *, alert: UUID) -> None:
 @action("warning.resend")
 def resend(act: Act, *, attempt: UUID) -> Attempt:
     """A person sends a failed or unsure attempt again: a new row; refused while one is in flight."""
-    access.require(act, "warning.issue_internal")
     row = act.lock(Attempt, attempt)
+    access.require(act, "warning.issue_internal", region=row.alert.region_id)
     if row.state in (Attempt.QUEUED, Attempt.CLAIMED):
         raise IN_FLIGHT()
     if row.state not in (Attempt.FAILED, Attempt.UNSURE, Attempt.SENT):
