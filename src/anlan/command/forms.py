@@ -62,12 +62,12 @@ def _number(label: Any) -> forms.IntegerField:
 class IntakeForm(forms.Form):
     """A report, on one screen, in the order in which it is told. Enter in the last field sends it; nothing needs a mouse."""
 
-    text = forms.CharField(label=gettext_lazy("What happened"), max_length=5000, widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}))
+    text = forms.CharField(label=gettext_lazy("What is reported"), max_length=5000, widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}))
     place = forms.CharField(label=gettext_lazy("Where"), required=False, max_length=160, widget=forms.TextInput(attrs={"list": "places", "autocomplete": "off"}))
     region = RegionField(label=gettext_lazy("County or town"), required=False, max_length=120, widget=forms.TextInput(attrs={"list": "regions", "autocomplete": "off"}),
                          help_text=gettext_lazy("Empty: taken from the place, else the area of your post."))
     event = forms.ChoiceField(label=gettext_lazy("Kind of event"), required=False)
-    kind = forms.ChoiceField(label=gettext_lazy("Report"), choices=Report.KINDS, initial="first")
+    kind = forms.ChoiceField(label=gettext_lazy("Kind of report"), choices=Report.KINDS, initial="first")
     first = forms.ChoiceField(label=gettext_lazy("Follows"), required=False)
     happened_at = LocalDateTime(label=gettext_lazy("When it happened"), required=False, help_text=gettext_lazy("Empty: now."))
     precision = forms.ChoiceField(label=gettext_lazy("How exact"), choices=[("minute", gettext_lazy("to the minute")), ("about", gettext_lazy("about")), ("date", gettext_lazy("the day")), ("unknown", gettext_lazy("unknown"))])

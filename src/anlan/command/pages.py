@@ -7,18 +7,18 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from anlan.engines import documents as engine
 from anlan.kernel import access, clock, codes, contacts
 from anlan.kernel.forms import attempt
-from anlan.kernel.middleware import address
-from anlan.kernel.shell import person_name, post_name, say
+from anlan.kernel.middleware import address as peer
+from anlan.kernel.shell import address, person_name, post_name, say
 from anlan.plans import queries as plan_queries
 from anlan.plans.forms import ValueForm
 from anlan.plans.models import Level
@@ -29,7 +29,7 @@ from . import actions, papers, queries
 from .forms import DecisionForm, FactForm, IncidentForm, InstructionForm, IntakeForm, region_in, regions_of
 from .models import Decision, Document, Gap, Incident, Instruction, ObservedFact, Report, Response, Review
 from .settings import reporting_limits
-from .words import CONFIRMATION, COUNTS, STATES, STEPS, level_words, local_words
+from .words import CONFIRMATION, COUNTS, PRECISION, STATES, STEPS, level_words, local_words
 
 app_name = "command"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -152,7 +152,7 @@ def report_page(request: HttpRequest, key: UUID) -> HttpResponse:
     row = queries.one(Report, key, actor, realm)
     alike = [entry for entry in queries.similar(actor, realm, text=row.text, place=row.place, region=row.region_id, event=row.event) if entry["row"].pk != row.pk]
     context = {
-        "row": row, "subject": f"report:{row.pk}", "counts": [(COUNTS[name], getattr(row, name)) for name in Report.COUNTS if getattr(row, name) is not None], "event": codes.name("hazard", row.event) if row.event else "",
+        "row": row, "subject": f"report:{row.pk}", "precision": PRECISION.get(row.precision, row.precision), "counts": [(COUNTS[name], getattr(row, name)) for name in Report.COUNTS if getattr(row, name) is not None], "event": codes.name("hazard", row.event) if row.event else "",
         "taken_by": person_name(row.taken_by), "later": row.later.order_by("received_at"), "merged": row.merged.order_by("received_at"), "alike": alike,
         "incidents": queries.incidents(actor, realm, Incident.OPEN)[:50], "open_form": IncidentForm(initial={"kind": row.event, "title": row.place or row.text[:40], "region": row.region.name if row.region else "", "place": row.place}),
         "may_take": access.may(actor, "command.take_report", row.region_id), "may_open": access.may(actor, "command.incident", row.region_id), "observed": row.observed.order_by("observed_at"),
@@ -244,11 +244,11 @@ def incident_close(request: HttpRequest, key: UUID) -> HttpResponse:
 
 @require_GET
 def incident_map(request: HttpRequest, key: UUID) -> HttpResponse:
-    """The incident's place as GeoJSON."""
+    """The house's map turned to the incident's place: the web's own layers around it, a mark on it."""
     actor, realm = _reader(request)
     row = queries.one(Incident, key, actor, realm)
-    points = [] if row.lon is None else [{"type": "Feature", "geometry": {"type": "Point", "coordinates": [row.lon, row.lat]}, "properties": {"id": str(row.pk), "name": row.title}}]
-    return JsonResponse({"type": "FeatureCollection", "features": points})
+    address_of_map = address("web:map_data", "")
+    return redirect(f"{address_of_map}?at={row.lon},{row.lat}" if row.lon is not None else address_of_map)
 
 
 # --- decisions -------------------------------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ def decide(request: HttpRequest, key: UUID) -> HttpResponse:
 
         done, answered = attempt(form, answer)
         if done and isinstance(answered, Response):
-            messages.success(request, ngettext("{n} order was given.", "{n} orders were given.", found["orders"]).format(n=found["orders"]))
+            messages.success(request, _("Orders given: {n}").format(n=found["orders"]))
             return redirect("command:response", answered.pk)
         if done:
             messages.success(request, _("Refused; the reason is kept with the proposal."))
@@ -450,7 +450,7 @@ def shift_pack(request: HttpRequest) -> HttpResponse:
     """The pack to print before the machine fails: responses, orders, plan cards, telephone numbers as far as the reader may see them."""
     actor, realm = _reader(request)
     pack = papers.shift_pack(actor, realm, _lang())
-    contacts.note_read(actor, contacts.lines(actor, list(contacts.find(actor)[:600])), kind="print", purpose=_("Shift pack"), address=address(request))
+    contacts.note_read(actor, contacts.lines(actor, list(contacts.find(actor)[:600])), kind="print", purpose=_("Shift pack"), address=peer(request))
     return _download(engine.pdf(pack, made_at=clock.now(realm)), "application/pdf", f"shift-pack-{clock.local(clock.now(realm)):%Y%m%d-%H%M}.pdf")
 
 

@@ -46,6 +46,12 @@ def _date(at: datetime, lang: str) -> str:
     return f"{local:%-d %B %Y}" if lang == "en" else chinese_date(local.date())
 
 
+def _level(row: Response, lang: str) -> str:
+    """The level as a notice names it: “Ⅳ级（一般）应急响应”, whether or not the plan's own label says the word."""
+    words = level_words(row, lang)
+    return words if lang == "en" or "响应" in words or row.track != "response" else f"{words}应急响应"
+
+
 def _name(row: Any, lang: str) -> str:
     return "" if row is None else (getattr(row, "name_en", "") or row.name) if lang == "en" else row.name
 
@@ -103,7 +109,7 @@ def _basis(response: Response, realm: Any, lang: str, row: Any) -> list[Any]:
     version = found["row"].version_of
     texts = {clause.key: local_words(clause.text, lang) for clause in version.clauses.all()}
     reasons = [[reason["clause"], texts.get(reason["clause"], ""), stamp(moment(reason.get("at")) or row.opened_at, lang)] for reason in row.reasons]
-    lead = words["basis_lead"].format(plan=local_words(response.plan_title, lang), version=response.plan_version, clause=found["clause"]["key"])
+    lead = words["basis_lead"].format(plan=local_words(response.plan_title, lang), version=version.number, clause=found["clause"]["key"])
     columns = [Column(title=head["clause"], share=1), Column(title=head["condition"], share=5), Column(title=head["since"], share=1.4, align="center")]
     return [Paragraph(text=lead), Table(columns=columns, rows=reasons, empty="—")]
 
@@ -120,7 +126,7 @@ def _notice(kind: str, response: Response, act: Any, lang: str) -> list[Any]:
     kinds = {"start": ("approve",), "adjust": ("raise", "lower"), "end": ("end",)}[kind]
     decision = response.decisions.filter(kind__in=kinds).select_related("person", "post", "recorded_by", "proposal").order_by("-decided_at", "-created_at").first()
     who, remark = _terms(decision, lang)
-    level = level_words(response, lang)
+    level = _level(response, lang)
     values = {
         "who": who, "when": stamp(decision.decided_at if decision else act.now, lang), "place": _name(response.region, lang), "plan": local_words(response.plan_title, lang),
         "level": level, "before": _level_of(response, decision.from_level, lang) if decision else "", "reason": (decision.reason if decision else "").rstrip("。."),
@@ -170,9 +176,10 @@ def _situation(act: Any, response: Response | None, incident: Incident | None, l
     taken = list(Report.plain.filter(realm_id=realm.pk, incident=incident)) if incident else []
     if incident is not None:
         first = min((row.happened_at for row in taken), default=incident.opened_at)
-        text = words["situation_lead"].format(when=stamp(first, lang), place=place, title=incident.title, now=stamp(now, lang), reports=len(taken))
+        what = words["happened"].format(title=incident.title) if place and place in incident.title else words["happened_at"].format(place=place, title=incident.title)
+        text = words["situation_lead"].format(when=stamp(first, lang), what=what, now=stamp(now, lang), reports=len(taken))
     else:
-        text = words["response_lead"].format(now=stamp(now, lang), place=place, plan=local_words(response.plan_title, lang), level=level_words(response, lang))
+        text = words["response_lead"].format(now=stamp(now, lang), place=place, plan=local_words(response.plan_title, lang), level=_level(response, lang))
     body += [Paragraph(text=text), *(Paragraph(text=row.text) for row in sorted(taken, key=lambda row: row.received_at) if row.merged_into_id is None)]
     body += [Heading(text=words["rain"]), *_rain(realm, region, now, lang)]
     counted = queries.losses(taken)
@@ -193,7 +200,7 @@ def _situation(act: Any, response: Response | None, incident: Incident | None, l
     for row in running:
         counts = queries.order_counts(Order.plain.filter(realm_id=realm.pk, source=f"response:{row.pk}"), now)
         body.append(Paragraph(text=words["response_line"].format(
-            plan=local_words(row.plan_title, lang), level=level_words(row, lang), since=stamp(row.level_since, lang), place=_name(row.region, lang), orders=counts["total"], waiting=counts["waiting"],
+            plan=local_words(row.plan_title, lang), level=_level(row, lang), since=stamp(row.level_since, lang), place=_name(row.region, lang), orders=counts["total"], waiting=counts["waiting"],
             underway=counts["underway"], done=counts["done"], overdue=counts["overdue"],
         )))
     if incident is not None:
@@ -221,7 +228,7 @@ def compose(act: Any, *, kind: str, year: int, number: int, response: Response |
     organ = _organ(act.actor, region, lang)
     about = {
         "title": incident.title if incident else f"{_name(region, lang)} {local_words(response.plan_title, lang)}".strip(),
-        "plan": local_words(response.plan_title, lang) if response else "", "level": level_words(response, lang) if response else "",
+        "plan": local_words(response.plan_title, lang) if response else "", "level": _level(response, lang) if response else "",
     }
     title = data["titles"][kind][lang].format(**about)
     body = _situation(act, response, incident, lang) if kind in ("flash", "follow_up") else _notice(kind, response, act, lang)

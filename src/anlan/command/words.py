@@ -15,6 +15,7 @@ STEPS = {
 CONFIRMATION = {
     "direct": "", "waiting": _("recorded by telephone, not yet confirmed"), "confirmed": _("recorded by telephone, confirmed"), "denied": _("recorded by telephone, denied"),
 }
+PRECISION = {"second": _("to the second"), "minute": _("to the minute"), "about": _("about"), "date": _("the day"), "unknown": _("unknown")}
 STATES = {"open": _("open"), "closed": _("closed"), "active": _("active"), "ended": _("ended")}
 
 

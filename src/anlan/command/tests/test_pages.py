@@ -10,6 +10,7 @@ from django.urls import reverse
 from anlan.command import actions, queries
 from anlan.command.models import Decision, Document, Gap, Incident, Instruction, Report, Response, Review
 from anlan.kernel.ids import new_id
+from anlan.kernel.middleware import LANGUAGE_COOKIE
 from anlan.kernel.models import Order
 
 from .builders import act, forward
@@ -41,7 +42,7 @@ def loop(replay, plan, proposal, alice, commander, county, duty_post):
 def addresses(loop):
     pages = [reverse(f"command:{name}") for name in ("intake", "reports", "incidents", "board", "instruction_list", "documents", "shift_pack", "rain")]
     pages += [reverse(f"command:{name}", args=[loop[name].pk]) for name in ("report", "incident", "response", "decision")]
-    pages += [reverse("command:incident_map", args=[loop["incident"].pk]), reverse("command:document", args=[loop["start"].pk]), reverse("command:decide", args=[loop["response"].proposal_id])]
+    pages += [reverse("command:document", args=[loop["start"].pk]), reverse("command:decide", args=[loop["response"].proposal_id])]
     pages += [reverse("command:document_file", args=[loop[name].pk, form]) for name in ("start", "flash") for form in ("pdf", "docx")]
     return pages
 
@@ -53,10 +54,19 @@ def test_every_page_opens_in_both_languages(client, signed_in, replay, loop, ali
     review = Review.objects.of(replay).get()
     enter(client, signed_in, alice, replay)
     for language in ("zh-hans", "en"):
-        client.cookies["language"] = language
+        client.cookies[LANGUAGE_COOKIE] = language
         for address in [*addresses(loop), reverse("command:review", args=[review.pk])]:
             answer = client.get(address)
             assert answer.status_code == 200, (address, answer.content[:500])
+
+
+def test_the_map_of_an_incident_is_the_house_map_turned_to_its_place(client, signed_in, replay, loop, alice, charlie):
+    address = reverse("command:incident_map", args=[loop["incident"].pk])
+    enter(client, signed_in, alice, replay)
+    config = client.get(address, follow=True).json()
+    assert config["mark"] == [loop["incident"].lon, loop["incident"].lat] and config["layers"]
+    client.logout()
+    assert enter(client, signed_in, charlie, replay).get(address).status_code == 404
 
 
 def test_an_outsider_finds_none_of_it(client, signed_in, replay, loop, charlie):
@@ -86,7 +96,7 @@ def test_hints_show_what_was_reported_already(client, signed_in, replay, loop, a
 
 def test_the_button_says_how_many_orders_and_posts_before_it_is_pressed_and_then_gives_as_many(client, signed_in, replay, proposal, commander):
     enter(client, signed_in, commander, replay)
-    client.cookies["language"] = "en"
+    client.cookies[LANGUAGE_COOKIE] = "en"
     address = reverse("command:decide", args=[proposal.pk])
     found = queries.preview(commander, replay, proposal.pk)
     assert f"give {found['orders']} orders to {found['posts']} posts" in client.get(address).content.decode()
@@ -127,7 +137,7 @@ def test_a_document_is_numbered_frozen_and_says_the_exercise_on_paper(replay, lo
     again = actions.make_document(act(alice, replay), kind="start", response=loop["response"].pk)
     assert again.number == 2
     text = json.dumps(start.values, ensure_ascii=False)
-    assert "陈指挥" in text and "alice代为记录" in text and "待补签" in text and "5.4.1(3)" in text
+    assert "陈指挥" in text and "《衡阳市" in text and "应急响应" in start.title and "alice代为记录" in text and "待补签" in text and "5.4.1(3)" in text
     assert str(Order.objects.of(replay).filter(source=f"response:{loop['response'].pk}").count()) in text
     assert "转移120人" in json.dumps(flash.values, ensure_ascii=False) and "加强巡查" in json.dumps(flash.values, ensure_ascii=False)
     actions.change_level(act(commander, replay), response=loop["response"].pk, level="II", reason="雨势加强")
