@@ -15,7 +15,7 @@ from django.conf import settings
 
 from anlan.engines.geo import Area, City, build
 from anlan.engines.text import initials, pinyin
-from anlan.kernel import access
+from anlan.kernel import access, search
 from anlan.kernel.actions import Act, action
 from anlan.kernel.ids import derived_id
 from anlan.kernel.models import (
@@ -164,6 +164,8 @@ def _parties(city: City, region: dict[str, UUID]) -> None:
         for seat in hall.seats
         for capability in town_hall.capabilities(seat.profile, known)
     ], batch_size=2000)
+    for kind in ("region", "organisation", "post", "person"):
+        search.reindex(kind)  # rows written in bulk pass the search column by
 
 
 def digest_of(city: City) -> str:
@@ -251,6 +253,7 @@ def load_event(act: Act, *, event: str) -> dict[str, Any]:
     )
     RegionLink.objects.bulk_create(links)
     RegionPath.objects.bulk_create(paths)
+    search.put(search.KINDS["region"], regions)
     home = event_region(event, about["home"])
     unit = Organisation.objects.create(
         id=key("event", event, "unit"), name=f"{about['name']['zh']}（复盘）", name_en=f"{about['name']['en']} (replay)", kind="government", region_id=home,
