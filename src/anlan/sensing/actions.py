@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from anlan.engines.frames import FRAMES, to_wgs84
 from anlan.engines.series import NEVER, stale
-from anlan.kernel import access, clock, due
+from anlan.kernel import access, clock, due, search
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.errors import REASON_NEEDED
 from anlan.kernel.ids import derived_id
@@ -695,6 +695,7 @@ def import_stations(act: Act, *, rows: list, origin: str) -> int:
     for row in changed:
         row.version += 1
     Station.objects.bulk_update(changed, [*names, "version"], batch_size=500)
+    search.put(search.KINDS["station"], [*fresh, *changed])
     digest = hashlib.sha256("\n".join(f"{row.code}|{row.region_id}|{row.lon}|{row.lat}|{row.thresholds}" for row in [*fresh, *changed]).encode()).hexdigest()
     act.state(
         StationsImported(count=len(rows), created=len(fresh), digest=f"sha256:{digest}", origin=origin[:200]), subject=f"readings:{act.realm.pk}"

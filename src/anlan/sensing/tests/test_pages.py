@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import translation
 
 from anlan.kernel import clock
 from anlan.sensing import actions, queries
@@ -119,6 +120,7 @@ def test_entering_and_changing_a_station_by_its_form(storm, alice, county, clien
     row.refresh_from_db()
     assert row.thresholds == {"level": {"yellow": 5.0, "red": 6.0, "source": "县水利局"}} and row.lon == lon
     wrong = {**change, "version": row.version, "level.yellow": "7"}
+    client.cookies["django_language"] = "en"
     answer = client.post(reverse("sensing:edit_station", args=[row.pk]), wrong)
     assert answer.status_code == 200 and "must rise" in answer.content.decode()
     stale = {**change, "version": 1}
@@ -225,9 +227,10 @@ def test_bad_rule_files_are_refused_with_place_and_reason(change, why):
 
     text = dict(rules.default_files())["cma-rainstorm"]
     assert change[0] in text
-    with pytest.raises(Problem) as refused:
-        rules.parse(text.replace(*change))
-    assert why in str(refused.value)
+    with translation.override("en"):
+        with pytest.raises(Problem) as refused:
+            rules.parse(text.replace(*change))
+        assert why in str(refused.value)
 
 
 def test_a_yaml_bomb_is_refused():
