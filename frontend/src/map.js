@@ -85,6 +85,9 @@ export async function drawMap(el) {
   const fail = (word) => { el.innerHTML = ''; const p = document.createElement('p'); p.className = 'waiting-word'; p.textContent = word; el.append(p); };
   let config;
   try { config = await (await fetch(el.dataset.map, { credentials: 'same-origin' })).json(); } catch { return fail(say('failed')); }
+  const ask = async (layer) => layer.data ?? (await (await fetch(layer.url, { credentials: 'same-origin' })).json());
+  // All layers are on their way while the map itself still starts; they are laid down in their order.
+  const asked = new Map(config.layers.map((layer) => [layer.id, ask(layer).catch(() => null)]));
   const holder = document.createElement('div'); el.append(holder);
   const box = config.bbox ?? [73, 18, 135, 54];
   let map;
@@ -111,7 +114,9 @@ export async function drawMap(el) {
   map.addImage('pin', pin(token('ink'), paper), { pixelRatio: 1 });
 
   const load = async (layer) => {
-    const data = layer.data ?? await (await fetch(layer.url, { credentials: 'same-origin' })).json();
+    const first = asked.get(layer.id); asked.delete(layer.id);
+    const data = await (first ?? ask(layer));
+    if (!data) throw new Error(layer.id);
     const source = map.getSource(layer.id);
     if (source) source.setData(data);
     else {

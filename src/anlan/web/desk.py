@@ -54,7 +54,7 @@ def buttons(item: Any) -> list[dict[str, Any]]:
     if not found:
         url = subjects.url(item.subject)
         if url:
-            found.append({"label": OPEN.get(item.subject.partition(":")[0], _("Open")), "url": url, "style": "btn-primary"})
+            found.append({"label": OPEN.get(item.subject.partition(":")[0], _("Open it")), "url": url, "style": "btn-primary"})
     return found[:2]
 
 

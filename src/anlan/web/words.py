@@ -36,7 +36,7 @@ WORDS: dict[str, Any] = {
     "warning.ChannelTested": _("A channel was tested"),
     "warning.IssuerTableChanged": _("The table of issuers {label} is in force"),
     # plans
-    "plans.PlanVersionAdded": _("Plan version {label} came in"),
+    "plans.PlanVersionAdded": _("Plan {key}, version {number}, came in"),
     "plans.PlanAdopted": _("Plan adopted at {region}: {plan}"),
     "plans.AdoptionEnded": _("Plan no longer applies at {region}: {reason}"),
     "plans.TermStated": _("Stated: {term} {value} {unit} ({source})"),
