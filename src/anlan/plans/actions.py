@@ -390,9 +390,11 @@ def _state(act: Act, term: str, place: str, qualifier: str, value: Any, unit: st
     if why:
         raise BAD_VALUE(why=why, fields=[{"field": "value", "why": why}])
     at = event_time or act.occurred_at or act.now
+    if at.tzinfo is None or at.year < 1970:
+        raise BAD_VALUE(why="the time needs its offset, as in 2026-07-20T14:05+08:00", fields=[{"field": "event_time", "why": "with its offset"}])
     if at > act.now + timedelta(minutes=5):
         raise BAD_VALUE(why="the time lies in the future", fields=[{"field": "event_time", "why": "not later than now"}])
-    body = TermStated(term=term, place=place, qualifier=qualifier, value=json.dumps(value), unit=vocabulary()[term].unit, event_time=at, source=source[:300], question=question)
+    body = TermStated(term=term, place=place, qualifier=qualifier, value=json.dumps(value), unit=vocabulary()[term].unit, event_time=at, source=source.replace("\x00", "")[:300], question=question)
     fact = act.state(body, subject=f"question:{question}" if question else f"place:{place}"[:80], region=region)
     return {"fact": str(fact), "term": term, "place": place, "qualifier": qualifier, "value": value}
 

@@ -60,7 +60,7 @@ def _reader(request: HttpRequest) -> Any:
 
 
 def _version(plan: str, number: int | None) -> PlanVersion:
-    rows = PlanVersion.objects.filter(plan__key=plan).select_related("plan")
+    rows = PlanVersion.objects.filter(plan__key=plan.replace("\x00", "")).select_related("plan")
     row = rows.filter(number=number).first() if number is not None else rows.order_by("-number").first()
     if row is None:
         raise NOT_FOUND(kind="plan", key=plan)
@@ -127,7 +127,7 @@ def adopted(request: HttpRequest) -> list[dict[str, Any]]:
 def proposals(request: HttpRequest, state: str = "", limit: int = 100) -> list[dict[str, Any]]:
     rows = ResponseProposal.objects.seen_by(_reader(request), request.realm).select_related("level", "version_of__plan", "region").order_by("-opened_at")  # type: ignore[attr-defined]
     if state:
-        rows = rows.filter(state=state)
+        rows = rows.filter(state=state.replace("\x00", ""))
     return [
         {"id": row.pk, "state": row.state, "level": row.level.key, "colour": row.level.colour, "kind": row.level.kind, "plan_version": row.version_of.label, "region": row.region_id,
          "place": row.region.name, "post": row.post_id, "opened_at": row.opened_at, "answer_by": row.answer_by, "conditions": [reason["condition"] for reason in row.reasons]}

@@ -77,20 +77,20 @@ def names_of(bound: BoundPlace, plan: PlanFile) -> set[str]:
 
 def find_place(text: str, realm: Any) -> str:
     """The place key somebody means by a key, an id or a name that an adopted plan knows; empty when none does."""
-    text = str(text or "").strip()
+    text = str(text or "").replace("\x00", "").strip()[:200]
     if not text:
         return ""
-    for prefix in ("station:", "region:", "site:"):
-        if text.startswith(prefix):
-            return text
+    if text.startswith("site:"):
+        return text if BoundPlace.objects.filter(place=text).exists() else ""
+    kind, _, rest = text.rpartition(":")
     try:
-        key = UUID(text)
+        key = UUID(rest)
     except ValueError:
         key = None
-    if key is not None:
-        if Station.objects.filter(pk=key).exists():
+    if key is not None and kind in ("", "station", "region"):
+        if kind != "region" and Station.objects.filter(pk=key).exists():
             return place_key(station=key)
-        return place_key(region=key) if Region.objects.filter(pk=key).exists() else ""
+        return place_key(region=key) if kind != "station" and Region.objects.filter(pk=key).exists() else ""
     folded = _fold(text)
     for binding in bindings(realm):
         plan = plan_file(binding.version_of)

@@ -119,7 +119,7 @@ def plan_page(request: HttpRequest, key: UUID) -> HttpResponse:
     if plan is None:
         raise NOT_FOUND(kind=_("plan"), key=key)
     number = request.GET.get("v", "")
-    version = plan.versions.filter(number=int(number)).first() if number.isdigit() else queries.latest(plan)
+    version = plan.versions.filter(number=int(number)).first() if number.isdecimal() else queries.latest(plan)
     if version is None:
         raise NOT_FOUND(kind=_("version"), key=number)
     context = _head(version) | {
@@ -174,7 +174,10 @@ def judge(request: HttpRequest, key: UUID) -> HttpResponse:
 @require_POST
 def upgrade(request: HttpRequest, key: UUID) -> HttpResponse:
     binding = _binding(request, key)
-    actions.change_adoption(request.act(), binding=binding.pk, version=UUID(request.POST.get("to", "")))  # type: ignore[attr-defined]
+    version = binding.plan.versions.filter(number=int(to)).first() if (to := request.POST.get("to", "")).isdecimal() else None
+    if version is None:
+        raise NOT_FOUND(kind=_("version"), key=to)
+    actions.change_adoption(request.act(), binding=binding.pk, version=version.pk)  # type: ignore[attr-defined]
     messages.success(request, _("The adoption now follows the new version."))
     return redirect("plans:binding", key)
 
@@ -248,7 +251,7 @@ def difference(request: HttpRequest, key: UUID) -> HttpResponse:
     if version is None:
         raise NOT_FOUND(kind=_("version"), key=key)
     number = request.GET.get("from", "")
-    other = version.plan.versions.filter(number=int(number)).first() if number.isdigit() else version.based_on or version.plan.versions.filter(number__lt=version.number).order_by("-number").first()
+    other = version.plan.versions.filter(number=int(number)).first() if number.isdecimal() else version.based_on or version.plan.versions.filter(number__lt=version.number).order_by("-number").first()
     changes = queries.difference(other, version) if other else []
     parts = {"head": _("Document head"), "places": _("Places"), "posts": _("Posts"), "clauses": _("Clauses"), "levels": _("Levels"), "conditions": _("Conditions"), "actions": _("Actions")}
     words = {"added": _("Added"), "removed": _("Removed"), "changed": _("Changed")}

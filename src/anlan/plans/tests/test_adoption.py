@@ -298,3 +298,31 @@ def test_a_crash_between_two_attempts_does_nothing_twice(actual, plan, gauge):
         reactions.on_facts([fact])
     assert ResponseProposal.objects.of(actual).count() == 1
     assert WorkItem.objects.of(actual).filter(kind="plans.answer_proposal").count() == 1
+
+
+def test_an_adoption_is_moved_to_a_version_on_the_page(actual, plan, alice, client, signed_in):
+    actions.add_version(act(alice, actual), text=changed_pack("hengyang_flood_2023", lambda data: data["notes"].update(zh="改")))
+    web = signed_in(client, alice)
+    assert web.post(f"/plans/adopted/{plan.pk}/version", {"to": "nonsense"}).status_code == 404
+    assert web.post(f"/plans/adopted/{plan.pk}/version", {"to": "2"}).status_code == 302
+    plan.refresh_from_db()
+    assert plan.version_of.number == 2
+
+
+@pytest.mark.parametrize("body", [
+    {"term": "street_water_depth", "place": "station:x", "value": 1}, {"term": "street_water_depth", "place": "region:x", "value": 1}, {"term": "street_water_depth", "place": "site:x", "value": 1},
+    {"term": "\u0000", "place": "\u0000", "value": 1}, {"term": "street_water_depth", "place": "全市", "value": 1, "event_time": "2026-01-01T00:00:00"},
+    {"term": "street_water_depth", "place": "全市", "value": 1e300}, {"term": "street_water_depth", "place": "全市", "value": "\u0000"}, {"term": "street_water_depth", "place": "全市", "value": True},
+    {"term": "street_water_depth", "place": "全市", "value": 1, "event_time": "0001-01-01T00:00:00+14:00"},
+])
+def test_hostile_statements_are_refused_in_the_one_shape(actual, plan, alice, client, signed_in, body):
+    answer = signed_in(client, alice).post("/api/v1/plans/terms", json.dumps(body), content_type="application/json")
+    assert answer.status_code in (404, 422) and set(answer.json()["error"]) == {"code", "message", "blame", "data", "fields"}
+
+
+def test_a_statement_is_taken_and_known(actual, plan, alice, client, signed_in, drain):
+    web = signed_in(client, alice)
+    answer = web.post("/api/v1/plans/terms", json.dumps({"term": "street_water_depth", "place": "甲县", "value": 60, "unit": "cm", "source": "巡查\u0000员"}), content_type="application/json")
+    assert answer.status_code == 200
+    drain()
+    assert [row["value"] for row in web.get("/api/v1/plans/terms").json() if row["term"] == "street_water_depth"] == [60.0]
