@@ -172,7 +172,8 @@ def _seen_by(actor: Any, realm: Any, kinds: Iterable[str]) -> Q:
         if reach is access.ALL:
             scope |= Q(kind=kind)
         elif reach:
-            scope |= Q(kind=kind, region_id__in=reach)
+            # What lies nowhere (a plan) may be found by whoever holds the capability anywhere.
+            scope |= Q(kind=kind, region_id__in=reach) if known.region else Q(kind=kind)
     return scope & (Q(realm=None) | Q(realm_id=realm.pk))
 
 

@@ -10,8 +10,6 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from pypinyin import Style, lazy_pinyin
-
 # CJK unified ideographs with extension A, compatibility block and the planes above (rare surnames live there).
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _RUNS = re.compile(rf"[{HAN}]+|[0-9a-z]+")
@@ -28,6 +26,13 @@ def _runs(text: str) -> list[str]:
     return _RUNS.findall(normal(text))
 
 
+def _syllables(text: str) -> list[str]:
+    """Pinyin of each character, without tones. The dictionary takes a fifth of a second to load: only whoever asks pays."""
+    from pypinyin import Style, lazy_pinyin
+
+    return lazy_pinyin(text, style=Style.NORMAL)
+
+
 def _is_han(run: str) -> bool:
     return not run[0].isascii()
 
@@ -35,7 +40,7 @@ def _is_han(run: str) -> bool:
 @lru_cache(maxsize=4096)
 def pinyin(text: str) -> str:
     """Full pinyin without tones, syllables joined: 张伟 → zhangwei. Other characters are kept in lower case."""
-    return "".join(lazy_pinyin(normal(text), style=Style.NORMAL)).replace(" ", "").replace("ü", "v")
+    return "".join(_syllables(normal(text))).replace(" ", "").replace("ü", "v")
 
 
 @lru_cache(maxsize=4096)
@@ -44,7 +49,7 @@ def initials(text: str) -> str:
     letters: list[str] = []
     for run in _runs(text):
         if _is_han(run):
-            letters += [part[:1] for part in lazy_pinyin(run, style=Style.NORMAL) if part[:1].isascii()]
+            letters += [part[:1] for part in _syllables(run) if part[:1].isascii()]
         elif run.isdigit():
             letters.append(run)
         else:
@@ -62,7 +67,7 @@ def document_tokens(text: str, *, name: bool = False) -> list[str]:
             found.update(run[i : i + 2] for i in range(len(run) - 1))
             if name:
                 run = run[:MAX_INITIALS]
-                syllables = [part for part in lazy_pinyin(run, style=Style.NORMAL) if part.isascii()]
+                syllables = [part for part in _syllables(run) if part.isascii()]
                 for start in range(len(syllables)):
                     found.add("".join(part[0] for part in syllables[start:]))
                     found.add("".join(syllables[start:]).replace("ü", "v"))
