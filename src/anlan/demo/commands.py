@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import threading
 from typing import Any
 
@@ -134,10 +135,14 @@ def replay(args: argparse.Namespace) -> int:
         raise NO_EVENT(event="—", known=", ".join(records.known()))
     speed = speed_of(args.speed)
     records.load(args.event)
+
+    def begun() -> None:
+        print(_("Replaying {event} …").format(event=args.event), file=sys.stderr, flush=True)
+
     broker = _broker(args)
     try:
         # At a watchable speed the rows are told as they come; else the table at the end says it all.
-        record, realm = run(args.event, broker, speed, say=(lambda text: print(text, flush=True)) if speed and not args.json else (lambda text: None))
+        record, realm = run(args.event, broker, speed, say=(lambda text: print(text, flush=True)) if speed and not args.json else (lambda text: None), begun=begun)
     finally:
         broker.close()
     account = steady(lambda: report.Account(record, realm))
@@ -154,8 +159,6 @@ def replay(args: argparse.Namespace) -> int:
 
 
 def bench(args: argparse.Namespace) -> int:
-    import sys
-
     from . import bench as figures
 
     if args.services is None:

@@ -154,7 +154,11 @@ class Replay:
         return self.realm
 
 
-def run(event: str, broker: Broker, speed: float = 0.0, say: Callable[[str], None] = lambda text: None) -> tuple[Record, Realm]:
-    """Replay an event by name. demo.no_event."""
+def run(
+    event: str, broker: Broker, speed: float = 0.0, say: Callable[[str], None] = lambda text: None, begun: Callable[[], None] = lambda: None
+) -> tuple[Record, Realm]:
+    """Replay an event by name; `begun` is called when its realm is there. demo.no_event."""
     record = records.load(event)
-    return record, Replay(record, broker, speed, say).run()
+    replay = Replay(record, broker, speed, say)
+    begun()
+    return record, replay.run()
