@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Max
 from django.utils.translation import gettext_noop
 
@@ -61,7 +62,7 @@ from .facts import (
     SituationReported,
 )
 from .models import Decision, Document, Gap, Incident, Instruction, ObservedFact, Report, Response, Review
-from .settings import reporting_limits
+from .settings import documents, reporting_limits
 
 
 def _needs(value: str, field: str) -> str:
@@ -559,8 +560,12 @@ def make_document(act: Act, *, kind: str, response: UUID | None = None, incident
     if kind not in dict(Document.KINDS) or (about is None and (event is None or kind in ("start", "adjust", "end"))):
         raise INVALID(fields=[{"field": "kind", "why": ", ".join(dict(Document.KINDS))}])
     year = clock.local(act.now).year
-    Region.objects.select_for_update().filter(pk=region).first()  # one number at a time
-    number = (Document.plain.filter(realm_id=act.realm.pk, kind=kind, year=year).aggregate(top=Max("number"))["top"] or 0) + 1
+    # Kinds that share a prefix share one sequence, and one number is given at a time: no two papers of a year bear the same.
+    prefixes = documents()["prefix"]
+    shared = [name for name in prefixes if prefixes[name] == prefixes[kind]]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"command.document:{act.realm.pk}:{prefixes[kind]}:{year}"])
+    number = (Document.plain.filter(realm_id=act.realm.pk, kind__in=shared, year=year).aggregate(top=Max("number"))["top"] or 0) + 1
     try:
         values, number_text, title = papers.compose(act, kind=kind, year=year, number=number, response=about, incident=event, lang=lang)
     except DocumentRefused as refusal:

@@ -152,6 +152,8 @@ def test_a_document_is_numbered_frozen_and_says_the_exercise_on_paper(replay, lo
 def test_the_notice_of_an_end_counts_the_orders(replay, loop, alice, commander):
     actions.end_response(act(commander, replay), response=loop["response"].pk, reason="水位已退")
     row = actions.make_document(act(alice, replay), kind="end", response=loop["response"].pk)
+    # Notices share one sequence: the one of the start was number 1.
+    assert (loop["start"].number_text, row.number_text) == ("应急响应〔2021〕1号", "应急响应〔2021〕2号")
     count = Order.objects.of(replay).filter(source=f"response:{loop['response'].pk}").count()
     assert f"共下达命令{count}项" in json.dumps(row.values, ensure_ascii=False) and f"撤回{count}项" in json.dumps(row.values, ensure_ascii=False)
 
