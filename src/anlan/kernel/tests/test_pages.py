@@ -305,3 +305,15 @@ def fresh_codes():
 
 def test_every_error_says_what_and_how(db):
     assert all(isinstance(kind, Kind) and str(kind.text) for kind in KINDS.values()) and NOT_FOUND.status == 404
+
+
+@pytest.mark.django_db
+def test_what_lies_nowhere_is_found_by_whoever_holds_the_right_and_bulk_rows_after_a_reindex(reader, alice, actual, duty_post, monkeypatch):
+    from anlan.kernel.models import Organisation
+
+    monkeypatch.setitem(search.KINDS, "organisation", search.Findable("organisation", "kernel.Organisation", lambda row: (row.name, "", ""), "people.read", ""))
+    Organisation.objects.bulk_create([Organisation(name="临江流域管理处")])
+    assert search.find(alice, actual, "临江流域").hits == []
+    search.reindex("organisation")
+    assert [hit.title for hit in search.find(alice, actual, "临江流域").hits] == ["临江流域管理处"]
+    assert search.find(reader, actual, "临江流域").hits == []  # he holds no people.read
