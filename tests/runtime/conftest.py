@@ -19,6 +19,8 @@ from typing import Any
 import psutil
 import pytest
 
+from anlan.runtime import process
+
 OURS = ("DATABASE_URL", "DATABASE_ADMIN_URL", "NATS_URL", "ANLAN_TLS_CERT", "ANLAN_TLS_KEY", "ANLAN_HOST", "ANLAN_DEBUG")
 
 
@@ -55,10 +57,10 @@ class Installation:
         read, write = os.pipe()
         self.home.mkdir(exist_ok=True, mode=0o700)
         self.output = open(self.home.parent / f"{self.home.name}.out", "a+")
-        self.server = subprocess.Popen(
-            self.argv("serve", "--level", level, "--ready-fd", str(write)),
-            env={**self.env, **env}, stdout=self.output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, pass_fds=(write,), start_new_session=True,
-        )  # fmt: skip
+        # Dies with the test run, even when that is killed.
+        self.server = process.spawn(
+            self.argv("serve", "--level", level, "--ready-fd", str(write)), env={**self.env, **env}, log=self.output.fileno(), pass_fds=(write,)
+        )
         os.close(write)
         with os.fdopen(read) as pipe:
             words = pipe.readline().strip()
@@ -91,13 +93,13 @@ class Installation:
     def processes(self) -> list[psutil.Process]:
         """Every live process that belongs to this folder, found by command line or environment."""
         found = []
-        for process in psutil.process_iter():
+        for one in psutil.process_iter():
             try:
-                if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
+                if one.status() == psutil.STATUS_ZOMBIE or one.pid == os.getpid():
                     continue
-                line = " ".join(process.cmdline())
-                if str(self.home) in line or process.environ().get("ANLAN_HOME") == str(self.home) and "anlan" in line:
-                    found.append(process)
+                line = " ".join(one.cmdline())
+                if str(self.home) in line or one.environ().get("ANLAN_HOME") == str(self.home) and "anlan" in line:
+                    found.append(one)
             except psutil.Error:
                 continue
         return found
