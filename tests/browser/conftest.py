@@ -4,6 +4,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +18,9 @@ import pytest
 # Playwright's synchronous interface runs a loop in this thread; Django would refuse the ORM beside it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
+ROOT = Path(__file__).resolve().parents[2]
+# A page in half English would be the fault of a stale catalogue, not of the page.
+subprocess.run([sys.executable, str(ROOT / "tools" / "messages.py"), "--compile"], check=True, capture_output=True)
 DIST = Path(__file__).resolve().parents[2] / "src" / "anlan" / "web" / "static" / "dist" / "manifest.json"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--autoplay-policy=user-gesture-required"]

@@ -23,11 +23,16 @@ def main_pages() -> list[str]:
 LATIN = re.compile(r"\b[A-Za-z][a-z]{3,}\b")
 ALLOWED = {
     "alice", "English", "Anlan", "Enter", "JSON", "Atom", "WebGL", "MQTT", "HTTP", "HTTPS", "GeoJSON", "Excel", "xlsx", "json", "token", "curl", "html", "csv", "https",
-    "http", "order", "zhengzhou", "anlan", "replay", "valencia", "Shift", "Ctrl", "Tab", "Esc", "email", "mail", "atom", "test", "cert", "SHA", "yaml", "None", "Noto",
+    "http", "order", "zhengzhou", "anlan", "replay", "valencia", "Shift", "Ctrl", "Tab", "Esc", "email", "mail", "atom", "test", "cert", "SHA", "yaml", "rambla", "Poyo",
 }
 
 
+ADDRESSES_AND_KEYS = re.compile(r"https?://\S+|\b[a-z0-9]+(?:-[a-z0-9]+)+\b")
+
+
 def english_in(text: str) -> list[str]:
+    """English words left on a Chinese page; addresses and the keys of plans and rules are no words."""
+    text = ADDRESSES_AND_KEYS.sub(" ", text)
     return sorted({word for word in LATIN.findall(text) if word not in ALLOWED})
 
 
