@@ -77,12 +77,19 @@ def address(request: HttpRequest) -> str:
 
 
 def realm_of(request: HttpRequest) -> Realm:
-    """The realm this session stands in: the exercise it was switched to while that runs or can be looked at, else actual."""
+    """The realm this session stands in: the exercise it was switched to while that runs or can be looked at, else actual.
+
+    In a demonstration nothing happens in actual operations: who has not chosen stands in the exercise that is playing.
+    """
     chosen = request.session.get("realm")
     if chosen:
         realm = Realm.objects.filter(pk=chosen).first()
         if realm is not None:
             return realm
+    if (settings.HOME / "demo.json").exists():
+        playing = next((realm for realm in realms.running() if realm.kind == Realm.EXERCISE), None)
+        if playing is not None:
+            return playing
     return realms.actual()
 
 

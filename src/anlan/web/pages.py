@@ -140,7 +140,7 @@ def sound(request: HttpRequest) -> HttpResponse:
 
 def stand_in(request: HttpRequest, realm: Realm) -> None:
     """Everything this session sees and does from now on is in that realm."""
-    request.session["realm"] = "" if realm.is_actual else str(realm.pk)
+    request.session["realm"] = str(realm.pk)
 
 
 # --- realms ----------------------------------------------------------------------------------------------------------
