@@ -254,7 +254,8 @@ def as_markdown(rows: list[Row]) -> str:
         "# Figures", "",
         "Measured by `make bench` (`anlan bench --write`), which runs real services in a folder of its own with fsync on in both stores.",
         "They are of one machine on one day, and other work on it shows in them.", "",
-        f"Machine: {machine()}. Date: {clock.local(clock.now()):%Y-%m-%d}.", "",
+        f"Machine: {machine()}. Date: {clock.local(clock.now()):%Y-%m-%d}.",
+        f"Load average over the last five minutes: {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores (this measurement itself makes about 2).", "",
         "| figure | value | unit | how |", "|---|---:|---|---|",
     ]
     lines += [f"| {row['figure']} | {row['value']:,} | {row['unit']} | {row.get('note', '')} |" for row in rows]
