@@ -64,8 +64,9 @@ def test_valencia_red_is_proposed_between_11_25_and_11_30(replayed):
     assert silence["actual"] is None and silence["proposed"] > "2024-10-29T19:00:00+01:00"
     phones = of(data, "Alert to phones")
     assert phones["proposed"] is None and phones["lead_hours"] is None
-    # No reading stands after the gauge was lost.
-    assert not [row for row in data["rows"] if row["kind"] == "signal" and row["time"] > "2024-10-29T19:00:00+01:00"]
+    # No reading is judged after the gauge was lost: the one signal that follows is its silence.
+    later = [row for row in data["rows"] if row["kind"] == "signal" and row["time"] > "2024-10-29T19:00:00+01:00"]
+    assert len(later) == 1 and "flow-silence" in later[0]["text"]
 
 
 def test_each_replay_has_a_realm_of_its_own(new_home):
