@@ -169,7 +169,7 @@ class _Reader:
                 if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                     raise self.refuse(event.start_mark, "file", "anchors and aliases (& and *) are not taken", "write the text out")
                 if getattr(event, "tag", None):
-                    raise self.refuse(event.start_mark, "file", f"the tag {event.tag} is not taken", "remove the !tag")
+                    raise self.refuse(event.start_mark, "file", f"the tag {getattr(event, "tag", None)} is not taken", "remove the !tag")
                 if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
                     depth += 1
                     if depth > MAX_DEPTH:
