@@ -168,8 +168,9 @@ class _Reader:
                     raise self.refuse(event.start_mark, "file", "too many values", f"at most {MAX_NODES}")
                 if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                     raise self.refuse(event.start_mark, "file", "anchors and aliases (& and *) are not taken", "write the text out")
-                if getattr(event, "tag", None):
-                    raise self.refuse(event.start_mark, "file", f"the tag {getattr(event, "tag", None)} is not taken", "remove the !tag")
+                tag = getattr(event, "tag", None)
+                if tag:
+                    raise self.refuse(event.start_mark, "file", f"the tag {tag} is not taken", "remove the !tag")
                 if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
                     depth += 1
                     if depth > MAX_DEPTH:
