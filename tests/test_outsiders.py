@@ -61,7 +61,7 @@ def test_no_address_breaks_on_an_unknown_key(client, actual, alice, signed_in):
     signed_in(client, alice)
     broken = []
     for name, path in addresses():
-        if "sign-out" in path or "live" in path:
+        if "sign-out" in path or "live" in path or name == "readyz":  # readyz says 503 while no worker runs, as here
             continue
         answer = client.get(path)
         if answer.status_code >= 500:

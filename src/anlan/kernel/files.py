@@ -25,7 +25,7 @@ from .models.base import ScopedQuerySet
 
 BAD_TYPE = Kind("kernel.bad_file_type", 422, _("{name}: files of this kind are not taken. Taken are pictures (JPEG, PNG, WebP), PDF, Word, Excel, PowerPoint, text, MP3, M4A, AMR and MP4."))
 NOT_WHAT_IT_SAYS = Kind("kernel.file_not_what_it_says", 422, _("{name}: the content is {found}, which does not fit the name's ending. Rename it or save it anew."))
-FILE_GONE = Kind("kernel.file_gone", 410, _("The content of {name} is not on this machine. Restore it from the backup."), blame="ours")
+FILE_GONE = Kind("kernel.file_gone", 500, _("The content of {name} is not on this machine. Restore it from the backup."), blame="ours")
 CANNOT_STRIP = Kind("kernel.cannot_strip", 422, _("{name} cannot be freed of its position marks and must not leave. Save it anew as JPEG or PNG."))
 
 MAX_BYTES = 32 * 1024 * 1024
