@@ -26,7 +26,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--autoplay-policy=user-gesture-required"]
 
 
-@pytest.fixture(scope="session")
+# Per module, so that Playwright's event loop is gone before the next file's tests want one of their own.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.fail("Chromium is needed for the browser tests: apt-get install chromium (make test does it for root)")
