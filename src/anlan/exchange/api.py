@@ -4,15 +4,15 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 from ninja import Router
-from ninja.security import APIKeyCookie, HttpBearer
+from ninja.security import HttpBearer
 
 from anlan.engines.cap.safe import MAX_BYTES
 from anlan.kernel import access, realms
 from anlan.kernel.actions import Act, Actor
 from anlan.kernel.ids import derived_id
+from anlan.kernel.session_auth import Session
 
 from . import actions, polling, queries
 from .errors import BAD_TOKEN, CAP_REFUSED, TOO_LARGE
@@ -30,15 +30,6 @@ class Push(HttpBearer):
         if source is None:
             raise BAD_TOKEN()
         return source
-
-
-class Session(APIKeyCookie):
-    """A person's session; writes carry the CSRF token."""
-
-    param_name = settings.SESSION_COOKIE_NAME
-
-    def authenticate(self, request: HttpRequest, key: str | None) -> Any:
-        return None if request.actor.is_nobody else request.actor  # type: ignore[attr-defined]
 
 
 @router.post("/cap", auth=[Push(), Session()], summary="Take in a CAP message, a feed with embedded alerts, or an EDXL-DE envelope")

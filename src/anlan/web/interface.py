@@ -12,22 +12,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.renderers import BaseRenderer
-from ninja.security import APIKeyCookie
 
 from anlan.kernel.errors import FORBIDDEN, INVALID, NOT_FOUND, SIGN_IN, UNEXPECTED, Problem
 from anlan.kernel.ids import new_id
+from anlan.kernel.session_auth import Session
 
 log = logging.getLogger("anlan.api")
-
-
-class Session(APIKeyCookie):
-    """Signed in by the page's session; what writes must carry the CSRF token (X-CSRFToken), as a form does."""
-
-    param_name = settings.SESSION_COOKIE_NAME
-
-    def authenticate(self, request: HttpRequest, key: str | None) -> Any:
-        actor = getattr(request, "actor", None)
-        return None if actor is None or actor.is_nobody else actor
 
 
 class Orjson(BaseRenderer):
