@@ -44,7 +44,7 @@ UNREACHABLE = Kind(
     "runtime.unreachable", 503, _("{part} at {address} does not answer: {why}. Check the address and that it runs."), blame="supplier"
 )
 NOT_RUNNING = Kind(
-    "runtime.not_running", 503, _("No Anlan is running with the data folder {folder}. Start it with `anlan serve`.")
+    "runtime.not_running", 409, _("No Anlan is running with the data folder {folder}. Start it with `anlan serve`.")
 )
 TLS_NEEDED = Kind(
     "runtime.tls_needed",
