@@ -5,7 +5,7 @@
     exchange                              feeds in and out
     command                               acts and accounts
     warning    plans                      decide (neighbours that do not know each other)
-    sensing                               knows
+    sensing    resources    inspection    know (neighbours, too)
     kernel                                ground
     engines    flow                       the sciences; the table of reactions
 

@@ -1,4 +1,4 @@
-"""Code lists as versioned data with their source. Defaults come from `data/codes/*.yaml`; a user's own version is never overwritten."""
+"""Code lists as versioned data with their source. Defaults come from each room's `data/codes/*.yaml`; a user's own version is never overwritten."""
 from __future__ import annotations
 
 import hashlib
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from django.apps import apps
 from django.db import transaction
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
@@ -17,7 +18,6 @@ from .errors import INVALID, Kind
 from .facts import CodesLoaded
 from .models import Code, CodeList
 
-FOLDER = Path(__file__).parent / "data" / "codes"
 UNKNOWN_LIST = Kind("kernel.unknown_code_list", 404, _("There is no code list {list}."))
 
 
@@ -32,7 +32,8 @@ def _digest(content: dict[str, Any]) -> str:
 @lru_cache(maxsize=1)
 def shipped() -> dict[str, dict[str, Any]]:
     """The lists this release ships, by name."""
-    return {content["list"]: content for content in map(_read, sorted(FOLDER.glob("*.yaml")))}
+    files = [path for app in apps.get_app_configs() if app.name.startswith("anlan.") for path in Path(app.path, "data", "codes").glob("*.yaml")]
+    return {content["list"]: content for content in map(_read, sorted(files, key=lambda path: path.name))}
 
 
 def load_defaults() -> list[str]:
