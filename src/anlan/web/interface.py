@@ -4,6 +4,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
+import zlib
 from typing import Any
 
 import orjson
@@ -11,13 +12,29 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 
+from anlan.kernel import pages
 from anlan.kernel.errors import FORBIDDEN, INVALID, NOT_FOUND, SIGN_IN, UNEXPECTED, Problem
 from anlan.kernel.ids import new_id
 from anlan.kernel.session_auth import Session
 
 log = logging.getLogger("anlan.api")
+MAX_BODY = 16 * 1024 * 1024  # bytes, unpacked
+
+
+class Body(Parser):
+    """JSON, also gzipped (Content-Encoding: gzip): a telephone on a slow link pays for every byte."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        body = request.body
+        if request.headers.get("Content-Encoding", "") == "gzip":
+            inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+            body = inflate.decompress(body, MAX_BODY)
+            if inflate.unconsumed_tail:
+                raise ValueError(f"more than {MAX_BODY} bytes")
+        return orjson.loads(body)
 
 
 class Orjson(BaseRenderer):
@@ -30,7 +47,7 @@ class Orjson(BaseRenderer):
 def make_api() -> NinjaAPI:
     api = NinjaAPI(
         title="Anlan", version="1", description="Emergency management: readings in, warnings, plans and orders out.",
-        auth=Session(), docs_url=None, openapi_url="/openapi.json", urls_namespace="api", renderer=Orjson(),
+        auth=Session(), docs_url=None, openapi_url="/openapi.json", urls_namespace="api", renderer=Orjson(), parser=Body(),
     )
 
     def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
@@ -64,6 +81,8 @@ def make_api() -> NinjaAPI:
         log.exception("unexpected error %s at %s", reference, request.path)
         return answer(request, UNEXPECTED(reference=reference))
 
+    for part, module in pages.parts("api"):
+        api.add_router(f"/{part}", module.router, tags=[part])
     for room in settings.ROOMS:
         name = f"anlan.{room}.api"
         if f"anlan.{room}" in settings.INSTALLED_APPS and importlib.util.find_spec(name):

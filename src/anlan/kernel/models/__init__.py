@@ -5,6 +5,7 @@ from .codes import Code, CodeList
 from .files import Attachment
 from .journal import Due, Fact, FactPayload, Head, Operation, Parked, Position, ReactionDone, Seal, Unsealed
 from .parties import Account, Assignment, Grant, Organisation, Person, Post
+from .phone import KeptEvidence, PhoneDevice, PhoneFile, PhoneOp
 from .places import Region, RegionCode, RegionLink, RegionPath
 from .realms import ACTUAL_ID, Installation, Realm
 from .search import SearchEntry
@@ -17,7 +18,7 @@ APPEND_ONLY = ["kernel_fact", "kernel_seal", "kernel_head", "kernel_accesslog", 
 
 __all__ = [
     "AccessLog", "Attachment", "Code", "CodeList", "HandOver", "RosterEntry", "SearchEntry", "ShiftNote", "SignInSession", "SignInTry", "Swap",
-    "TwoPersonRequest",
+    "KeptEvidence", "PhoneDevice", "PhoneFile", "PhoneOp", "TwoPersonRequest",
     "ACTUAL_ID", "APPEND_ONLY", "Account", "Assignment", "Due", "Fact", "FactPayload", "Grant", "Head", "Installation", "Operation",
     "Order", "OrderReceipt", "Organisation", "Parked", "Person", "Position", "Post", "ReactionDone", "Realm", "RealmRow", "Region",
     "RegionCode", "RegionLink", "RegionPath", "Row", "SameRealm", "ScopedManager", "ScopedQuerySet", "Seal", "UnscopedRead",
