@@ -43,6 +43,7 @@ def _start() -> None:
                 _server.psql(f"ALTER SYSTEM SET {setting};")
             _server.psql("SELECT pg_reload_conf();")
             os.environ["DATABASE_URL"] = _server.get_uri()
+            os.environ["ANLAN_TEST_SERVER"] = "own"  # for the workers
 
 
 _start()
@@ -53,6 +54,37 @@ def pytest_unconfigure(config: Any) -> None:
         _server.cleanup()
     if _home is not None:
         shutil.rmtree(_home, ignore_errors=True)
+
+
+class Run:
+    """Fixtures of the whole run; registered last, because of two with one name the last one given wins."""
+
+    @pytest.fixture(scope="session", autouse=True)
+    def quick_hashes(self, django_test_environment: None) -> Iterator[None]:
+        """Every test makes accounts; scrypt, slow on purpose, would be most of what the tests do."""
+        from django.conf import settings
+        from django.test import override_settings
+
+        with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]):
+            yield
+
+    @pytest.fixture(scope="session")
+    def django_db_setup(self, request: Any, django_test_environment: None, django_db_blocker: Any, django_db_modify_db_settings: None) -> Iterator[None]:
+        """In place of pytest-django's: a copy of a template instead of the migrations."""
+        from django.db import connection
+
+        from . import testing_database
+
+        name = connection.creation._get_test_db_name()
+        with django_db_blocker.unblock():
+            testing_database.make(name, own_server=os.environ.get("ANLAN_TEST_SERVER") == "own", afresh=request.config.getvalue("create_db"))
+        yield
+        with django_db_blocker.unblock():
+            testing_database.drop(name)
+
+
+def pytest_configure(config: Any) -> None:
+    config.pluginmanager.register(Run(), "anlan-run")
 
 
 # --- the cast --------------------------------------------------------------------------------------------------------
