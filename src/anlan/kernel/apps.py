@@ -5,6 +5,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 
@@ -62,3 +63,5 @@ class KernelConfig(AppConfig):
         subjects.register("codes", "", "kernel:codes_of", _("Code list"))
         post_migrate.connect(fill, sender=self, dispatch_uid="kernel.fill")
         search.start()
+        # Each room's <room>/registers.py; the rooms' models are all there by now.
+        autodiscover_modules("registers")

@@ -97,7 +97,7 @@ def put(kind: Findable, rows: Iterable[Any]) -> int:
     """Write these rows into the column; an inactive row leaves it."""
     values, gone = [], []
     for row in rows:
-        if getattr(row, "active", True) is False:
+        if getattr(row, "active", True) is False or getattr(row, "ended_at", None):
             gone.append(row.pk)
             continue
         title, note, more = (str(part or "") for part in kind.text(row))

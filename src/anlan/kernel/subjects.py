@@ -1,6 +1,7 @@
 """Names of things in the journal: `kind:key`, and the page and model behind each kind."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from django.urls import NoReverseMatch, reverse
 class Subject:
     kind: str
     model: str
-    page: str
+    page: str | Callable[[str], str]
     text: Any = None
 
 
@@ -21,8 +22,8 @@ KINDS: dict[str, Subject] = {}
 _BY_MODEL: dict[str, str] = {}
 
 
-def register(kind: str, model: str = "", page: str = "", text: Any = None) -> None:
-    """Tell which model and page stand behind `kind:key`, and its translatable word."""
+def register(kind: str, model: str = "", page: str | Callable[[str], str] = "", text: Any = None) -> None:
+    """Tell which model and page (its address's name, or key → address) stand behind `kind:key`, and its translatable word."""
     KINDS[kind] = Subject(kind, model, page, text)
     if model:
         _BY_MODEL.setdefault(model.lower(), kind)
@@ -59,6 +60,6 @@ def url(subject: str) -> str:
     if known is None or not known.page:
         return ""
     try:
-        return reverse(known.page, args=[key])
+        return known.page(key) if callable(known.page) else reverse(known.page, args=[key])
     except NoReverseMatch:
         return ""

@@ -1,0 +1,5 @@
+from typing import Any
+
+
+def text(field: Any, row: Any) -> str:
+    return str(getattr(row, field.name, "") or "")
