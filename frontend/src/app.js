@@ -4,11 +4,13 @@ import './css/base.css';
 import './css/components.css';
 import './css/shell.css';
 import './css/desk.css';
+import './css/registers.css';
 import htmx from 'htmx.org';
 import { startClock } from './clock.js';
 import { startKeys } from './keys.js';
 import { startLive } from './live.js';
 import { startForms } from './forms.js';
+import { startSelect } from './select.js';
 import { startSound } from './sound.js';
 
 window.htmx = htmx; // htmx finds its own configuration in the page: no eval, no injected style
@@ -20,6 +22,8 @@ function furnish(root) {
   const take = (name) => within(`[data-${name}]:not([data-ready])`).map((el) => { el.dataset.ready = '1'; return el; });
   const maps = take('map');
   if (maps.length) import('./map.js').then(({ drawMap }) => maps.forEach(drawMap));
+  const picks = take('pick');
+  if (picks.length) import('./pick.js').then(({ pickPoint }) => picks.forEach(pickPoint));
   const charts = take('chart');
   if (charts.length) import('./chart.js').then(({ drawChart }) => charts.forEach(drawChart));
 }
@@ -31,5 +35,6 @@ document.addEventListener('htmx:load', (event) => furnish(event.detail.elt));
 startClock();
 startForms();
 startKeys();
+startSelect();
 startSound();
 startLive();

@@ -20,18 +20,24 @@ function showWhen(form) {
 }
 
 const draftKey = (form) => `draft:${location.pathname}:${form.dataset.draft}`;
+const plain = (field) => field && 'value' in field && field.type !== 'hidden' && field.type !== 'password' && field.type !== 'file';
+// Kept with the value it replaces: a draft comes back only where nobody changed the field since.
 function keepDraft(form) {
   const kept = {};
-  for (const [name, value] of new FormData(form)) if (typeof value === 'string' && !['csrfmiddlewaretoken', 'op_id', 'version'].includes(name) && form.elements[name]?.type !== 'password') kept[name] = value;
+  for (const [name, value] of new FormData(form)) {
+    const field = form.elements[name];
+    if (typeof value === 'string' && plain(field) && value !== form.begun[name]) kept[name] = [form.begun[name] ?? '', value];
+  }
   localStorage.setItem(draftKey(form), JSON.stringify(kept));
 }
 function bringDraft(form) {
+  form.begun = Object.fromEntries([...new FormData(form)].filter(([, value]) => typeof value === 'string'));
   const kept = JSON.parse(localStorage.getItem(draftKey(form)) || 'null');
   if (!kept) return;
   let brought = false;
-  for (const [name, value] of Object.entries(kept)) {
+  for (const [name, [before, value]] of Object.entries(kept)) {
     const field = form.elements[name];
-    if (field && 'value' in field && field.type !== 'hidden' && !field.value && value) { field.value = value; brought = true; }
+    if (plain(field) && field.value === before && value !== before) { field.value = value; brought = true; field.dispatchEvent(new Event('change', { bubbles: true })); }
   }
   if (brought) toast(say('draft'));
 }
@@ -59,11 +65,14 @@ export function startForms() {
   });
   document.addEventListener('change', (event) => { if (event.target.matches('[data-submit-on-change]')) event.target.form.requestSubmit(); });
   document.addEventListener('click', (event) => {
-    const el = event.target.closest('[data-print],[data-copy],[data-open],[data-close],[data-toggle],[data-back]');
+    const el = event.target.closest('[data-print],[data-copy],[data-open],[data-close],[data-toggle],[data-back],[data-copy-link]');
     if (!el) return;
     if ('print' in el.dataset) { event.preventDefault(); window.print(); }
     if ('back' in el.dataset) { event.preventDefault(); history.back(); }
     if ('copy' in el.dataset) navigator.clipboard?.writeText(el.dataset.copy).then(() => toast(say('copied')));
+    if ('copyLink' in el.dataset) navigator.clipboard?.writeText(location.href).then(() => toast(say('copied')));
+    // A view is saved as the list stands now: filters change the address without a new page.
+    if ('open' in el.dataset) document.getElementById(el.dataset.open)?.querySelectorAll('[data-location-query]').forEach((field) => { field.value = location.search.slice(1); });
     if ('open' in el.dataset) document.getElementById(el.dataset.open)?.showModal?.();
     if ('close' in el.dataset) el.closest('dialog')?.close();
     if ('toggle' in el.dataset) { const target = document.getElementById(el.dataset.toggle); if (target) target.hidden = !target.hidden; }

@@ -1,7 +1,7 @@
 // Keyboard: / search, ? help, g + letter to a room, arrows and Enter in tables and lists, Escape to close.
 export function startKeys() {
   let gone = 0;
-  const typing = (el) => el.closest('input, textarea, select, [contenteditable]');
+  const typing = (el) => el.closest('input:not([type="checkbox"]), textarea, select, [contenteditable]');
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const search = document.getElementById('search');
@@ -28,6 +28,7 @@ export function startKeys() {
     }
     if (event.target.closest('[data-map]')) return; // the map has its own arrows
     const list = [...document.querySelectorAll('[data-rows] > *, table[data-keys] tbody tr')].filter((el) => el.offsetParent);
+    if (event.key === 'e' && !list.some((el) => el.contains(document.activeElement))) { document.querySelector('.page-head [data-edit]')?.click(); return; }
     if (!list.length) return;
     const at = list.findIndex((el) => el === document.activeElement || el.contains(document.activeElement));
     const go = (i) => { const el = list[Math.max(0, Math.min(list.length - 1, i))]; el.tabIndex = -1; el.focus(); event.preventDefault(); };
@@ -35,6 +36,7 @@ export function startKeys() {
     else if (event.key === 'ArrowUp' || event.key === 'k') go(at - 1);
     else if (event.key === 'Enter' && at >= 0 && document.activeElement === list[at]) list[at].querySelector('a, button')?.click();
     else if (event.key === 'e' && at >= 0) list[at].querySelector('[data-edit]')?.click();
+    else if (event.key === 'x' && at >= 0) list[at].querySelector('input[type=checkbox][name=row]')?.click();
   });
   document.addEventListener('click', (event) => {
     if (event.target.closest('[data-search-open]')) { document.querySelector('.top')?.classList.add('searching'); document.getElementById('search')?.focus(); }

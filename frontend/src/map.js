@@ -7,6 +7,7 @@ import { age, now } from './clock.js';
 import { say, token } from './text.js';
 
 maplibregl.setWorkerUrl(workerUrl);
+export const { Marker } = maplibregl;
 
 const LEVELS = ['red', 'orange', 'yellow', 'blue'];
 const RANK = ['match', ['get', 'level'], 'red', 4, 'orange', 3, 'yellow', 2, 'blue', 1, 0];
@@ -35,6 +36,20 @@ function pin(ink, paper) {
   g.fillStyle = ink; g.fill(); g.strokeStyle = paper; g.lineWidth = 3; g.stroke();
   g.fillStyle = paper; g.fillRect(21.5, 9, 5, 12); g.fillRect(21.5, 23, 5, 4.5);
   return g.getImageData(0, 0, 48, 48);
+}
+
+/** A register's rows: how fresh, by fill as well as by colour: full = checked in time, half = some are, hollow = none is. */
+function freshDot(state) {
+  const canvas = document.createElement('canvas'); canvas.width = canvas.height = 88;
+  const g = canvas.getContext('2d');
+  const disc = (from, to, fill) => { g.beginPath(); g.moveTo(44, 44); g.arc(44, 44, 40, from, to); g.closePath(); g.fillStyle = fill; g.fill(); };
+  disc(0, 7, token('surface'));
+  if (state === 'fresh') disc(0, 7, token('accent')); else if (state === 'mixed') disc(Math.PI / 2, Math.PI * 1.5, token('accent-soft'));
+  g.beginPath(); g.arc(44, 44, 40, 0, 7); g.lineWidth = 6; g.strokeStyle = state === 'stale' ? token('ink-2') : token('accent');
+  if (state === 'stale') g.setLineDash([14, 9]);
+  g.stroke();
+  if (state === 'fresh') { g.setLineDash([]); g.lineWidth = 3; g.strokeStyle = token('surface'); g.beginPath(); g.arc(44, 44, 43, 0, 7); g.stroke(); }
+  return g.getImageData(0, 0, 88, 88);
 }
 
 function levelBadge(level) {
@@ -70,6 +85,10 @@ function styleOf(layer) {
     { id: `${id}-line`, type: 'line', source, paint: { 'line-color': byLevel(token, token('calm')), 'line-width': 2, 'line-dasharray': [3, 1.5] } },
   ];
   if (id === 'incidents') return [{ id, type: 'symbol', source, layout: { 'icon-image': 'pin', 'icon-size': 0.5, 'icon-anchor': 'bottom', 'icon-allow-overlap': true, 'text-field': ['get', 'name'], 'text-font': FONT, 'text-size': 13, 'text-offset': [0, 0.2], 'text-anchor': 'top', 'text-optional': true }, paint: halo }];
+  if (layer.tiles) return [
+    { id, type: 'symbol', source, layout: { 'icon-image': ['concat', 'fresh-', ['get', 'state']], 'icon-size': ['interpolate', ['linear'], ['ln', ['get', 'n']], 0, 0.42, 2, 0.8, 9, 1.3], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'text-ignore-placement': true, 'text-allow-overlap': true, 'text-field': ['case', ['>', ['get', 'n'], 1], ['get', 'label'], ''], 'text-font': FONT, 'text-size': 12 }, paint: { 'text-color': ['match', ['get', 'state'], 'fresh', token('on-accent'), token('ink')] } },
+    { id: `${id}-name`, type: 'symbol', source, minzoom: 11, filter: ['==', ['get', 'n'], 1], layout: { 'text-field': ['get', 'name'], 'text-font': FONT, 'text-size': 11, 'text-offset': [0, 1.1], 'text-anchor': 'top', 'text-optional': true }, paint: halo },
+  ];
   const size = ['interpolate', ['linear'], ['zoom'], 7, ['match', ['get', 'level'], ['', 'none'], 0.26, 0.42], 12, ['match', ['get', 'level'], ['', 'none'], 0.42, 0.6]];
   return [
     { id: `${id}-group`, type: 'symbol', source, filter: ['has', 'point_count'], layout: { 'icon-image': ['match', ['get', 'worst'], 4, 'lv-red', 3, 'lv-orange', 2, 'lv-yellow', 1, 'lv-blue', 'lv-'], 'icon-size': ['interpolate', ['linear'], ['get', 'point_count'], 2, 0.7, 200, 1.1], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'text-ignore-placement': true, 'text-field': ['get', 'point_count_abbreviated'], 'text-font': FONT, 'text-size': 11, 'text-allow-overlap': true, 'symbol-sort-key': ['get', 'worst'] }, paint: { 'text-color': ['match', ['get', 'worst'], 3, token('on-orange'), 2, token('on-yellow'), 4, token('on-red'), 1, token('on-blue'), '#ffffff'] } },
@@ -85,12 +104,17 @@ export async function drawMap(el) {
   const fail = (word) => { el.innerHTML = ''; const p = document.createElement('p'); p.className = 'waiting-word'; p.textContent = word; el.append(p); };
   let config;
   try { config = await (await fetch(el.dataset.map, { credentials: 'same-origin' })).json(); } catch { return fail(say('failed')); }
-  const ask = async (layer) => layer.data ?? (await (await fetch(layer.url, { credentials: 'same-origin' })).json());
+  let map;
+  // A layer in tiles is asked for what the window shows: the server groups a million rows, the page gets some hundred points.
+  const window_ = (layer) => {
+    const view = map?.getBounds(), at = view ? [view.getWest(), view.getSouth(), view.getEast(), view.getNorth()] : config.bbox;
+    return `${layer.tiles}${layer.tiles.includes('?') ? '&' : '?'}bbox=${at.map((x) => x.toFixed(5)).join(',')}&zoom=${(map?.getZoom() ?? 8).toFixed(1)}`;
+  };
+  const ask = async (layer) => layer.data ?? (await (await fetch(layer.tiles ? window_(layer) : layer.url, { credentials: 'same-origin' })).json());
   // All layers are on their way while the map itself still starts; they are laid down in their order.
-  const asked = new Map(config.layers.map((layer) => [layer.id, ask(layer).catch(() => null)]));
+  const asked = new Map(config.layers.filter((layer) => !layer.tiles).map((layer) => [layer.id, ask(layer).catch(() => null)]));
   const holder = document.createElement('div'); el.append(holder);
   const box = config.bbox ?? [73, 18, 135, 54];
-  let map;
   try {
     map = new maplibregl.Map({
       container: holder, bounds: box, fitBoundsOptions: { padding: 24 }, attributionControl: false, dragRotate: false, pitchWithRotate: false, maxPitch: 0, maxZoom: 17,
@@ -111,6 +135,7 @@ export async function drawMap(el) {
   const paper = token('surface');
   LEVELS.forEach((level) => map.addImage(`lv-${level}`, shape(level, 44, paper), { pixelRatio: 2 }));
   map.addImage('lv-', shape('', 44, paper), { pixelRatio: 2 });
+  ['fresh', 'mixed', 'stale'].forEach((state) => map.addImage(`fresh-${state}`, freshDot(state), { pixelRatio: 2 }));
   map.addImage('pin', pin(token('ink'), paper), { pixelRatio: 1 });
 
   const load = async (layer) => {
@@ -125,7 +150,7 @@ export async function drawMap(el) {
       if (layer.on === false) show(map, layer, false);
       if (layer.id === 'regions') names(map, data);
     }
-    legend?.fresh(layer.id, data.freshness ?? new Date(now()).toISOString(), data.features.length);
+    legend?.fresh(layer.id, data.freshness ?? new Date(now()).toISOString(), data.total ?? data.features.length);
   };
   for (const layer of config.layers) { try { await load(layer); } catch { legend?.fresh(layer.id, null, 0); } }
   // Labels and points stay above areas, whatever came first.
@@ -144,12 +169,17 @@ export async function drawMap(el) {
   popup.on('close', () => { held = false; });
   map.on('click', async (event) => {
     const feature = found(event.point);
+    if (feature?.properties.n > 1) { map.easeTo({ center: feature.geometry.coordinates, zoom: map.getZoom() + 2 }); return; }
     if (feature) { popup.setLngLat(feature.geometry.coordinates.slice()).setDOMContent(words(feature.properties, true)).addTo(map); held = true; return; }
     const groups = map.getLayer('gauges-group') ? map.queryRenderedFeatures(event.point, { layers: ['gauges-group'] }) : [];
     if (groups.length) { const zoom = await map.getSource(groups[0].source).getClusterExpansionZoom(groups[0].properties.cluster_id); map.easeTo({ center: groups[0].geometry.coordinates, zoom: Math.max(zoom, map.getZoom() + 1) }); return; }
     area(el, map, config, event.lngLat);
   });
   map.getCanvas().addEventListener('keydown', (event) => { if (event.key === 'Enter') area(el, map, config, map.getCenter()); });
+
+  const tiled = config.layers.filter((layer) => layer.tiles);
+  let moved = null;
+  if (tiled.length) map.on('moveend', () => { clearTimeout(moved); moved = setTimeout(() => tiled.forEach((layer) => load(layer).catch(() => legend?.fresh(layer.id, null, 0))), 120); });
 
   const pending = new Map();
   document.addEventListener('anlan:fact', (event) => config.layers.forEach((layer) => {
@@ -191,7 +221,12 @@ function startLegend(el, config, map) {
     const note = document.createElement('small'); notes.set(layer.id, note);
     label.append(input, key, text, note); details.append(label);
   });
-  const levels = document.createElement('div'); levels.className = 'levels'; LEVELS.forEach((level) => levels.append(levelBadge(level))); details.append(levels);
+  const levels = document.createElement('div'); levels.className = 'levels';
+  if (config.layers.some((layer) => layer.tiles)) ['fresh', 'mixed', 'stale'].forEach((state) => {
+    const key = document.createElement('span'); key.className = `fresh-key fresh-${state}`; key.textContent = say(`fresh.${state}`); levels.append(key);
+  });
+  else LEVELS.forEach((level) => levels.append(levelBadge(level)));
+  details.append(levels);
   box.append(details); el.append(box);
   const times = new Map();
   const write = () => times.forEach(([iso, count], id) => { const note = notes.get(id); if (note) note.textContent = iso ? `${count} · ${age(now() - Date.parse(iso))}` : say('failed'); });

@@ -448,6 +448,9 @@ BROWSER_WORDS: dict[str, Any] = {
     "layer.gauges": gettext_lazy("Gauges"), "layer.alerts": gettext_lazy("Alerts"), "layer.incidents": gettext_lazy("Incidents"),
     "map.label": gettext_lazy("Map. Arrow keys move, plus and minus zoom."), "map.nogl": gettext_lazy("This browser cannot draw the map (no WebGL). The lists hold the same."),
     "map.fit": gettext_lazy("Whole area"), "map.in": gettext_lazy("Closer"), "map.out": gettext_lazy("Farther"),
+    "chosen": gettext_lazy("{n} chosen"), "fresh.fresh": gettext_lazy("checked in time"), "fresh.mixed": gettext_lazy("some to be checked"), "fresh.stale": gettext_lazy("to be checked"),
+    "pick.asking": gettext_lazy("Asking this device where it is"), "pick.exact": gettext_lazy("Taken from this device, exact to {m} m"), "pick.denied": gettext_lazy("This device may not tell where it is. Allow it in the browser, or press on the map."),
+    "pick.none": gettext_lazy("This device does not know where it is. Press on the map."),
     "none.data": gettext_lazy("No data in this span."), "close": gettext_lazy("Close"), "offline": gettext_lazy("No connection. What you send waits here until it is back."),
 }
 

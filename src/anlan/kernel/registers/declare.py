@@ -74,6 +74,7 @@ class Field:
     default: Any = None
     readonly: bool = False
     synonyms: tuple[str, ...] = ()
+    group: Any = ""  # heading above it on form and detail page; said once, it holds for the fields that follow
 
     def bind(self, model: Any) -> Field:
         """This field with what the model says about it."""
