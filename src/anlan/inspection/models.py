@@ -10,33 +10,22 @@ from anlan.kernel.models import CaseRow
 class Danger(CaseRow):
     """One hidden danger. Its state, number, post, deadline and timeline are the loop's; here is what a danger is."""
 
-    SCOPE = "inspection.read"
-
     kind = models.CharField(_("Kind"), max_length=20)
-    unit = models.CharField(_("Place or enterprise inspected"), max_length=160)
+    premises = models.CharField(_("Premises"), max_length=160, help_text=_("the enterprise or place inspected"))
     address = models.CharField(_("Address"), max_length=200, blank=True)
     text = models.TextField(_("What was found"))
     found_on = models.DateField(_("Found on"))
     # assessment
     grade = models.CharField(_("Grade"), max_length=10, blank=True)
     basis = models.CharField(_("Basis of the grade"), max_length=300, blank=True, help_text=_("the standard or rule, with its clause"))
-    # rectification (五落实: measures, person, funds, time limit, contingency plan)
+    # rectification, with its five settled things (五落实): measures, person, funds, time limit, precautions
     measures = models.TextField(_("Measures"), blank=True)
     responsible = models.CharField(_("Responsible person"), max_length=80, blank=True)
     funds_yuan = models.DecimalField(_("Funds"), max_digits=14, decimal_places=2, null=True, blank=True)
     rectify_by = models.DateField(_("To be put right by"), null=True, blank=True)
-    first_rectify_by = models.DateField(_("First time limit"), null=True, blank=True, help_text=_("an extension does not move it: punctuality is counted from here"))
-    emergency_plan = models.TextField(_("Precautions until then"), blank=True)
-    rectified_on = models.DateField(_("Put right on"), null=True, blank=True)
+    precautions = models.TextField(_("Precautions until then"), blank=True)
     # listed supervision of a major danger
     supervisor = models.CharField(_("Supervised by"), max_length=10, blank=True, help_text=_("level that put it on its list"))
     list_number = models.CharField(_("Number of the supervision notice"), max_length=60, blank=True)
-    listed_on = models.DateField(_("Listed on"), null=True, blank=True)
-    released_on = models.DateField(_("Taken off the list on"), null=True, blank=True)
-    effect = models.CharField(_("Effect"), max_length=12, blank=True)
-
-    class Meta:
-        indexes = [models.Index(fields=["realm", "grade", "state"], name="danger_grade_state")]
-
-    def __str__(self) -> str:
-        return f"{self.number} {self.title}"
+    reviewed_on = models.DateField(_("Effect reviewed on"), null=True, blank=True)
+    effect = models.CharField(_("Effect"), max_length=10, blank=True)

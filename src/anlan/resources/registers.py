@@ -1,0 +1,64 @@
+"""Declared here: the registers of rescue teams and of their bases. Lists, forms, import, export, phone and API follow from it."""
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from anlan.kernel.registers import Field, Personal, Register, register
+
+from .models import Base, Team
+
+CALL_OUT = {"purpose": _("Call the team out"), "basis": "PIPL art. 13(4): response to emergencies; duty of the post"}
+
+
+def check(values: dict[str, Any]) -> list[dict[str, str]]:
+    """Rules over several fields: a part is no more than the whole, and a grade has its evidence."""
+    faults = []
+    members = values.get("members") or 0
+    for name in ("full_time", "certified"):
+        if (values.get(name) or 0) > members:
+            faults.append({"field": name, "why": _now("more than there are members")})
+    if values.get("grade") and not str(values.get("grade_evidence") or "").strip():
+        faults.append({"field": "grade_evidence", "why": _now("a grade needs its evidence: who tested, when")})
+    return faults
+
+
+register(Register(
+    "resources.base", Base, label=_("Bases of rescue teams"), one=_("Base"), icon="home", subject="base",
+    read="resources.read", write="resources.write", key=("code",), fresh=timedelta(days=365), note=("address",),
+    fields=(
+        Field("code", required=True, pattern=r"[A-Za-z0-9][A-Za-z0-9_-]*", column=True, search=True, synonyms=("编号", "驻地编号")),
+        Field("name", required=True, column=True, search=True, sort=True, synonyms=("驻地名称",)), Field("address", column=True, search=True, synonyms=("详细地址",)),
+        Field("duty_phone", kind="phone", column=True, synonyms=("值班电话",)), Field("beds", max=10_000, synonyms=("床位数",)), Field("note", synonyms=("备注",)),
+    ),
+))
+
+register(Register(
+    "resources.team", Team, label=_("Rescue teams"), one=_("Rescue team"), icon="users", subject="team",
+    read="resources.read", write="resources.write", key=("code",), fresh=timedelta(days=180), note=("kind", "readiness"), check=check,
+    fields=(
+        Field("code", required=True, pattern=r"[A-Za-z0-9][A-Za-z0-9_-]*", search=True, synonyms=("编号", "队伍编号")),
+        Field("name", required=True, column=True, search=True, sort=True, synonyms=("队伍名称",)),
+        Field("kind", codes="team_kind", column=True, filter=True, synonyms=("队伍类型", "类型")),
+        Field("hazards", codes="team_hazard", many=True, column=True, filter=True, synonyms=("救援类型", "专业方向")),
+        Field("readiness", codes="team_readiness", column=True, filter=True, write="resources.readiness", synonyms=("战备状态",)),
+        Field("grade", codes="team_grade", filter=True, show_when="kind=social", synonyms=("等级", "队伍等级")),
+        Field("grade_evidence", show_when="kind=social", synonyms=("评级依据",)),
+        Field("registration", pattern=r"[0-9A-HJ-NPQRTUWXY]{18}", synonyms=("统一社会信用代码",)),
+        Field("base", ref="resources.base", filter=True, synonyms=("驻地", "驻地编号")), Field("address", search=True, synonyms=("驻地地址",)),
+        Field("members", column=True, sort=True, unit=_("persons"), max=100_000, synonyms=("人数", "队员人数")), Field("full_time", unit=_("persons"), max=100_000, synonyms=("专职人数",)),
+        Field("certified", unit=_("persons"), max=100_000, synonyms=("持证人数",)),
+        Field("vehicles", max=10_000, synonyms=("救援车辆",)), Field("boats", max=10_000, synonyms=("舟艇",)), Field("pump_m3h", unit="m³/h", max=1_000_000, synonyms=("排涝能力",)),
+        Field("generator_kw", unit="kW", max=1_000_000, synonyms=("发电能力",)), Field("drones", max=10_000, synonyms=("无人机",)),
+        Field("detectors", max=10_000, synonyms=("生命探测仪",)), Field("satellite_phones", max=10_000, synonyms=("卫星电话",)), Field("equipment", synonyms=("其他装备",)),
+        Field("assemble_min", unit="min", max=10_000, sort=True, column=True, synonyms=("集结时间", "响应时间")), Field("speed_kmh", unit="km/h", min=1, max=300, synonyms=("行进速度",)),
+        Field("duty_phone", kind="phone", synonyms=("值班电话",)),
+        Field("leader", personal=Personal(mask="name", **CALL_OUT), read="resources.contacts", synonyms=("负责人", "队长")),
+        Field("leader_phone", kind="phone", personal=Personal(mask="phone", **CALL_OUT), read="resources.contacts", synonyms=("负责人电话", "队长电话")),
+        Field("certificates_until", sort=True, synonyms=("证书有效期",)), Field("insured_until", sort=True, synonyms=("保险有效期",)),
+        Field("founded", synonyms=("成立日期",)), Field("note", search=True, synonyms=("备注",)),
+    ),
+))
