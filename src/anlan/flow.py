@@ -32,6 +32,7 @@ class Timer:
 
 FOLLOWERS: list[Follower] = [
     Follower("warning.proposals", ["sensing.SignalChanged"], "anlan.warning.reactions.on_signals"),
+    Follower("warning.standing", ["sensing.SignalChanged", "warning.OutsideWarningReceived", "warning.WarningEnded"], "anlan.warning.reactions.on_sources"),
     Follower(
         "plans.terms",
         [
@@ -51,6 +52,7 @@ JOBS: list[Job] = [
 TIMERS: list[Timer] = [
     Timer("sensing.tick", "anlan.sensing.reactions.tick"),
     Timer("warning.expire", "anlan.warning.reactions.on_expire"),
+    Timer("warning.standing_expire", "anlan.warning.reactions.on_standing_expire"),
     Timer("warning.retry", "anlan.warning.reactions.on_retry"),
     Timer("web.desk_check", "anlan.web.reactions.desk_check"),
     Timer("work.silence", "anlan.kernel.work.on_silence"),

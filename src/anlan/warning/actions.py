@@ -45,6 +45,7 @@ from .facts import (
     AlertSubmitted,
     ApprovalVoided,
     ChannelChanged,
+    IssuerTableAsked,
     IssuerTableChanged,
     OutsideMessageNoted,
     OutsideMessageRefused,
@@ -503,7 +504,7 @@ def end(act: Act, row: Alert, state: str, reason: str) -> None:
         about=row, cause=act.cause or row.last_fact,
     )
     row.save(update_fields=["last_fact"])
-    for kind in ("warning.alert", "warning.outside"):
+    for kind in ("warning.alert", "warning.outside", "warning.standing_used"):
         work.close(act, kind=kind, subject=f"alert:{row.pk}", outcome="overtaken")
 
 
@@ -577,7 +578,8 @@ def acknowledge(act: Act, *, alert: UUID) -> Alert:
         )
     for post in held:
         closed = work.close(act, kind="warning.alert", subject=f"alert:{row.pk}", outcome="acknowledged", post=post)
-        closed += work.close(act, kind="warning.outside", subject=f"alert:{row.pk}", outcome="acknowledged", post=post)
+        for kind in ("warning.outside", "warning.standing_used"):
+            closed += work.close(act, kind=kind, subject=f"alert:{row.pk}", outcome="acknowledged", post=post)
         if closed or any(attempt.target == f"post:{post}" for attempt in attempts):
             act.state(AlertAcknowledged(alert=row.pk, post=post), about=row, cause=row.last_fact)
     return row
@@ -888,18 +890,48 @@ def ask_issuer_table(act: Act, *, label: str, body: dict, source: str = "") -> I
     """Put an own version of the table of issuers forward; it takes effect when a second person confirms it."""
     access.require(act, "warning.channels")
     issuers.parse(body, label)
-    return act.create(IssuerTable, label=label, body=body, source=source, digest=issuers.digest(body), asked_by=_person(act))
+    row = act.create(IssuerTable, label=label, body=body, source=source, digest=issuers.digest(body), asked_by=_person(act))
+    fact = act.state(IssuerTableAsked(table=row.pk, label=label, digest=row.digest, refused=False, reason=source), about=row)
+    post = queries.post_for(None, ["duty_leader", "deputy_commander", "commander"])
+    if post is not None:
+        work.open(
+            act, post=post, kind="warning.confirm_issuers", subject=f"issuer_table:{row.pk}", params={"label": label},
+            msgid=gettext_noop("Another table of who may warn waits for a second person: {label}"), due_at=act.now + timedelta(days=1), cause=fact,
+        )
+    return row
 
 
 @action("warning.confirm_issuer_table")
-def confirm_issuer_table(act: Act, *, table: UUID) -> IssuerTable:
-    """A second natural person puts a version of the table in force."""
+def confirm_issuer_table(act: Act, *, table: UUID, seen_digest: str = "") -> IssuerTable:
+    """A second natural person puts a version of the table in force, exactly as seen."""
     access.require(act, "warning.channels")
     row = act.lock(IssuerTable, table)
     if row.asked_by == _person(act):
         raise SECOND_PERSON()
+    if row.confirmed_by or row.refused_by:
+        raise NOT_POSSIBLE(state=row.label)
+    if seen_digest and seen_digest != row.digest:
+        raise CONTENT_CHANGED()
+    issuers.parse(row.body, row.label)
     IssuerTable.objects.filter(in_force=True).update(in_force=False)
     row.confirmed_by, row.in_force = act.actor.person_id, True
     act.save(row)
     act.state(IssuerTableChanged(table=row.pk, label=row.label, digest=row.digest), about=row)
+    work.close(act, kind="warning.confirm_issuers", subject=f"issuer_table:{row.pk}", outcome="confirmed")
+    return row
+
+
+@action("warning.refuse_issuer_table")
+def refuse_issuer_table(act: Act, *, table: UUID, reason: str) -> IssuerTable:
+    """A version that waits is not taken, with the reason; whoever asked may withdraw it the same way."""
+    access.require(act, "warning.channels")
+    row = act.lock(IssuerTable, table)
+    if row.confirmed_by or row.refused_by:
+        raise NOT_POSSIBLE(state=row.label)
+    if not reason.strip():
+        raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
+    row.refused_by, row.reason = _person(act), reason.strip()
+    act.save(row)
+    act.state(IssuerTableAsked(table=row.pk, label=row.label, digest=row.digest, refused=True, reason=row.reason), about=row)
+    work.close(act, kind="warning.confirm_issuers", subject=f"issuer_table:{row.pk}", outcome="refused")
     return row

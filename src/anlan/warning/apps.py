@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 # Coded values of our facts, as words.
 OUTCOMES = {
     "taken": _("taken up"), "dismissed": _("dismissed"), "faded": _("faded"), "updated": _("replaced"), "cancelled": _("cancelled"), "expired": _("expired"),
+    "refused": _("refused"), "revoked": _("revoked"),
 }
 CHANGES = {"added": _("added"), "changed": _("changed"), "confirmed": _("confirmed by a second person"), "off": _("switched off")}
 ATTEMPTS = {
@@ -33,9 +34,10 @@ class WarningConfig(AppConfig):
         access.declare("warning.channels", _("Manage warning channels and the table of issuers"), second_factor=True)
         subjects.register("alert", "warning.Alert", "warning:alert", _("Alert"))
         subjects.register("warning_proposal", "warning.Proposal", "warning:proposal", _("Warning proposal"))
+        subjects.register("standing", "warning.Standing", "warning:standing", _("Standing authorisation"))
         subjects.register("original", "warning.Original", "warning:original", _("Message from outside"))
         subjects.register("channel", "warning.Channel", "warning:channel", _("Channel"))
-        subjects.register("issuer_table", "warning.IssuerTable", "", _("Table of issuers"))
+        subjects.register("issuer_table", "warning.IssuerTable", "warning:issuer_version", _("Table of issuers"))
         search.register("alert", "warning.Alert", lambda row: (row.headline or row.event, row.issuer_name, row.area_text[:200]), capability="warning.read")
         from anlan.kernel import shift
 
@@ -64,7 +66,12 @@ class WarningConfig(AppConfig):
             "warning.DeliveryFinished": _("Delivery by one channel finished: {counts}"),
             "warning.DeliveryAsked": _("What still waits is sent now"),
             "warning.AlertAcknowledged": _("{post} confirmed the alert"),
+            "warning.StandingAsked": _("Standing authorisation put forward: {subject}"),
+            "warning.StandingConfirmed": _("Standing authorisation in force, given by two persons: {subject}"),
+            "warning.StandingUsed": _("Independent sources agree: the public is warned by standing authorisation"),
+            "warning.StandingEnded": _("Standing authorisation {outcome}: {reason}"),
             "warning.ChannelChanged": _("Channel {subject}: {change}"),
             "warning.ChannelTested": _("Channel {subject} was tested"),
+            "warning.IssuerTableAsked": _("Another table of issuers put forward or refused: {label}"),
             "warning.IssuerTableChanged": _("The table of issuers is now {label}"),
         })

@@ -24,3 +24,4 @@ UNKNOWN_ADAPTER = Kind("warning.unknown_adapter", 422, _("There is no kind of ch
 NOT_SENT = Kind("warning.not_sent", 409, _("Not sent: {reason}"))
 BAD_TABLE = Kind("warning.bad_table", 422, _("The table of issuers cannot be used: {reason}"))
 IN_FLIGHT = Kind("warning.in_flight", 409, _("This is still being sent; wait for its result before sending again."))
+STANDING_TERMS = Kind("warning.standing_terms", 422, _("A standing authorisation needs sound terms: {reason}"))

@@ -188,6 +188,17 @@ class ChannelTested:
     error: str
 
 
+@fact("warning.IssuerTableAsked")
+class IssuerTableAsked:
+    """A person put another version of the issuer table forward, or a second person refused it, with the reason."""
+
+    table: UUID
+    label: str
+    digest: str
+    refused: bool
+    reason: str
+
+
 @fact("warning.IssuerTableChanged")
 class IssuerTableChanged:
     """Another version of the issuer table came into force, asked for by one person and confirmed by another."""
@@ -195,3 +206,45 @@ class IssuerTableChanged:
     table: UUID
     label: str
     digest: str
+
+
+@fact("warning.StandingAsked")
+class StandingAsked:
+    """A person put a standing authorisation forward: a public warning in these words, when so many independent sources agree."""
+
+    standing: UUID
+    hazard: str
+    colour: str
+    region: UUID
+    least: int
+    expires: datetime
+    digest: str
+
+
+@fact("warning.StandingConfirmed")
+class StandingConfirmed:
+    """A second natural person put a standing authorisation in force, for exactly the words and terms of `digest`."""
+
+    standing: UUID
+    asked_by: UUID
+    confirmed_by: UUID
+    digest: str
+    expires: datetime
+
+
+@fact("warning.StandingUsed")
+class StandingUsed:
+    """Enough independent, unflagged sources agreed: the public was warned under a standing authorisation, without a hand."""
+
+    standing: UUID
+    alert: UUID
+    sources: list
+
+
+@fact("warning.StandingEnded")
+class StandingEnded:
+    """A standing authorisation was refused or revoked by a person, or its time was over."""
+
+    standing: UUID
+    outcome: str
+    reason: str

@@ -113,6 +113,53 @@ class Compose(forms.Form):
         }
 
 
+class StandingForm(forms.Form):
+    """What two persons answer for beforehand."""
+
+    places = PlacesField(label=gettext_lazy("Area"), help_text=gettext_lazy("One place: it is warned as a whole, and the sources stand in it."))
+    hazard = forms.ChoiceField(label=gettext_lazy("Hazard"))
+    colour = forms.ChoiceField(label=gettext_lazy("Colour"), choices=COLOURS, widget=forms.RadioSelect,
+                               help_text=gettext_lazy("Colour of the warning; its sources must have reached it."))
+    least = forms.IntegerField(label=gettext_lazy("Independent sources needed"), min_value=2, max_value=20, initial=2,
+                               help_text=gettext_lazy("Gauges behind one credential count as one source; doubted readings and silent gauges count for nothing."))
+    headline = forms.CharField(label=gettext_lazy("Headline"), max_length=300)
+    description = forms.CharField(label=gettext_lazy("What happens"), max_length=10_000, widget=forms.Textarea(attrs={"rows": 4}))
+    instruction = forms.CharField(label=gettext_lazy("What to do"), required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 3}))
+    headline_en = forms.CharField(label=gettext_lazy("Headline in English"), required=False, max_length=300)
+    description_en = forms.CharField(label=gettext_lazy("Text in English"), required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 2}))
+    hours = forms.IntegerField(label=gettext_lazy("A warning under it holds"), min_value=1, max_value=72, initial=6)
+    expires = LocalDateTime(label=gettext_lazy("The authorisation ends"), help_text=gettext_lazy("Within a year; then two persons sign again."))
+    channels = forms.MultipleChoiceField(label=gettext_lazy("Channels"), required=False, widget=forms.CheckboxSelectMultiple)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["hazard"].choices = hazards.choices()  # type: ignore[attr-defined]
+        self.fields["channels"].choices = [(str(one.pk), one.name) for one in Channel.objects.filter(test=False).order_by("name")]  # type: ignore[attr-defined]
+        self.fields["hours"].unit = _("hours")  # type: ignore[attr-defined]
+
+    def clean_places(self) -> str:
+        found = self.cleaned_data["places"]
+        if len(found) != 1:
+            raise forms.ValidationError(_("Name exactly one place."))
+        return str(found[0])
+
+    def values(self) -> dict[str, Any]:
+        """What standing.ask takes."""
+        data = self.cleaned_data
+        english = {name: data[f"{name}_en"] for name in ("headline", "description") if data.get(f"{name}_en")}
+        return {
+            "region": UUID(data["places"]), **{name: data[name] for name in ("hazard", "colour", "least", "headline", "description", "instruction", "hours", "expires", "channels")},
+            "translations": {"en-US": {**english, "event": hazards.table()[data["hazard"]].name}} if english else {},
+        }
+
+
+class IssuerTableForm(forms.Form):
+    label = forms.CharField(label=gettext_lazy("Name of the version"), max_length=40)
+    source = forms.CharField(label=gettext_lazy("Why, and by which document"), max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
+    text = forms.CharField(label=gettext_lazy("The table (YAML)"), max_length=200_000, widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false", "class": "mono"}),
+                           help_text=gettext_lazy("Issuers, then rules: issuer, hazards by code or prefix, class, audience, source, mark."))
+
+
 class ChannelForm(forms.Form):
     name = forms.CharField(label=gettext_lazy("Name"), max_length=120)
     adapter = forms.ChoiceField(label=gettext_lazy("Kind"))

@@ -16,7 +16,7 @@ from anlan.kernel.journal import canonical
 from anlan.kernel.models import Installation
 
 from . import issuers
-from .models import Alert, AlertRegion, Channel
+from .models import Alert, AlertRegion, Channel, Standing
 
 # What is approved is what is sent. A field that reaches a reader stands here; a test compares this list with the model.
 CONTENT = (
@@ -46,6 +46,33 @@ def content_hash(alert: Alert) -> str:
     for name in ("effective", "onset", "expires"):
         values[name] = values[name].timestamp() if values[name] else None
     return "sha256:" + hashlib.sha256(canonical(values)).hexdigest()
+
+
+TERMS = ("hazard", "colour", "least", "headline", "description", "instruction", "translations", "hours", "channels")
+WORDS = ("hazard", "colour", "headline", "description", "instruction", "translations", "channels")  # of these, what reaches the public
+
+
+def standing_digest(row: Standing) -> str:
+    """algorithm:hex over everything the second person confirms: words, area, sources needed, channels, end."""
+    values: dict[str, Any] = {name: getattr(row, name) for name in TERMS}
+    values |= {"realm": str(row.realm_id), "region": str(row.region_id), "expires": row.expires.timestamp()}
+    return "sha256:" + hashlib.sha256(canonical(values)).hexdigest()
+
+
+def not_authorised(alert: Alert) -> str:
+    """Why the standing authorisation an alert was issued under does not carry it now; empty when it does."""
+    row = Standing.objects.everything().filter(pk=alert.standing_id, realm_id=alert.realm_id).first()
+    if row is None or row.state != Standing.IN_FORCE or row.expires <= clock.now(alert.realm):
+        return _("its standing authorisation is no longer in force")
+    if row.confirmed_by is None or row.confirmed_by == row.asked_by or (alert.author, alert.approver) != (row.asked_by, row.confirmed_by):
+        return _("its standing authorisation was not given by two persons")
+    if row.digest != row.confirmed_digest or standing_digest(row) != row.digest:
+        return _("its standing authorisation is not what was confirmed")
+    if alert.msg_type != "Alert" or any(getattr(alert, name) != getattr(row, name) for name in WORDS) or alert.region_ids != [str(row.region_id)]:
+        return _("it says something else than its standing authorisation")
+    if len({line["source"] for line in alert.sources}) < max(2, row.least):
+        return _("too few independent sources stood behind it")
+    return ""
 
 
 def may_be_sent(alert: Alert, channel: Channel) -> Verdict:
@@ -80,8 +107,12 @@ def may_be_sent(alert: Alert, channel: Channel) -> Verdict:
         return no(_("the outward channels are held after a restore; a person must release them"))
     if channel.outward and not channel.test and (settings.HOME / "demo.json").exists():
         return no(_("this data folder holds demonstration accounts"))
-    # 3. A person's decision, for exactly this content.
-    if alert.issued_by is None:
+    # 3. A person's decision, for exactly this content: for this alert, or beforehand by a standing authorisation.
+    if alert.standing_id is not None:
+        why = not_authorised(alert)
+        if why:
+            return no(why)
+    elif alert.issued_by is None:
         return no(_("no person issued it"))
     if content_hash(alert) != alert.content_hash:
         return no(_("its content is not what was issued"))

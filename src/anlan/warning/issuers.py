@@ -95,6 +95,17 @@ def parse(body: Any, label: str = "") -> Table:
     return Table(label, f"{label} {found[:19]}", issuers, rules)
 
 
+def read(text: str) -> dict[str, Any]:
+    """A body from the YAML a person typed; warning.bad_table says where it cannot be read."""
+    try:
+        body = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BAD_TABLE(reason=str(error)[:300], fields=[{"field": "text", "why": str(error)[:300]}]) from None
+    if not isinstance(body, dict):
+        raise BAD_TABLE(reason=_("issuers and rules are missing"), fields=[{"field": "text", "why": _("issuers and rules are missing")}])
+    return body
+
+
 def digest(body: Any) -> str:
     return "sha256:" + hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 

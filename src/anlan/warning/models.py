@@ -165,6 +165,9 @@ class Alert(RealmRow):
     predecessor = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="successors", help_text="what it updates or cancels")
     relay_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="relays")
     proposal = models.ForeignKey(Proposal, null=True, on_delete=models.PROTECT, related_name="alerts")
+    # Issued by nobody's hand, under an authorisation two persons gave beforehand; author and approver are those two.
+    standing = models.ForeignKey("Standing", null=True, on_delete=models.PROTECT, related_name="alerts")
+    sources = models.JSONField(default=list, help_text="what a standing authorisation was used on: [{source, name, colour, text, at, fact}]")
     last_fact = models.UUIDField(null=True, help_text="latest fact about it: cause of the next one")
 
     plain = models.Manager()
@@ -176,6 +179,7 @@ class Alert(RealmRow):
             SameRealm("relay_of", name="alert_relay_same_realm", to="warning_alert"),
             SameRealm("proposal", name="alert_proposal_same_realm", to="warning_proposal"),
             SameRealm("original", name="alert_original_same_realm", to="warning_original"),
+            SameRealm("standing", name="alert_standing_same_realm", to="warning_standing"),
             # Two natural persons for the public, whoever writes the row.
             models.CheckConstraint(
                 name="alert_two_persons",
@@ -186,7 +190,10 @@ class Alert(RealmRow):
                 condition=~Q(state__in=["issued", "updated", "cancelled", "expired"]) | Q(audience="internal") | Q(kind="outside")
                 | (Q(approver__isnull=False) & Q(approved_hash=F("content_hash")) & ~Q(approved_hash="")),
             ),
-            models.CheckConstraint(name="alert_issued_by_a_person", condition=~Q(state="issued") | Q(kind="outside") | Q(issued_by__isnull=False)),
+            models.CheckConstraint(
+                name="alert_issued_by_a_person",
+                condition=~Q(state="issued") | Q(kind="outside") | Q(issued_by__isnull=False) | Q(standing__isnull=False, kind="government", msg_type="Alert"),
+            ),
             # The identity of a CAP message: the same triple from outside is the same message.
             models.UniqueConstraint(
                 fields=["realm", "sender", "identifier", "sent"], condition=Q(kind="outside"), name="alert_outside_once",
@@ -232,6 +239,57 @@ class AlertRegion(RealmRow):
         return f"{self.alert_id} {self.region_id}"
 
 
+class Standing(RealmRow):
+    """A standing authorisation: two persons allow beforehand that the public of one area is warned of one hazard, in these words.
+
+    It is used by the machine when enough independent, unflagged sources stand at `colour` or worse, once for each time they do.
+    """
+
+    SCOPE = "warning.read"
+    ASKED, IN_FORCE, REFUSED, REVOKED, EXPIRED = "asked", "in_force", "refused", "revoked", "expired"
+    STATES = [
+        (ASKED, _("waits for the second person")), (IN_FORCE, _("in force")), (REFUSED, _("refused")), (REVOKED, _("revoked")), (EXPIRED, _("expired")),
+    ]
+
+    region = models.ForeignKey("kernel.Region", on_delete=models.PROTECT, related_name="+", help_text="the area warned; its sources stand in it")
+    hazard = models.CharField(max_length=20)
+    colour = models.CharField(max_length=8, choices=COLOURS, help_text="colour of the warning, and what its sources must have reached")
+    least = models.PositiveSmallIntegerField(default=2, help_text="independent, unflagged sources needed; never less than two")
+    headline = models.CharField(max_length=300)
+    description = models.TextField()
+    instruction = models.TextField(blank=True)
+    translations = models.JSONField(default=dict)
+    hours = models.PositiveSmallIntegerField(default=6, help_text="how long a warning under it holds")
+    channels = models.JSONField(default=list, help_text="keys of the channels it leaves by")
+    expires = models.DateTimeField(help_text="end of the authorisation itself")
+    state = models.CharField(max_length=10, choices=STATES, default=ASKED)
+    asked_by = models.UUIDField(help_text="natural person")
+    asked_at = models.DateTimeField()
+    confirmed_by = models.UUIDField(null=True, help_text="another natural person")
+    confirmed_at = models.DateTimeField(null=True)
+    confirmed_digest = models.CharField(max_length=80, blank=True, help_text="algorithm:hex of what was confirmed")
+    digest = models.CharField(max_length=80)
+    armed = models.BooleanField(default=True, help_text="used once for each time its sources agree; armed again when they no longer do")
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.UUIDField(null=True)
+    reason = models.TextField(blank=True, help_text="why it was refused or revoked")
+    last_fact = models.UUIDField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="standing_two_persons", condition=Q(confirmed_by=None) | ~Q(confirmed_by=F("asked_by"))),
+            models.CheckConstraint(
+                name="standing_in_force_was_confirmed",
+                condition=~Q(state="in_force") | (Q(confirmed_by__isnull=False) & Q(confirmed_digest=F("digest")) & ~Q(digest="")),
+            ),
+            models.CheckConstraint(name="standing_two_sources", condition=Q(least__gte=2)),
+        ]
+        indexes = [models.Index(fields=["realm", "state"], name="standing_list")]
+
+    def __str__(self) -> str:
+        return self.headline
+
+
 class IssuerTable(Row):
     """A version of the table issuer × hazard × class × audience: the default of the release, or the user's own."""
 
@@ -244,6 +302,8 @@ class IssuerTable(Row):
     in_force = models.BooleanField(default=False)
     asked_by = models.UUIDField(null=True)
     confirmed_by = models.UUIDField(null=True)
+    refused_by = models.UUIDField(null=True)
+    reason = models.TextField(blank=True, help_text="why it was refused")
 
     class Meta:
         constraints = [

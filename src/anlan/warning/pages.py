@@ -1,10 +1,12 @@
 """Warning's pages: parse, call one action, answer."""
 from __future__ import annotations
 
+import difflib
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import yaml
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -12,15 +14,16 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from anlan.kernel import access, clock, journal, shell
 from anlan.kernel.forms import attempt
 from anlan.kernel.models import Person, Post, Region
 
-from . import actions, compute, delivery, hazards, hearing, issuers, ports, queries, secrets
-from .forms import ChannelForm, Compose, HandEntry, names, resolve
-from .models import COLOURS, Alert, AlertRegion, Attempt, Channel, IssuerTable, Original, Proposal
+from . import actions, compute, delivery, hazards, hearing, issuers, ports, queries, secrets, standing
+from .forms import ChannelForm, Compose, HandEntry, IssuerTableForm, StandingForm, names, resolve
+from .models import COLOURS, Alert, AlertRegion, Attempt, Channel, IssuerTable, Original, Proposal, Standing
 
 app_name = "warning"
 PAGE = 50
@@ -87,7 +90,7 @@ def proposal(request: HttpRequest, key: UUID) -> HttpResponse:
 
 
 def _alert(request: HttpRequest, key: UUID) -> Alert:
-    row = Alert.objects.seen_by(request.actor, request.realm).select_related("realm", "region", "relay_of", "predecessor", "proposal", "original").filter(pk=key).first()
+    row = Alert.objects.seen_by(request.actor, request.realm).select_related("realm", "region", "relay_of", "predecessor", "proposal", "original", "standing").filter(pk=key).first()
     if row is None:
         raise Http404
     return row
@@ -394,17 +397,138 @@ def channel_do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("warning:channels"))
 
 
-@require_GET
-def issuer_table(request: HttpRequest) -> HttpResponse:
-    """Who may warn whom of what, with the source of each line."""
-    access.require(request.actor, "warning.read")
-    table = issuers.table()
-    rows = [
-        {"issuer": table.issuers[rule.issuer], "hazards": [_("all hazards") if one == "*" else hazards.name(one) for one in rule.hazards], "rule": rule}
+MARKS = {"V1": gettext_lazy("law text read"), "V2": gettext_lazy("two public sources agree"), "V3": gettext_lazy("one public source"), "own": gettext_lazy("rule of this platform")}
+
+
+def _rules(table: issuers.Table) -> list[dict[str, Any]]:
+    return [
+        {
+            "issuer": table.issuers[rule.issuer], "hazards": [_("all hazards") if one == "*" else hazards.name(one) for one in rule.hazards], "rule": rule,
+            # A law named from memory stays "unverified" on every page until somebody has read it.
+            "mark": MARKS.get(rule.mark, ""), "unverified": rule.mark not in MARKS,
+        }
         for rule in table.rules
     ]
-    waiting = IssuerTable.objects.filter(in_force=False, confirmed_by=None).order_by("-created_at")[:5]
-    return render(request, "warning/issuers.html", {"rows": rows, "table": table, "waiting": waiting})
+
+
+def _yaml(body: Any) -> str:
+    return yaml.safe_dump(body, allow_unicode=True, sort_keys=False, width=160)
+
+
+def _difference(old: Any, new: Any) -> list[dict[str, str]]:
+    """Lines of the difference between two bodies, written the same way."""
+    lines = difflib.unified_diff(_yaml(old).splitlines(), _yaml(new).splitlines(), lineterm="", n=1)
+    return [{"text": line, "kind": {"+": "add", "-": "cut"}.get(line[0], "")} for line in list(lines)[2:] if not line.startswith("@@")]
+
+
+@require_http_methods(["GET", "POST"])
+def issuer_table(request: HttpRequest) -> HttpResponse:
+    """Who may warn whom of what, with the source of each line; other versions; making one's own."""
+    access.require(request.actor, "warning.read")
+    table = issuers.table()
+    default, own = issuers.default_body(), IssuerTable.objects.filter(in_force=True).first()
+    body = own.body if own else default
+    form = IssuerTableForm(request.POST or None, initial={"text": _yaml(body)})
+    if request.method == "POST":
+        def ask() -> IssuerTable:
+            data = form.cleaned_data
+            return actions.ask_issuer_table(request.act(), label=data["label"], body=issuers.read(data["text"]), source=data["source"])
+
+        done, row = attempt(form, ask)
+        if done:
+            messages.success(request, _("Put forward. It takes effect when a second person confirms it."))
+            return HttpResponseRedirect(reverse("warning:issuer_version", args=[row.pk]))
+    versions = list(IssuerTable.objects.order_by("-created_at")[:20])
+    return render(request, "warning/issuers.html", {
+        "rows": _rules(table), "table": table, "own": own, "versions": versions, "people": _people(*[row.asked_by for row in versions], *[row.confirmed_by for row in versions]),
+        "form": form, "may_manage": access.may(request.actor, "warning.channels"), "difference": _difference(default, body) if own else [],
+    }, status=422 if request.method == "POST" else 200)
+
+
+@require_http_methods(["GET", "POST"])
+def issuer_version(request: HttpRequest, key: UUID) -> HttpResponse:
+    """One version of the table: what it would change, who asked, and the second person's decision."""
+    access.require(request.actor, "warning.read")
+    row = IssuerTable.objects.filter(pk=key).first()
+    if row is None:
+        raise Http404
+    if request.method == "POST":
+        if request.POST.get("step") == "confirm":
+            actions.confirm_issuer_table(request.act(), table=key, seen_digest=request.POST.get("seen_digest", ""))
+            messages.success(request, _("In force now: {name}.").format(name=row.label))
+        else:
+            actions.refuse_issuer_table(request.act(), table=key, reason=request.POST.get("reason", ""))
+        return HttpResponseRedirect(reverse("warning:issuers"))
+    current = IssuerTable.objects.filter(in_force=True).first()
+    waits = not (row.confirmed_by or row.refused_by)
+    may = waits and access.may(request.actor, "warning.channels")
+    return render(request, "warning/issuer_version.html", {
+        "row": row, "rows": _rules(issuers.parse(row.body, row.label)), "difference": _difference(current.body if current else issuers.default_body(), row.body),
+        "people": _people(row.asked_by, row.confirmed_by, row.refused_by), "waits": waits, "may_end": may, "may_confirm": may and row.asked_by != request.actor.person_id,
+        "text": _yaml(row.body),
+    })
+
+
+# --- standing authorisations -----------------------------------------------------------------------------------------
+
+
+@require_GET
+def standings(request: HttpRequest) -> HttpResponse:
+    """What two persons have allowed beforehand, and what waits for the second."""
+    access.require(request.actor, "warning.read")
+    rows = Standing.objects.seen_by(request.actor, request.realm).select_related("region").order_by("-asked_at")
+    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+    for row in page:
+        row.hazard_name = hazards.name(row.hazard)
+    return render(request, "warning/standings.html", {
+        "page": page, "people": _people(*[row.asked_by for row in page], *[row.confirmed_by for row in page]), "may_ask": access.may(request.actor, "warning.issue"),
+    })
+
+
+@require_http_methods(["GET", "POST"])
+def standing_new(request: HttpRequest) -> HttpResponse:
+    """Put one forward."""
+    access.require(request.actor, "warning.issue")
+    post = Post.objects.filter(pk=request.actor.post_id).select_related("region").first()
+    form = StandingForm(request.POST or None, initial={
+        "places": post.region.name if post and post.region else "", "channels": [str(one.pk) for one in Channel.objects.filter(test=False, enabled=True)],
+    })
+    if request.method == "POST":
+        done, row = attempt(form, lambda: standing.ask(request.act(), **form.values()))
+        if done:
+            return HttpResponseRedirect(reverse("warning:standing", args=[row.pk]))
+    return render(request, "warning/standing_form.html", {"form": form}, status=422 if request.method == "POST" else 200)
+
+
+@require_http_methods(["GET", "POST"])
+def standing_page(request: HttpRequest, key: UUID) -> HttpResponse:
+    """One authorisation: its words, its sources as they stand now, who gave it, when it was used."""
+    row = Standing.objects.seen_by(request.actor, request.realm).select_related("region", "realm").filter(pk=key).first()
+    if row is None:
+        raise Http404
+    if request.method == "POST":
+        step = request.POST.get("step", "")
+        if step == "confirm":
+            standing.confirm(request.act(), standing=key, seen_digest=request.POST.get("seen_digest", ""))
+        elif step == "end":
+            standing.end(request.act(), standing=key, reason=request.POST.get("reason", ""))
+        elif step == "seen":
+            standing.seen_over(request.act(), standing=key)
+        else:
+            raise Http404
+        return HttpResponseRedirect(reverse("warning:standing", args=[key]))
+    now = clock.now(request.realm)
+    live = row.state in (Standing.ASKED, Standing.IN_FORCE)
+    lines = standing.sources(row, request.realm, now) if live else []
+    chosen = [one for one in Channel.objects.order_by("name") if str(one.pk) in row.channels]
+    waits = row.state == Standing.ASKED
+    return render(request, "warning/standing.html", {
+        "row": row, "hazard_name": hazards.name(row.hazard), "subject": f"standing:{row.pk}", "people": _people(row.asked_by, row.confirmed_by, row.ended_by), "live": live,
+        "sources": lines, "enough": len(lines) >= row.least, "channels": chosen, "alerts": row.alerts.order_by("-issued_at")[:20],
+        "may_confirm": waits and row.asked_by != request.actor.person_id and access.may(request.actor, "warning.approve", row.region_id),
+        "waits_for_second": waits and row.asked_by == request.actor.person_id,
+        "may_end": live and access.may(request.actor, "warning.issue_internal", row.region_id), "over": row.state == Standing.EXPIRED,
+    })
 
 
 @require_http_methods(["GET", "POST"])
@@ -444,6 +568,10 @@ urlpatterns = [
     path("channels/<uuid:key>", channel, name="channel"),
     path("channels/<uuid:key>/do/<slug:step>", channel_do, name="channel_do"),
     path("issuers", issuer_table, name="issuers"),
+    path("issuers/<uuid:key>", issuer_version, name="issuer_version"),
+    path("standing", standings, name="standings"),
+    path("standing/new", standing_new, name="standing_new"),
+    path("standing/<uuid:key>", standing_page, name="standing"),
     path("originals/<uuid:key>", original, name="original"),
 ]
 

@@ -7,7 +7,7 @@ from anlan.kernel.actions import Act, Actor
 from anlan.kernel.ids import derived_id
 from anlan.kernel.journal import FactView
 
-from . import actions, delivery, hazards, queries
+from . import actions, delivery, hazards, queries, standing
 from .models import RANK
 
 
@@ -40,6 +40,15 @@ def _window(seconds: int | None) -> str:
     return f"{seconds // 3600} h" if seconds % 3600 == 0 else f"{seconds // 60} min"
 
 
+def on_sources(facts: list[FactView]) -> None:
+    """A source rose, fell or spoke: do the sources of a standing authorisation agree now? Asked once a batch; the tables are the truth."""
+    latest = {fact.realm_id: fact for fact in facts if not fact.realm.is_over}
+    for fact in latest.values():
+        for key in standing.concerned(fact.realm):
+            act = Act(Actor.machine("warning"), fact.realm, op_id=derived_id("warning.use_standing", key, fact.id), cause=fact.id)
+            standing.use(act, standing=key)
+
+
 def deliver(fact: FactView) -> None:
     """An alert was issued: one attempt row per target, then send. A crash in between sends nothing twice."""
     delivery.deliver(UUID(str(fact.payload["alert"])), cause=fact.id)
@@ -47,6 +56,10 @@ def deliver(fact: FactView) -> None:
 
 def on_expire(act: Act, subject: str, params: dict) -> None:
     actions.expire(act, alert=UUID(subject.partition(":")[2]))
+
+
+def on_standing_expire(act: Act, subject: str, params: dict) -> None:
+    standing.expire(act, standing=UUID(subject.partition(":")[2]))
 
 
 def on_retry(act: Act, subject: str, params: dict) -> None:

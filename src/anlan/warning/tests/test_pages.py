@@ -137,3 +137,31 @@ def test_a_draft_of_another_realm_is_not_there(alice_web, exercise, county, alic
     row = draft(alice, exercise, county)
     assert alice_web.get(reverse("warning:alert", args=[row.pk])).status_code == 404
     assert journal.about(f"alert:{row.pk}")
+
+
+def test_an_own_table_of_issuers_is_asked_for_shown_and_confirmed_by_another(client, actual, county, alice, bob, signed_in):
+    import yaml
+
+    from anlan.warning import issuers
+    from anlan.warning.models import IssuerTable
+
+    signed_in(client, alice)
+    page = client.get(reverse("warning:issuers")).content.decode()
+    assert "未核实" in page, "a law named from memory says so"
+    body = issuers.default_body()
+    body["rules"].append({"issuer": "government", "hazards": ["11B03"], "class": "government", "audience": "public", "source": "本县授权文件〔2026〕1号", "mark": "V1"})
+    for text in ("rules: [", "a: 1", "- 1", "x" * 10, yaml.safe_dump({**body, "issuers": []})):
+        assert client.post(reverse("warning:issuers"), {"label": "坏", "source": "x", "text": text}).status_code == 422
+    answer = client.post(reverse("warning:issuers"), {"label": "2026-县", "source": "授权文件", "text": yaml.safe_dump(body, allow_unicode=True)})
+    assert answer.status_code == 302, answer.content.decode()[-2000:]
+    row = IssuerTable.objects.get()
+    url = reverse("warning:issuer_version", args=[row.pk])
+    assert client.post(url, {"step": "confirm", "seen_digest": row.digest}).status_code == 409
+    signed_in(client, bob)
+    shown = client.get(url).content.decode()
+    assert "<ins>" in shown and "本县授权文件" in shown
+    assert not issuers.table().allows("government", "11B03", "government", "public")[0]
+    assert client.post(url, {"step": "confirm", "seen_digest": row.digest}).status_code == 302
+    assert issuers.table().allows("government", "11B03", "government", "public")[0]
+    assert "<ins>" in client.get(reverse("warning:issuers")).content.decode(), "an own version shows how it differs from the default"
+    assert [fact.kind for fact in journal.about(f"issuer_table:{row.pk}")] == ["warning.IssuerTableAsked", "warning.IssuerTableChanged"]
