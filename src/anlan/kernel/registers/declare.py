@@ -298,13 +298,14 @@ def register(declared: Register) -> Register:
 
 
 def _found(declared: Register, row: Any) -> tuple[str, str, str]:
+    """Title, note and further words of a row for the search over everything."""
     from .values import text
 
-    def of(name: str) -> str:
+    def words(name: str) -> str:
         field = declared.by_name.get(name)
         return text(field, row) if field else str(getattr(row, name, "") or "")
 
-    return of(declared.title), " ".join(filter(None, map(of, declared.note))), " ".join(of(field.name) for field in declared.all if field.search)
+    return words(declared.title), " ".join(filter(None, map(words, declared.note))), " ".join(words(field.name) for field in declared.all if field.search)
 
 
 def _indexes(declared: Register) -> None:
