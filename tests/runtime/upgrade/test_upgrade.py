@@ -1,12 +1,19 @@
-"""A data folder made by the release before this one still starts, with everything in it."""
+"""What earlier releases left still starts, with everything in it: their backups (`releases/`), and the last tag's folder."""
 from __future__ import annotations
 
+import http.cookiejar
 import io
+import json
+import lzma
 import os
+import re
 import shutil
 import subprocess
 import tarfile
 import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import psycopg
@@ -14,6 +21,7 @@ import pytest
 
 from ..conftest import Installation
 
+RELEASES = Path(__file__).parent / "releases"
 ROOT = Path(__file__).resolve().parents[3]
 FACTS = """
 from anlan.kernel import journal, realms
@@ -22,6 +30,39 @@ for number in range(5):
     realms.start(Act(Actor.machine("test"), realms.actual()), kind="exercise", name=f"drill {number}")
 while journal.seal(): pass
 """
+
+
+def sign_in(web: str, account: str, password: str) -> str:
+    """Where the door leads whoever gives this name and password; "" when it stays closed."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+    form = browser.open(f"{web}/sign-in").read().decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)[1]
+    body = urllib.parse.urlencode({"csrfmiddlewaretoken": token, "name": account, "password": password}).encode()
+    try:
+        return browser.open(urllib.request.Request(f"{web}/sign-in", body, headers={"Referer": f"{web}/sign-in"})).url
+    except urllib.error.HTTPError as refused:
+        assert refused.code == 401
+        return ""
+
+
+@pytest.mark.parametrize("release", [path.name.removesuffix(".tar.xz") for path in sorted(RELEASES.glob("*.tar.xz"))])
+def test_a_backup_of_an_earlier_release_is_taken_over_whole(release, installation, tmp_path):
+    known = json.loads((RELEASES / f"{release}.json").read_text())
+    archive = tmp_path / f"{release}.tar"
+    archive.write_bytes(lzma.decompress((RELEASES / f"{release}.tar.xz").read_bytes()))
+    shutil.copy(RELEASES / f"{release}.tar.keys", f"{archive}.keys")
+    told = json.loads(installation.run("restore", str(archive), "--json", ANLAN_BACKUP_PASSPHRASE=known["passphrase"]).stdout)
+    assert told["verified"] and told["sealed"] == known["sealed"]
+
+    addresses = installation.serve("all")
+    with psycopg.connect(addresses["database"]) as connection:
+        for table, count in known["rows"].items():
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] >= count, table
+    verdict = json.loads(installation.run("journal", "verify", "--json").stdout)
+    assert verdict["ok"] and verdict["sealed"] >= known["sealed"] and verdict["heads"] >= known["rows"]["kernel_head"], "the old key's heads count too"
+    assert sign_in(addresses["web"], known["account"], known["password"]).endswith("/account/password"), "the first password must be changed"
+    assert sign_in(addresses["web"], known["account"], "another password") == ""
+    assert installation.stop() == 0
 
 
 def git(*args: str) -> bytes:
