@@ -188,14 +188,14 @@ class FieldConflict(models.Model):
 
 
 class SavedView(models.Model):
-    """Search, filters, sorting and columns of a list, kept by a person, for himself or for all readers of the register."""
+    """Search, filters, sorting and columns of a list, kept by a person, for himself or for whoever holds a post."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     version = models.PositiveIntegerField(default=1)
     register = models.CharField(max_length=60)
     owner = models.UUIDField(help_text="account")
     name = models.CharField(max_length=60)
-    shared = models.BooleanField(default=False)
+    post = models.UUIDField(null=True, help_text="whose holders see it too; null: the owner alone")
     params = models.JSONField(default=dict, help_text="{q, filters, sort, columns}")
     created_at = models.DateTimeField(auto_now_add=True)
 

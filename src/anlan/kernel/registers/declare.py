@@ -222,7 +222,7 @@ class Register:
     @property
     def sorts(self) -> tuple[str, ...]:
         """Names a list can be sorted by: those with an index behind them."""
-        found = [self.order.lstrip("-"), self.title, *self.key[:1], *(f.name for f in self.all if f.sort)]
+        found = [self.order.lstrip("-"), self.title, *self.key[:1], *(f.name for f in self.all if f.sort), "verified_at"]
         return tuple(dict.fromkeys(name for name in found if name in self.by_name or name in self.columns))
 
     @cached_property
@@ -322,7 +322,7 @@ def _indexes(declared: Register) -> None:
     ]
     for name in dict.fromkeys([*plain, "organisation", "region"]):
         indexes.append(models.Index(fields=list(dict.fromkeys([name, order, "id"])), condition=listed, name=short(table, f"by_{name}")))
-    for name in declared.sorts:
+    for name in (one for one in declared.sorts if one != "verified_at"):
         indexes.append(models.Index(fields=list(dict.fromkeys([name, "id"])), condition=listed, name=short(table, f"in_{name}")))
     for name, field in here.items():
         if field.filter and field.many:

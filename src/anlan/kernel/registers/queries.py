@@ -660,8 +660,8 @@ def geojson(actor: Any, declared: Register, **window: Any) -> dict[str, Any]:
 
 
 def saved_views(actor: Any, declared: Register) -> list[SavedView]:
-    """The actor's own views and those shared with all readers."""
-    return list(SavedView.objects.filter(Q(owner=actor.account_id) | Q(shared=True), register=declared.name).order_by("shared", "name"))
+    """The actor's own views, and those kept for a post he holds."""
+    return list(SavedView.objects.filter(Q(owner=actor.account_id) | Q(post__in=access.posts(actor)), register=declared.name).order_by("name"))
 
 
 def linked(actor: Any, declared: Register, row: Any, *, limit: int = 20) -> list[dict[str, Any]]:
