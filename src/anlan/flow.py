@@ -31,6 +31,7 @@ class Timer:
 
 
 FOLLOWERS: list[Follower] = [
+    Follower("loops.calendar", ["kernel.CodesLoaded"], "anlan.kernel.loops.reactions.on_codes"),
     Follower("warning.proposals", ["sensing.SignalChanged"], "anlan.warning.reactions.on_signals"),
     Follower("warning.standing", ["sensing.SignalChanged", "warning.OutsideWarningReceived", "warning.WarningEnded"], "anlan.warning.reactions.on_sources"),
     Follower(
@@ -55,6 +56,9 @@ TIMERS: list[Timer] = [
     Timer("warning.standing_expire", "anlan.warning.reactions.on_standing_expire"),
     Timer("warning.retry", "anlan.warning.reactions.on_retry"),
     Timer("web.desk_check", "anlan.web.reactions.desk_check"),
+    Timer("loops.remind", "anlan.kernel.loops.actions.on_remind"),
+    Timer("loops.overdue", "anlan.kernel.loops.actions.on_overdue"),
+    Timer("loops.draw", "anlan.kernel.loops.actions.on_draw"),
     Timer("work.silence", "anlan.kernel.work.on_silence"),
     Timer("orders.silence", "anlan.kernel.orders.on_silence"),
     Timer("orders.overdue", "anlan.kernel.orders.on_overdue"),

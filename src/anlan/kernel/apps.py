@@ -10,11 +10,13 @@ from django.utils.translation import gettext_lazy as _
 
 
 def fill(sender: Any, **_: Any) -> None:
-    """After every migration: the coming months of the access log, and the code lists this release ships."""
+    """After every migration: the coming months of the access log, the code lists this release ships, the moves its loops allow."""
     from . import access_log, codes
+    from .loops import declare
 
     access_log.make_partitions()
     codes.load_defaults()
+    declare.write_rules()
 
 
 class KernelConfig(AppConfig):
@@ -44,6 +46,7 @@ class KernelConfig(AppConfig):
         access.declare("shift.log", _("Write the shift log and hand over"), machine=False)
         access.declare("places.manage", _("Import and change regions"), machine=True)
         access.declare("codes.manage", _("Change code lists"), machine=False)
+        access.declare("loops.recheck", _("Draw closed cases for re-checking and re-check them"), machine=True)
         access.declare("files.read", _("See attachments of the region"))
         subjects.register("order", "kernel.Order", "kernel:order", _("Order"))
         subjects.register("work", "kernel.WorkItem", "", _("Work item"))
@@ -63,5 +66,8 @@ class KernelConfig(AppConfig):
         subjects.register("codes", "", "kernel:codes_of", _("Code list"))
         post_migrate.connect(fill, sender=self, dispatch_uid="kernel.fill")
         search.start()
-        # Each room's <room>/registers.py; the rooms' models are all there by now.
-        autodiscover_modules("registers")
+        from .loops import recheck
+
+        recheck.start()
+        # Each room's <room>/registers.py and <room>/loops.py; the rooms' models are all there by now.
+        autodiscover_modules("registers", "loops")

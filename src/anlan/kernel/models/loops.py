@@ -62,14 +62,14 @@ class LegalMove(Trigger):
         IF NEW.kind <> 'step' THEN RETURN NEW; END IF;
         SELECT to_state INTO was FROM kernel_casestep WHERE case_id = NEW.case_id AND kind = 'step' ORDER BY seq DESC LIMIT 1;
         was := coalesce(was, '');
-        SELECT * INTO rule FROM kernel_looprule r WHERE r.loop = NEW.loop AND r.step = NEW.step AND r.from_state = was AND r.to_state = NEW.to_state;
+        SELECT * INTO rule FROM kernel_looprule r WHERE r."loop" = NEW."loop" AND r.step = NEW.step AND r.from_state = was AND r.to_state = NEW.to_state;
         IF NOT FOUND OR NEW.from_state <> was THEN
-            RAISE check_violation USING MESSAGE = format('%s: no step %s leads from "%s" to "%s"', NEW.loop, NEW.step, was, NEW.to_state), CONSTRAINT = 'case_step_legal';
+            RAISE check_violation USING MESSAGE = format('%s: no step %s leads from "%s" to "%s"', NEW."loop", NEW.step, was, NEW.to_state), CONSTRAINT = 'case_step_legal';
         END IF;
         IF cardinality(rule.others) > 0 AND (NEW.person IS NULL OR EXISTS (
             SELECT 1 FROM kernel_casestep s WHERE s.case_id = NEW.case_id AND s.kind = 'step' AND s.step = ANY(rule.others) AND s.person = NEW.person
         )) THEN
-            RAISE check_violation USING MESSAGE = format('%s: %s needs another natural person', NEW.loop, NEW.step), CONSTRAINT = 'case_step_other_person';
+            RAISE check_violation USING MESSAGE = format('%s: %s needs another natural person', NEW."loop", NEW.step), CONSTRAINT = 'case_step_other_person';
         END IF;
         RETURN NEW;
     END
@@ -91,13 +91,13 @@ class Kept(Trigger):
 class StateProved(Trigger):
     """A case stands in the state its last step reached, and in no other."""
 
-    function, events = "kernel_case_state_proved", "INSERT OR UPDATE OF state, loop"
+    function, events = "kernel_case_state_proved", "INSERT OR UPDATE OF state, \"loop\""
     body = """
     DECLARE last record;
     BEGIN
-        SELECT loop, to_state INTO last FROM kernel_casestep WHERE case_id = NEW.id AND kind = 'step' ORDER BY seq DESC LIMIT 1;
-        IF NOT FOUND OR last.loop <> NEW.loop OR last.to_state <> NEW.state THEN
-            RAISE check_violation USING MESSAGE = format('no step of %s led case %s to "%s"', NEW.loop, NEW.id, NEW.state), CONSTRAINT = 'case_state_proved';
+        SELECT "loop", to_state INTO last FROM kernel_casestep WHERE case_id = NEW.id AND kind = 'step' ORDER BY seq DESC LIMIT 1;
+        IF NOT FOUND OR last."loop" <> NEW."loop" OR last.to_state <> NEW.state THEN
+            RAISE check_violation USING MESSAGE = format('no step of %s led case %s to "%s"', NEW."loop", NEW.id, NEW.state), CONSTRAINT = 'case_state_proved';
         END IF;
         RETURN NEW;
     END
@@ -109,7 +109,7 @@ class CaseRow(Listed, RealmRow):
 
     loop = models.CharField(max_length=60, editable=False)
     number = models.CharField(_("Number"), max_length=40, editable=False)
-    title = models.CharField(_("Title"), max_length=200)
+    title = models.CharField(_("Matter"), max_length=200)
     source = models.CharField(_("Source"), max_length=40, blank=True)
     state = models.CharField(_("State"), max_length=40, editable=False)
     state_since = models.DateTimeField(_("Since"), editable=False)
