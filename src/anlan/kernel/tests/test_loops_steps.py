@@ -119,7 +119,10 @@ def test_a_repeat_answers_as_before_and_a_stale_page_is_told(fix, actual, alice,
     again = actions.step(Act(bob, actual, op_id=key), loop="test.fix", case=case.pk, step="accept")
     assert first.pk == again.pk and CaseStep.plain.filter(case_id=case.pk, step="accept").count() == 1
     other = opened(actual, alice, county)
-    refused("kernel.stale", mend, actual, alice, other, 3, expected_version=99)
+    file = actions.hold(Act(alice, actual), loop="test.fix", case=other.pk, name="3.png", content=png(3))
+    refused(
+        "kernel.stale", actions.step, Act(alice, actual, expected_version=99), loop="test.fix", case=other.pk, step="mend", data={"finding": "x"}, files=[str(file.pk)]
+    )
 
 
 @pytest.mark.parametrize(
