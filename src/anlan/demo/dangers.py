@@ -85,7 +85,7 @@ def _story(number: int, stop: str, grade: str, city: City, today: date, rng: np.
     told(
         "report", f"{town.code}.duty_officer" if source == "self" else f"{county}.duty_officer", 0, picture=bool(rng.random() < 0.3), title=f"{town.name}{place}{title}", source=source, kind=kind,
         premises=f"{town.name}某{place}（虚构）", address=f"{town.name}（虚构地址）", text=text + NOTE, found_on=now.date(),
-        lon=round(town.lon + float(rng.uniform(-0.01, 0.01)), 6), lat=round(town.lat + float(rng.uniform(-0.01, 0.01)), 6),
+        point=[round(town.lon + float(rng.uniform(-0.01, 0.01)), 6), round(town.lat + float(rng.uniform(-0.01, 0.01)), 6)],
     )
     way = ["file", "assess", *(["list"] if grade == "major" else []), "order", "rectify", "accept", *(["release", "review"] if grade == "major" else []), "close"]
     reached = {"file": "filed", "assess": "assessed", "list": "listed", "order": "rectifying", "rectify": "rectified", "accept": "accepted", "release": "released", "review": "reviewed", "close": "closed"}

@@ -66,11 +66,11 @@ def of(city: City, today: date) -> Teams:
             if kind in ("fire", "government", "enterprise") or (kind == "department" and place % 3 == 0):
                 base = f"ZD{number:03d}"
                 found.bases.append(Made(unit, area.code, {
-                    "code": base, "name": f"{name}驻地", "address": f"{spot.name}（虚构地址）", "lon": lon, "lat": lat, "duty_phone": f"6{700000 + number}"[:6],
+                    "code": base, "name": f"{name}驻地", "address": f"{spot.name}（虚构地址）", "point": [lon, lat], "duty_phone": f"6{700000 + number}"[:6],
                     "beds": int(rng.integers(10, 80)), "note": NOTE,
                 }))
             found.teams.append(Made(unit, area.code, {
-                "code": f"DW{number:03d}", "name": name, "kind": kind, "hazards": hazards, "address": f"{spot.name}（虚构地址）", "lon": lon, "lat": lat, "note": NOTE,
+                "code": f"DW{number:03d}", "name": name, "kind": kind, "hazards": hazards, "address": f"{spot.name}（虚构地址）", "point": [lon, lat], "note": NOTE,
                 **_strength(kind, int(rng.integers(members[0], members[1] + 1)), hazards, rng), "assemble_min": int(rng.integers(minutes[0], minutes[1] + 1)),
                 "readiness": str(rng.choice(["ready", "standby", "deployed", "resting", "unfit"], p=[0.5, 0.32, 0.04, 0.08, 0.06])),
                 "duty_phone": f"6{800000 + number}"[:6], "leader": next(names), "leader_phone": f"12901{number:06d}",

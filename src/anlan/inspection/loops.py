@@ -49,9 +49,9 @@ def reviewed_first(case: Any, data: dict[str, Any]) -> Any:
 def late_enough(case: Any, data: dict[str, Any]) -> Any:
     """The effect is reviewed some time after the release: what was put right must have held."""
     first = clock.local(case.state_since).date() + timedelta(days=days("effect_after_days"))
-    if data["reviewed_on"] < first:
+    if case.reviewed_on < first:
         return _now("the effect is reviewed on {day} at the earliest").format(day=first)
-    if data["reviewed_on"] > clock.local(clock.now(case.realm)).date():
+    if case.reviewed_on > clock.local(clock.now(case.realm)).date():
         return _now("the day of the review is not yet")
     return None
 
@@ -73,23 +73,23 @@ loop(Loop(
     ),
     states=(
         State("reported", _("Reported")), State("filed", _("Filed")), State("assessed", _("Assessed")), State("listed", _("Listed for supervision")),
-        State("rectifying", _("Being put right")), State("rectified", _("Put right, to be accepted")), State("accepted", _("Accepted")),
+        State("rectifying", _("Being put right")), State("rectified", _("Put right, to be accepted")), State("accepted", _("Acceptance passed")),
         State("released", _("Taken off the list"), note=_("the effect is reviewed later")), State("reviewed", _("Effect reviewed")),
         State("closed", _("Struck off"), final=True), State("dismissed", _("No danger"), final=True),
     ),
     open=Step(
-        "report", _("Report"), to="reported", may="inspection.report", within=within("file_days"), assign=queries.desk,
-        form=("title", "source", "kind", "premises", "address", "text", "found_on"),
+        "report", _("Report a danger"), to="reported", may="inspection.report", within=within("file_days"),
+        form=("title", "source", "kind", "organisation", "premises", "region", "address", "point", "text", "found_on"),
     ),
     steps=(
         Step("dismiss", _("Dismiss: no danger"), from_=("reported",), to="dismissed", may="inspection.handle", form=(REASON,), confirm=_("Nothing more is done about it. Dismiss it?"), danger=True),
-        Step("file", _("File"), from_=("reported",), to="filed", may="inspection.handle", within=within("assess_days"), assign=queries.desk),
+        Step("file", _("Put on file"), from_=("reported",), to="filed", may="inspection.handle", within=within("assess_days")),
         Step(
-            "assess", _("Assess"), from_=("filed",), to="assessed", may="inspection.handle", within=within("order_days"), assign=queries.desk,
+            "assess", _("Assess the danger"), from_=("filed",), to="assessed", may="inspection.handle", within=within("order_days"),
             form=(Field("grade", codes="danger_grade", required=True), Field("basis", required=True)),
         ),
         Step(
-            "list", _("List for supervision"), from_=("assessed",), to="listed", may="inspection.supervise", guard=only_major, within=within("order_days"), assign=queries.desk,
+            "list", _("List for supervision"), from_=("assessed",), to="listed", may="inspection.supervise", guard=only_major, within=within("order_days"),
             form=(Field("supervisor", codes="danger_supervisor", required=True), Field("list_number", required=True)),
         ),
         Step(
@@ -99,31 +99,31 @@ loop(Loop(
         ),
         Step(
             "rectify", _("Report as put right"), from_=("rectifying",), to="rectified", may="inspection.rectify", evidence=Evidence(photos=1), within=within("accept_days"),
-            assign=queries.desk, form=(Field("done", label=_("What was done"), kind="longtext", required=True),),
+            form=(Field("done", label=_("What was done"), kind="longtext", required=True),),
         ),
         Step(
             "return", _("Send back"), from_=("rectified",), to="rectifying", may="inspection.handle", other_than=("rectify",), within=Within(field="rectify_by"), assign=queries.unit,
             form=(REASON, Field("rectify_by", required=True)),
         ),
         Step(
-            "accept", _("Accept"), from_=("rectified",), to="accepted", may="inspection.handle", other_than=("rectify",), evidence=Evidence(photos=1), within=within("close_days"),
-            assign=queries.desk, form=(REMARK,),
+            "accept", _("Accept as put right"), from_=("rectified",), to="accepted", may="inspection.handle", other_than=("rectify",), evidence=Evidence(photos=1), within=within("close_days"),
+            form=(REMARK,),
         ),
         Step(
-            "release", _("Take off the list"), from_=("accepted",), to="released", may="inspection.supervise", guard=only_major, other_than=("rectify",), assign=queries.desk,
+            "release", _("Take off the list"), from_=("accepted",), to="released", may="inspection.supervise", guard=only_major, other_than=("rectify",),
             within=lambda case: Within(days=days("effect_within_days")), form=(REMARK,),
         ),
         Step(
             "review", _("Review the effect"), from_=("released",), to="reviewed", may="inspection.supervise", guard=late_enough, other_than=("rectify",), within=within("close_days"),
-            assign=queries.desk, form=(Field("reviewed_on", required=True), Field("effect", choices=EFFECTS[:1], required=True), REMARK),
+            form=(Field("reviewed_on", required=True), Field("effect", choices=EFFECTS[:1], required=True), REMARK),
         ),
         Step(
-            "relapse", _("Not lasting: begin again"), from_=("released",), to="assessed", may="inspection.supervise", within=within("order_days"), assign=queries.desk,
+            "relapse", _("Not lasting: begin again"), from_=("released",), to="assessed", may="inspection.supervise", within=within("order_days"),
             form=(Field("effect", choices=EFFECTS[1:], required=True), REASON), danger=True,
         ),
         Step("close", _("Strike off"), from_=("accepted", "reviewed"), to="closed", may="inspection.handle", guard=reviewed_first, other_than=("rectify",), form=(REMARK,)),
     ),
-    reopen=Step("reopen", _("Reopen"), from_=("closed", "dismissed"), to="filed", may="inspection.handle", within=within("assess_days"), assign=queries.desk, form=(REASON,)),
+    reopen=Step("reopen", _("Reopen"), from_=("closed", "dismissed"), to="filed", may="inspection.handle", within=within("assess_days"), form=(REASON,)),
     remind=Within(working_days=1), escalate=Up(every=Within(working_days=5)),
     recheck=Sample(share=0.1), risk=lambda case: float(codes.data("danger_grade", case.grade).get("risk", 1)),
 ))

@@ -19,7 +19,7 @@ class Danger(CaseRow):
     grade = models.CharField(_("Grade"), max_length=10, blank=True)
     basis = models.CharField(_("Basis of the grade"), max_length=300, blank=True, help_text=_("the standard or rule, with its clause"))
     # rectification, with its five settled things (五落实): measures, person, funds, time limit, precautions
-    measures = models.TextField(_("Measures"), blank=True)
+    measures = models.TextField(_("Measures taken"), blank=True)
     responsible = models.CharField(_("Responsible person"), max_length=80, blank=True)
     funds_yuan = models.DecimalField(_("Funds"), max_digits=14, decimal_places=2, null=True, blank=True)
     rectify_by = models.DateField(_("To be put right by"), null=True, blank=True)

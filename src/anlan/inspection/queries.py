@@ -1,31 +1,34 @@
-"""The room's reads: who gets a danger next."""
+"""The room's reads: who puts a danger right, the two dynamic lists, and what share was closed in time."""
 from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
 
-from anlan.kernel import access, clock
-from anlan.kernel.models import Grant, Post, RegionPath
+from django.db.models import QuerySet
+
+from anlan.kernel.loops.actions import posts_that_may
+from anlan.kernel.models import Post
+
+from .models import Danger
+
+LOOP = "inspection.danger"
 
 
-def _nearest(case: Any, capability: str, posts: Any) -> UUID | None:
-    """Of these posts, one that holds the capability over the case's place, from the nearest region upwards; the lowest in its line."""
-    above = dict(RegionPath.objects.filter(descendant_id=case.region_id).values_list("ancestor_id", "depth")) if case.region_id else {}
-    grants = Grant.objects.filter(access._in_force(clock.now()), capability=capability, post__in=posts).values_list("post_id", "post__superior_id", "post__region_id", "region_id")
-    found = [(above.get(region, 99), post, superior) for post, superior, region, scope in grants if scope is None or scope in above]
-    if not found:
-        return None
-    nearest = [entry for entry in found if entry[0] == min(found)[0]]
-    leaders = {superior for _depth, _post, superior in nearest}
-    return min((post for _depth, post, _superior in nearest if post not in leaders), default=nearest[0][1])
+def unit(case: Danger) -> UUID | None:
+    """The post of the responsible unit that puts it right, the nearest to the place; None where the unit has no such post."""
+    own = set(Post.objects.filter(organisation_id=case.organisation_id, active=True).values_list("pk", flat=True)) if case.organisation_id else set()
+    return next((post for post in posts_that_may({"inspection.rectify"}, case) if post in own), None)
 
 
-def desk(case: Any) -> UUID | None:
-    """The post that handles dangers at the case's place."""
-    return _nearest(case, "inspection.handle", Post.objects.filter(active=True))
+def dangers(actor: Any, realm: Any) -> QuerySet[Danger]:
+    return Danger.objects.seen_by(actor, realm).select_related("region", "organisation", "post")
 
 
-def unit(case: Any) -> UUID | None:
-    """The post of the responsible unit that puts it right; the handling post where the unit has none here."""
-    own = Post.objects.filter(active=True, organisation_id=case.organisation_id)
-    return (_nearest(case, "inspection.rectify", own) if case.organisation_id else None) or desk(case)
+def problems(actor: Any, realm: Any) -> QuerySet[Danger]:
+    """The list of problems (问题隐患清单): every danger that is not closed, what runs out first on top. It follows the state by itself."""
+    return dangers(actor, realm).filter(closed_at=None).order_by("rectify_by", "opened_at")
+
+
+def measures(actor: Any, realm: Any) -> QuerySet[Danger]:
+    """The list of measures (制度措施清单): what was ordered for every danger that is still open, with person, funds and time limit."""
+    return problems(actor, realm).exclude(measures="")

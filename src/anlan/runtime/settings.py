@@ -114,7 +114,7 @@ LANGUAGES = [("zh-hans", "中文"), ("en", "English")]
 USE_I18N = True
 LOCALE_PATHS = [Path(__file__).resolve().parent / "locale"]  # the runtime is no Django app
 AUTH_USER_MODEL = "kernel.Account"
-ROOMS = ["kernel", "sensing", "resources", "warning", "plans", "command", "exchange", "demo", "web"]
+ROOMS = ["kernel", "sensing", "resources", "inspection", "warning", "plans", "command", "exchange", "demo", "web"]
 
 BASE = Path(__file__).resolve().parent.parent
 FILES = HOME / "files"

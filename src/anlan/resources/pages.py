@@ -1,0 +1,29 @@
+"""The readiness board; lists, forms, import and print are the register's."""
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import path
+
+from anlan.kernel import access, clock, codes
+
+from . import queries
+
+
+def board(request: HttpRequest) -> HttpResponse:
+    """Who is ready, where no fit team stands, whose papers run out."""
+    actor = request.actor  # type: ignore[attr-defined]
+    access.require(actor, "resources.read")
+    today = clock.local(clock.now()).date()
+    found = queries.board(actor, today)
+    for line in found["kinds"]:
+        line["name"] = codes.name("team_kind", line["code"])
+    for line in found["states"]:
+        line["name"] = codes.name("team_readiness", line["code"])
+    for line in found["cover"]:
+        line["name"] = codes.name("team_hazard", line["code"])
+    return render(request, "resources/board.html", found)
+
+
+app_name = "resources"
+urlpatterns = [path("", board, name="board")]
