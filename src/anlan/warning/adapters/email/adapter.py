@@ -1,6 +1,7 @@
 """E-mail over SMTP, the CAP message attached.
 
-settings: {"host": "…", "port": 587, "tls": "starttls" | "ssl" | "none", "user": "…", "secret": "name", "from": "…", "to": ["…"], "test_to": "…"}
+settings: {"host": "…", "port": 587, "tls": "starttls" | "ssl" | "none", "user": "…", "secret": "name", "from": "…", "to": ["…"], "test_to": "…",
+"ca": "name"}. `ca` names a kept PEM certificate of the mail server's own authority; without it the system's are trusted.
 """
 from __future__ import annotations
 
@@ -88,13 +89,14 @@ class Email(Adapter):
         except Problem as problem:
             return Outcome(False, str(problem), permanent=problem.kind is outbound.REFUSED)
         try:
-            client = (Tls(context=ssl.create_default_context(), timeout=TIMEOUT_S) if settings.get("tls") == "ssl" else Plain(timeout=TIMEOUT_S))
+            context = ssl.create_default_context(cadata=secrets.read(settings["ca"]) if settings.get("ca") else None)
+            client = (Tls(context=context, timeout=TIMEOUT_S) if settings.get("tls") == "ssl" else Plain(timeout=TIMEOUT_S))
             client.pinned = pinned
             client._host = settings["host"]  # type: ignore[union-attr]  # the name the certificate must bear
             with client:
                 client.connect(settings["host"], port)
                 if settings.get("tls", "starttls") == "starttls":
-                    client.starttls(context=ssl.create_default_context())
+                    client.starttls(context=context)
                 if settings.get("user"):
                     client.login(settings["user"], secrets.read(settings.get("secret", "")))
                 client.send_message(message)
