@@ -48,6 +48,7 @@ class KernelConfig(AppConfig):
         access.declare("codes.manage", _("Change code lists"), machine=False)
         access.declare("loops.recheck", _("Draw closed cases for re-checking and re-check them"), machine=True)
         access.declare("files.read", _("See attachments of the region"))
+        access.declare("phone.settle", _("Decide about what was kept from the field"), machine=False)
         subjects.register("order", "kernel.Order", "kernel:order", _("Order"))
         subjects.register("work", "kernel.WorkItem", "", _("Work item"))
         subjects.register("realm", "kernel.Realm", "", _("Realm"))
@@ -63,10 +64,12 @@ class KernelConfig(AppConfig):
         subjects.register("shift_note", "kernel.ShiftNote", "", _("Shift log"))
         subjects.register("hand_over", "kernel.HandOver", "kernel:hand_over", _("Hand-over"))
         subjects.register("file", "kernel.Attachment", "kernel:file", _("Attachment"))
+        subjects.register("evidence", "kernel.KeptEvidence", "kernel:evidence", _("Kept from the field"))
         subjects.register("codes", "", "kernel:codes_of", _("Code list"))
         post_migrate.connect(fill, sender=self, dispatch_uid="kernel.fill")
         search.start()
-        from .loops import recheck
+        from .loops import lint, recheck  # noqa: F401
+        from .phone import kinds, words  # noqa: F401
 
         recheck.start()
         # Each room's <room>/registers.py and <room>/loops.py; the rooms' models are all there by now.

@@ -225,8 +225,7 @@ def _move(act: Act, declared: Loop, step: Step, row: CaseRow, data: dict[str, An
     row.closed_at = at if final else None
     if not stays or step.within is not None:
         _deadline(declared, step, row, at)
-    held = row.post_id
-    row.post_id = None if final else _post(declared, step, row, held)
+    row.post_id = None if final else next_post(declared, step, row)
     if declared.risk:
         row.risk = _weight(declared.risk(row))
     values.index(declared, row)
@@ -267,7 +266,7 @@ def _deadline(declared: Loop, step: Step, row: CaseRow, at: datetime) -> None:
         row.first_due_at = row.due_at
 
 
-def _post(declared: Loop, step: Step, row: CaseRow, held: Any) -> Any:
+def next_post(declared: Loop, step: Step, row: CaseRow) -> Any:
     """Who has it next: whom the step says; else whoever has it, if his post may do a next step; else the nearest post that may."""
     if step.assign:
         chosen = step.assign(row)
@@ -275,7 +274,7 @@ def _post(declared: Loop, step: Step, row: CaseRow, held: Any) -> Any:
             return getattr(chosen, "pk", chosen)
     needed = {other.may for other in declared.steps_from(step.to)}
     able = posts_that_may(needed, row)
-    return held if held in able else next(iter(able), None)
+    return row.post_id if row.post_id in able else next(iter(able), None)
 
 
 def posts_that_may(capabilities: Iterable[str], row: CaseRow) -> list[UUID]:

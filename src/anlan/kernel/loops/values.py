@@ -7,7 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.search import SearchVectorField
 from django.db.models import Func, TextField, Value
 
-from .. import places
+from .. import access, places
 from ..errors import INVALID
 from ..models import CaseRow
 from ..registers import values
@@ -36,16 +36,18 @@ def put(declared: Loop, step: Step, row: CaseRow, taken: dict[str, Any]) -> None
         row.region_id = found.pk if found else None
 
 
-def shown(declared: Loop, step: Step | None, data: dict[str, Any]) -> list[tuple[str, str]]:
-    """(label, words) of a step's data for a reader; personal values masked."""
+def shown(declared: Loop, step: Step | None, data: dict[str, Any], actor: Any, row: CaseRow) -> list[tuple[str, str]]:
+    """(label, words) of a step's data for a reader; what he may not read is masked or left out."""
     if step is None:
-        return []
+        return [(name, str(value)) for name, value in data.items() if isinstance(value, (str, int, float)) and value != ""]
     found = []
     for field in declared.form_of(step):
         value = data.get(field.name)
         if values.empty(value):
             continue
-        if field.personal:
+        if field.read and not access.may(actor, field.read, row.region_id, row.organisation_id):
+            if not field.personal:
+                continue
             text = values.mask(field.personal, value)
         else:
             names = values.names_of(field, [value]) if field.kind in values.REFERENCES else None
