@@ -176,6 +176,7 @@ class FieldConflict(models.Model):
     post = models.UUIDField(null=True)
     device = models.CharField(max_length=60, blank=True)
     state = models.CharField(max_length=8, default=OPEN)
+    act = models.UUIDField(help_text="op_id of the later writer's act")
     keep = models.CharField(max_length=8, blank=True, help_text="ours or theirs")
     decided_at = models.DateTimeField(null=True)
     decided_by = models.UUIDField(null=True, help_text="person")

@@ -60,7 +60,7 @@ class Field:
     choices: tuple = ()  # ((value, label), …)
     ref: str = ""
     many: bool = False  # a list of codes or choices
-    unit: str = ""
+    unit: Any = ""
     min: float | None = None
     max: float | None = None
     length: int | None = None
@@ -152,7 +152,7 @@ class Field:
         """What a form needs to draw this field, on desk or phone."""
         found = {
             "name": self.name, "label": self.title, "kind": self.kind or "text", "required": bool(self.required), "help": str(self.help or ""),
-            "unit": self.unit, "min": self.min, "max": self.max, "length": self.length, "places": self.places, "pattern": self.pattern,
+            "unit": str(self.unit), "min": self.min, "max": self.max, "length": self.length, "places": self.places, "pattern": self.pattern,
             "many": self.many, "ref": self.ref, "codes": self.codes, "show_when": self.show_when, "default": self.default, "personal": self.personal is not None,
             "readonly": self.readonly, "column": self.column, "filter": self.filter,
         }
@@ -324,6 +324,9 @@ def _indexes(declared: Register) -> None:
         indexes.append(models.Index(fields=list(dict.fromkeys([name, order, "id"])), condition=listed, name=short(table, f"by_{name}")))
     for name in (one for one in declared.sorts if one != "verified_at"):
         indexes.append(models.Index(fields=list(dict.fromkeys([name, "id"])), condition=listed, name=short(table, f"in_{name}")))
+    for name in declared.sorts:
+        if model._meta.get_field(name).null:  # downwards, what is empty comes last all the same
+            indexes.append(models.Index(models.F(name).desc(nulls_last=True), models.F("id").desc(), condition=listed, name=short(table, f"down_{name}")))
     for name, field in here.items():
         if field.filter and field.many:
             from django.contrib.postgres.indexes import GinIndex

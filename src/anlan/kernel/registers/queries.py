@@ -211,6 +211,7 @@ _BUILT_IN = {
     "stale": _stale, "bbox": _bbox, "id": _keys, "conflict": _conflict,
     "placed": lambda rows, declared, value: rows.filter(cell__isnull=str(value) not in values.YES),
 }
+SPECIAL_FILTERS = (*_BUILT_IN, "ended")
 
 
 # --- the list ----------------------------------------------------------------------------------------------------------
@@ -465,8 +466,8 @@ class Step:
     changes: list[tuple[Field, str, str]]
 
 
-def history(actor: Any, declared: Register, key: Any, *, realm: Any = None, limit: int = 200) -> list[Step]:
-    """Who changed what, newest first, with the values before and after. kernel.not_found."""
+def history(actor: Any, declared: Register, key: Any, *, realm: Any = None, limit: int = 200, covered: bool = False) -> list[Step]:
+    """Who changed what, newest first, with the values before and after; `covered`: personal ones masked for everybody. kernel.not_found."""
     from ..models import Account, Person, Post
 
     found = row(actor, declared, key, realm=realm)
@@ -488,7 +489,7 @@ def history(actor: Any, declared: Register, key: Any, *, realm: Any = None, limi
             if one is None or (name not in may and not one.personal):
                 continue
             before, after = pair
-            if one.personal and name in may and entry.personal and name in entry.personal:
+            if one.personal and not covered and name in may and entry.personal and name in entry.personal:
                 before, after = (values.shown(one, value, names=names.get(name)) for value in entry.personal[name])
                 opened.add(name)
             elif not one.personal:

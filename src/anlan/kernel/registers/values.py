@@ -16,6 +16,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from .. import clock, codes
@@ -86,8 +87,6 @@ class Lookup:
                         found.setdefault(folded(str(word)).casefold(), code)
                 found.update({folded(code).casefold(): code for code in codes.entries(field.codes)})
             else:
-                from django.utils import translation
-
                 for value, label in field.choices:
                     for language in ("zh-hans", "en"):
                         with translation.override(language):
@@ -211,9 +210,15 @@ def _longtext(field: Field, raw: Any, look: Lookup) -> str:
 
 
 def _digits(field: Field, raw: Any) -> str:
+    """The digits of a number as typed: full-width, grouped by thousands, followed by the field's unit in either language."""
     text = folded(clean_text(raw)).replace(" ", "")
-    if field.unit and text.endswith(folded(field.unit)):
-        text = text[: -len(folded(field.unit))]
+    if not field.unit or text[-1:].isdigit():
+        return text.replace(",", "") if _GROUPED.fullmatch(text) else text
+    for language in ("zh-hans", "en"):
+        with translation.override(language):
+            unit = folded(str(field.unit))
+        if unit and text.endswith(unit):
+            text = text[: -len(unit)]
     return text.replace(",", "") if _GROUPED.fullmatch(text) else text
 
 
