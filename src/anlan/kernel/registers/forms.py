@@ -15,7 +15,7 @@ from .. import access
 from ..forms import LocalDateTime
 from ..models import Organisation, Region, RegionLink
 from ..shell import localname, localname_is_english
-from . import declare
+from . import declare, queries, values
 from .declare import Field, Register
 
 # Up to here a reference is chosen from a list in the page; above it is looked up while typing.
@@ -183,9 +183,12 @@ class LookupField(forms.CharField):
         return self.prepare_value(initial) != (data or "")
 
 
-def _choices(actor: Any, field: Field, write: str) -> list[tuple[str, str]] | None:
-    """The choices of a reference when they are few; None: look them up."""
-    rows = list(_pointed(actor, field, write)[: SHORT_LIST + 1])
+def choices(actor: Any, field: Field, write: str, *, kinds: tuple[str, ...] = ()) -> list[tuple[str, str]] | None:
+    """The choices of a reference when they are few; None: look them up. `kinds`: only these kinds of regions."""
+    pointed = _pointed(actor, field, write)
+    if kinds and field.kind == "region":
+        pointed = pointed.filter(kind__in=kinds)
+    rows = list(pointed[: SHORT_LIST + 1])
     return None if len(rows) > SHORT_LIST else _labels(field, rows)
 
 
@@ -202,11 +205,11 @@ def form_field(actor: Any, field: Field, *, address: str = "", write: str = "", 
     elif field.kind in ("code", "choice"):
         made = forms.ChoiceField(choices=[("", "—" if not need else _("choose")), *field.options()], **words)
     elif field.kind in ("ref", "region", "organisation", "person"):
-        choices = _choices(actor, field, write)
-        if choices is None:
+        listed = choices(actor, field, write)
+        if listed is None:
             made = LookupField(actor, field, address, write, **words)
         else:
-            made = forms.ChoiceField(choices=[("", "—"), *choices], **words)
+            made = forms.ChoiceField(choices=[("", "—"), *listed], **words)
     elif field.kind == "bool":
         made = forms.BooleanField(**(words | {"required": False}))
     elif field.kind == "date":
@@ -317,3 +320,12 @@ class BulkForm(RegisterForm):
 
     def chosen(self) -> dict[str, Any]:
         return {name: _plain(self.cleaned_data.get(name)) for name in self.ticked}
+
+
+def seen(register: Register, actor: Any, row: Any) -> dict[str, Any]:
+    """{field: plain value} of what this person may read and write: what the form opens with, and what a later save is compared with."""
+    may = queries.open_fields(actor, register, row)
+    return {
+        one.name: values.plain(values.of(one, row)) for one in register.all
+        if one.name in may and not one.readonly and register.may_field(actor, one, "write", row.region_id, row.organisation_id)
+    }
