@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from anlan.kernel import clock, codes
@@ -29,20 +28,20 @@ def within(name: str) -> Callable[[Any], Within]:
 
 
 def only_major(case: Any, data: dict[str, Any]) -> Any:
-    return None if case.grade == MAJOR else _now("only a major danger is listed, released and reviewed")
+    return None if case.grade == MAJOR else _("only a major danger is listed, released and reviewed")
 
 
 def listed_first(case: Any, data: dict[str, Any]) -> Any:
     """An ordinary danger is put right at once; a major one goes on the list before."""
     if case.grade == MAJOR and case.state == "assessed":
-        return _now("a major danger is put on the supervision list first")
+        return _("a major danger is put on the supervision list first")
     return None
 
 
 def reviewed_first(case: Any, data: dict[str, Any]) -> Any:
     """A major danger is struck off only after its release and the later review of the effect."""
     if case.grade == MAJOR and case.state != "reviewed":
-        return _now("a major danger is struck off after its release and the review of the effect")
+        return _("a major danger is struck off after its release and the review of the effect")
     return None
 
 
@@ -50,9 +49,9 @@ def late_enough(case: Any, data: dict[str, Any]) -> Any:
     """The effect is reviewed some time after the release: what was put right must have held."""
     first = clock.local(case.state_since).date() + timedelta(days=days("effect_after_days"))
     if case.reviewed_on < first:
-        return _now("the effect is reviewed on {day} at the earliest").format(day=first)
+        return _("the effect is reviewed on {day} at the earliest").format(day=first)
     if case.reviewed_on > clock.local(clock.now(case.realm)).date():
-        return _now("the day of the review is not yet")
+        return _("the day of the review is not yet")
     return None
 
 

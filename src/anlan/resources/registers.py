@@ -4,7 +4,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from anlan.kernel.registers import Field, Personal, Register, register
@@ -20,9 +19,9 @@ def check(values: dict[str, Any]) -> list[dict[str, str]]:
     members = values.get("members") or 0
     for name in ("full_time", "certified"):
         if (values.get(name) or 0) > members:
-            faults.append({"field": name, "why": _now("more than there are members")})
+            faults.append({"field": name, "why": str(_("more than there are members"))})
     if values.get("grade") and not str(values.get("grade_evidence") or "").strip():
-        faults.append({"field": "grade_evidence", "why": _now("a grade needs its evidence: who tested, when")})
+        faults.append({"field": "grade_evidence", "why": str(_("a grade needs its evidence: who tested, when"))})
     return faults
 
 
