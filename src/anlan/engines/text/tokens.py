@@ -15,6 +15,7 @@ HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _RUNS = re.compile(rf"[{HAN}]+|[0-9a-z]+")
 # Longer than any name; keeps a pasted page from filling the index with prefixes.
 MAX_INITIALS = 24
+LONGEST_WORD = 8
 
 
 def normal(text: str) -> str:
@@ -26,11 +27,34 @@ def _runs(text: str) -> list[str]:
     return _RUNS.findall(normal(text))
 
 
-def _syllables(text: str) -> list[str]:
-    """Pinyin of each character, without tones. The dictionary takes a fifth of a second to load: only whoever asks pays."""
+@lru_cache(maxsize=1)
+def _phrases() -> dict:
+    """Words whose characters are read otherwise than alone (重庆, 银行). Takes a fifth of a second to load: only whoever asks pays."""
+    from pypinyin.constants import PHRASES_DICT
+
+    return PHRASES_DICT
+
+
+@lru_cache(maxsize=65536)
+def _reading(word: str) -> list[str]:
     from pypinyin import Style, lazy_pinyin
 
-    return lazy_pinyin(text, style=Style.NORMAL)
+    return lazy_pinyin(word, style=Style.NORMAL)
+
+
+def _syllables(text: str) -> list[str]:
+    """Pinyin of each character, without tones. Longest known word first, as pypinyin does, but each word is read once:
+    a register of 100,000 names is made of a few thousand words."""
+    phrases, found, at, end = _phrases(), [], 0, len(text)
+    while at < end:
+        for length in range(min(LONGEST_WORD, end - at), 1, -1):
+            if text[at : at + length] in phrases:
+                break
+        else:
+            length = 1
+        found += _reading(text[at : at + length])
+        at += length
+    return found
 
 
 def _is_han(run: str) -> bool:
