@@ -15,7 +15,7 @@ from typing import Any
 import nats
 from django.db import InterfaceError, OperationalError, connection
 
-from anlan.kernel import flowing, realms
+from anlan.kernel import brokers, flowing, realms
 from anlan.kernel.errors import Problem
 from anlan.kernel.models import ReactionDone, Realm, Unsealed
 from anlan.sensing import ingest, queries
@@ -45,7 +45,7 @@ class Broker:
         for attempt in range(TRIES):
             try:
                 if self.connection is None or self.connection.is_closed:
-                    self.connection = await nats.connect(self.url(), connect_timeout=3, allow_reconnect=False, error_cb=_quiet, name="anlan-replay")
+                    self.connection = await nats.connect(**brokers.options(self.url()), connect_timeout=3, allow_reconnect=False, error_cb=_quiet, name="anlan-replay")
                 return await ingest.publish_replay(self.connection, realm, samples, ids=ids)
             except (nats.errors.Error, OSError, TimeoutError) as error:
                 await self._drop()

@@ -11,7 +11,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import connection
@@ -19,7 +18,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
-from . import access, clock, subjects
+from . import access, brokers, clock, subjects
 
 _realm: ContextVar[Any] = ContextVar("realm", default=None)
 
@@ -95,14 +94,16 @@ def _database(realm: Any) -> tuple[str, str]:
 
 
 def _broker(realm: Any) -> tuple[str, str]:
-    parts = urlsplit(settings.NATS_URL)
-    if not parts.hostname:
+    members = brokers.where(settings.NATS_URL)
+    if not members:
         return "none", _("not connected here")
-    try:
-        with socket.create_connection((parts.hostname, parts.port or 4222), timeout=0.5):
-            return "up", _("answers")
-    except OSError:
-        return "down", _("does not answer")
+    for address in members:
+        try:
+            with socket.create_connection(address, timeout=0.5):
+                return "up", _("answers")
+        except OSError:
+            continue
+    return "down", _("does not answer")
 
 
 def _upper(realm: Any) -> tuple[str, str]:

@@ -141,7 +141,9 @@ async def save_streams(url: str, to: Path) -> dict[str, Any]:
     """Snapshot every stream of the installation into a folder."""
     import nats
 
-    nc = await nats.connect(url, name="anlan-backup")
+    from anlan.kernel import brokers
+
+    nc = await nats.connect(**brokers.options(url), name="anlan-backup")
     try:
         found = {}
         for info in await nc.jetstream().streams_info():
@@ -157,7 +159,9 @@ async def load_streams(url: str, source: Path, streams: dict[str, Any]) -> None:
     """Make every saved stream again, with messages, sequence numbers and consumers."""
     import nats
 
-    nc = await nats.connect(url, name="anlan-restore")
+    from anlan.kernel import brokers
+
+    nc = await nats.connect(**brokers.options(url), name="anlan-restore")
     try:
         for name, saved in streams.items():
             request = json.dumps({"config": saved["config"], "state": saved["state"]}).encode()

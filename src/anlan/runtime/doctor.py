@@ -58,11 +58,17 @@ def _broker(addresses: dict[str, Any]) -> dict[str, Any]:
     refused = nats.refused_publishes(settings.HOME)
     if not url:
         return _part("nats", "stopped", version=nats.version(), address="", bytes=size, refused=refused)
-    parts = urlsplit(url)
-    try:
-        greeting = nats.greeting(parts.hostname or "", parts.port or 4222)
-    except OSError as problem:
-        return _part("nats", "down", version="", address=masked(url), bytes=size, refused=refused, why=str(problem))
+    from anlan.kernel import brokers
+
+    greeting, why = {}, ""
+    for host, port in brokers.where(url):
+        try:
+            greeting = nats.greeting(host, port)
+            break
+        except OSError as problem:
+            why = str(problem)
+    if not greeting:
+        return _part("nats", "down", version="", address=masked(url), bytes=size, refused=refused, why=why)
     found = _part("nats", "up", version=greeting.get("version", ""), address=masked(url), mqtt=addresses.get("mqtt", ""), bytes=size, refused=refused)
     if monitor := addresses.get("nats_monitor"):
         try:

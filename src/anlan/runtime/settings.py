@@ -14,7 +14,8 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "ANLAN_HOME": ("~/.anlan", "The one folder that holds all data: database, broker, files, keys, logs."),
     "DATABASE_URL": ("", "PostgreSQL 15 or newer to use instead of the embedded one, as postgresql://user:password@host/name."),
     "DATABASE_ADMIN_URL": ("", "The same database as a role that may migrate and create roles; default: DATABASE_URL."),
-    "NATS_URL": ("", "NATS server with JetStream to use instead of the embedded one, as nats://user:password@host:port."),
+    "NATS_URL": ("", "NATS server with JetStream to use instead of the embedded one, as nats://user:password@host:port, or tls://…; a cluster's members with commas; special characters of the password percent-encoded."),
+    "ANLAN_NATS_CA": ("", "Certificate file (PEM) of the authority behind a tls:// NATS_URL; default: those the system trusts."),
     "NATS_SERVER": ("", "Path of the nats-server program; default: the one of the Python wheel."),
     "ANLAN_HOST": ("127.0.0.1", "Address the web server listens on. Anything but loopback needs ANLAN_TLS_CERT and ANLAN_TLS_KEY."),
     "ANLAN_PORT": ("8420", "Port of the web server; a free one is taken, and said, when it is in use."),
@@ -79,6 +80,7 @@ def database(url: str) -> dict:
 
 DATABASE_URL = env("DATABASE_URL") or ADDRESSES.get("database", "postgresql://anlan@localhost/anlan")
 NATS_URL = env("NATS_URL") or ADDRESSES.get("nats", "")
+NATS_CA = env("ANLAN_NATS_CA")
 DATABASES = {"default": database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -114,7 +116,7 @@ LANGUAGES = [("zh-hans", "中文"), ("en", "English")]
 USE_I18N = True
 LOCALE_PATHS = [Path(__file__).resolve().parent / "locale"]  # the runtime is no Django app
 AUTH_USER_MODEL = "kernel.Account"
-ROOMS = ["kernel", "sensing", "resources", "inspection", "warning", "plans", "command", "exchange", "demo", "web"]
+ROOMS = ["kernel", "sensing", "resources", "inspection", "warning", "plans", "logistics", "command", "exchange", "demo", "web"]
 
 BASE = Path(__file__).resolve().parent.parent
 FILES = HOME / "files"

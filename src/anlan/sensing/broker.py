@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import nats
 
+from anlan.kernel import brokers
+
 T = TypeVar("T")
 
 
@@ -41,7 +43,7 @@ class Bridge:
             if self.nc is None or self.nc.is_closed or not self.nc.is_connected:
                 if self.nc is not None and not self.nc.is_closed:
                     await self.nc.close()
-                self.nc = await nats.connect(self.url, connect_timeout=3, allow_reconnect=False, name="anlan-door", error_cb=_quiet)
+                self.nc = await nats.connect(**brokers.options(self.url), connect_timeout=3, allow_reconnect=False, name="anlan-door", error_cb=_quiet)
             return self.nc
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float = 20) -> T:

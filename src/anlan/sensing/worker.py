@@ -23,7 +23,7 @@ import nats
 import orjson
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 
-from anlan.kernel import clock, realms
+from anlan.kernel import brokers, clock, realms
 from anlan.kernel.ids import new_id
 from anlan.kernel.models import Realm
 
@@ -400,7 +400,7 @@ class Worker:
         async def gone(*_: Any) -> None:
             lost.set()
 
-        nc = await nats.connect(self.url or broker.address(), allow_reconnect=False, connect_timeout=5, disconnected_cb=gone, closed_cb=gone, error_cb=_log_error, name="anlan-sense")
+        nc = await nats.connect(**brokers.options(self.url or broker.address()), allow_reconnect=False, connect_timeout=5, disconnected_cb=gone, closed_cb=gone, error_cb=_log_error, name="anlan-sense")
         try:
             await self.db(prepare)
             js = nc.jetstream(timeout=10)

@@ -7,13 +7,14 @@ from __future__ import annotations
 import socket
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from anlan.kernel import brokers
 
 BEAT_LIMIT = 15.0  # seconds; a worker shows its pulse once a second, a busy machine may delay it
 _migrated = False
@@ -57,15 +58,15 @@ def database_ready() -> bool:
 
 def broker_ready() -> bool:
     """The broker greets us, with JetStream on. It greets before any password is asked."""
-    parts = urlsplit(settings.NATS_URL)
-    if not parts.hostname:
-        return False
-    try:
-        with socket.create_connection((parts.hostname, parts.port or 4222), timeout=2) as link:
-            link.settimeout(2)
-            return link.recv(4096).startswith(b"INFO ")
-    except OSError:
-        return False
+    for address in brokers.where(settings.NATS_URL):  # any member of a cluster will do
+        try:
+            with socket.create_connection(address, timeout=2) as link:
+                link.settimeout(2)
+                if link.recv(4096).startswith(b"INFO "):
+                    return True
+        except OSError:
+            continue
+    return False
 
 
 def worker_ready(name: str) -> bool:
