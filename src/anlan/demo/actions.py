@@ -5,7 +5,7 @@ The only code that writes for this room. Rows come in bulk, with one fact per lo
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +15,14 @@ from django.conf import settings
 
 from anlan.engines.geo import Area, City, build
 from anlan.engines.text import initials, pinyin
-from anlan.kernel import access, search
-from anlan.kernel.actions import Act, action
+from anlan.kernel import access, realms, search
+from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.ids import derived_id
+from anlan.kernel.loops import actions as loops
 from anlan.kernel.models import (
     Account,
     Assignment,
+    CaseStep,
     Grant,
     Installation,
     Organisation,
@@ -31,8 +33,10 @@ from anlan.kernel.models import (
     RegionLink,
     RegionPath,
 )
+from anlan.kernel.registers import actions as registers
+from anlan.kernel.registers import get
 
-from . import records, town_hall
+from . import dangers, records, teams, town_hall
 from .errors import NOT_EMPTY
 from .facts import CityLoaded, EventLoaded, RecordStated, SignInsGiven
 from .stations import enter_event_gauges, enter_gauges
@@ -214,6 +218,63 @@ def load_city(act: Act, *, seed: int) -> dict[str, Any]:
     }
     act.state(CityLoaded(seed=seed, counts=counts, digest=digest_of(city)), subject=f"region:{keys['990100']}", region=keys["990100"])
     return counts
+
+
+# --- teams and dangers: each entered by the actions people use ---------------------------------------------------------------
+
+
+def enter_teams(city: City, today: date) -> int:
+    """Enter the city's bases and teams in their registers; what is there already is left as it is. Returns how many are new."""
+    actual, made, count = realms.actual(), teams.of(city, today), 0
+    for register, entries in (("resources.base", made.bases), ("resources.team", made.teams)):
+        have = set(get(register).rows().values_list("code", flat=True))
+        for number, entry in enumerate(entries):
+            if entry.values["code"] in have:
+                continue
+            given = {**entry.values, "organisation": str(key("unit", city.seed, entry.unit)), "region": str(key("region", city.seed, entry.region))}
+            if entry.base:
+                given["base"] = entry.base
+            # Verified at different times, some longer ago than the register allows.
+            verified = datetime.combine(today - timedelta(days=number * 37 % 240), time(2), UTC)
+            registers.create(Act(Actor.machine("demo"), actual, occurred_at=verified), register=register, values=given)
+            count += 1
+    return count
+
+
+def play_dangers(seed: int, stories: list[dangers.Story]) -> int:
+    """Take every step of the made-up dangers' stories, as the person who holds the seat, at the time of the story.
+
+    The journal says when each step was written down and when it is said to have happened. A load that was stopped goes on
+    where it stood. Returns how many steps were taken.
+    """
+    actual, count = realms.actual(), 0
+    for story in stories:
+        case = key("danger", seed, story.number)
+        done = CaseStep.plain.filter(case_id=case, kind=CaseStep.STEP).count()
+        for told in story.steps[done:]:
+            actor = _holder(seed, told.seat)
+            data = {name: value.isoformat() if isinstance(value, date) else value for name, value in told.data.items()}
+
+            def act(actor: Actor = actor, at: datetime = told.at) -> Act:
+                return Act(actor, actual, occurred_at=at)
+
+            files = []
+            if told.picture:
+                picture = dangers.picture(story.number, told.step)
+                files = [str(loops.hold(act(), loop=dangers.LOOP, case=case, name="演示照片（虚构）.png", content=picture, note=dangers.NOTE).pk)]
+            if told is story.steps[0]:
+                data |= {"organisation": str(key("unit", seed, story.unit)), "region": str(key("region", seed, story.region))}
+                loops.open(act(), loop=dangers.LOOP, values=data, files=files, id=str(case))
+            else:
+                loops.step(act(), loop=dangers.LOOP, case=case, step=told.step, data=data, files=files)
+            count += 1
+    return count
+
+
+def _holder(seed: int, seat: str) -> Actor:
+    """The person in charge of a seat."""
+    person = Assignment.objects.filter(post_id=key("post", seed, seat), role="A").values_list("person_id", flat=True).first()
+    return Actor.of(Account.objects.get(person_id=person), device="demo", post_id=key("post", seed, seat))
 
 
 # --- documented events -----------------------------------------------------------------------------------------------

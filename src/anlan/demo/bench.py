@@ -170,7 +170,7 @@ def folder() -> Iterator[Path]:
 
 def environment(home: Path) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "DATABASE_ADMIN_URL", "NATS_URL")}
-    return {**own, "ANLAN_HOME": str(home), "ANLAN_PORT": "0", "ANLAN_MQTT_PORT": "0"}
+    return {**own, "ANLAN_HOME": str(home), "ANLAN_PORT": "0", "ANLAN_MQTT_PORT": "0", "ANLAN_OUTBOUND_ALLOW": "127.0.0.1"}
 
 
 def _start(home: Path) -> float:
@@ -241,10 +241,15 @@ def machine() -> str:
     return f"{os.cpu_count()} × {model}, {memory:.0f} GB, {platform.system()} {platform.release()}, Python {platform.python_version()}"
 
 
+def _shown(row: Row) -> str:
+    """The figure with its thousands; a dash where a part could not be measured (its note says why)."""
+    return "—" if row["value"] is None else f"{row['value']:,}"
+
+
 def as_table(rows: list[Row]) -> str:
     lines = [f"{machine()}; {clock.local(clock.now()):%Y-%m-%d}", ""]
     wide = max((len(row["figure"]) for row in rows), default=0)
-    lines += [f"{row['figure']:<{wide}}  {row['value']:>12,} {row['unit']:<6} {row.get('note', '')}".rstrip() for row in rows]
+    lines += [f"{row['figure']:<{wide}}  {_shown(row):>12} {row['unit']:<6} {row.get('note', '')}".rstrip() for row in rows]
     return "\n".join(lines)
 
 
@@ -258,7 +263,7 @@ def as_markdown(rows: list[Row]) -> str:
         f"Load average over the last five minutes: {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores (this measurement itself makes about 2).", "",
         "| figure | value | unit | how |", "|---|---:|---|---|",
     ]
-    lines += [f"| {row['figure']} | {row['value']:,} | {row['unit']} | {row.get('note', '')} |" for row in rows]
+    lines += [f"| {row['figure']} | {_shown(row)} | {row['unit']} | {row.get('note', '')} |" for row in rows]
     return "\n".join(lines) + "\n"
 
 

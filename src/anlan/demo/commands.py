@@ -5,6 +5,7 @@ import argparse
 import json
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -57,11 +58,11 @@ def demo(args: argparse.Namespace) -> int:
     from django.conf import settings
     from django.contrib.auth.hashers import make_password
 
-    from anlan.kernel import realms
+    from anlan.kernel import clock, realms
     from anlan.kernel.actions import Act, Actor
     from anlan.kernel.ids import derived_id
 
-    from . import actions, sign_ins, storm
+    from . import actions, dangers, sign_ins, storm
     from .playing import speed_of
 
     speed = speed_of(args.speed)
@@ -78,29 +79,37 @@ def demo(args: argparse.Namespace) -> int:
     if not storm.plan_adopted(SEED):
         storm.adopt_plan(storm.grow(SEED))
     _tell(args.services.addresses.get("web", ""), kept)
-    if args.no_storm:
-        args.services.wait()
-        return 0
-    failure: list[BaseException] = []
 
     def rain() -> None:
-        from django.db import connection
-
         broker = _broker(args)
         try:
             storm.Exercise(storm.grow(SEED), broker, speed).play()
             print(_("The storm has run off. The exercise stays open; anyone on duty can stop it."), flush=True)
-        except BaseException as error:
-            failure.append(error)
-            print(f"{type(error).__name__}: {error}", flush=True)
         finally:
             broker.close()
-            connection.close()
 
-    # A daemon: Ctrl-C ends the wait below, and with it the process; the storm goes on next time where its clock stands.
-    threading.Thread(target=rain, name="storm", daemon=True).start()
+    def fill() -> None:
+        city, today = storm.grow(SEED), clock.local(clock.now()).date()
+        actions.enter_teams(city, today)
+        actions.play_dangers(SEED, dangers.of(city, today))
+
+    # Daemons: Ctrl-C ends the wait below, and with it the process; each goes on next time where it stood.
+    for name, work in (("fill", fill), *([] if args.no_storm else [("storm", rain)])):
+        threading.Thread(target=_told, args=(work,), name=name, daemon=True).start()
     args.services.wait()
     return 0
+
+
+def _told(work: Callable[[], None]) -> None:
+    """Run in a thread: what goes wrong is said, and the connection given back."""
+    from django.db import connection
+
+    try:
+        work()
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+    finally:
+        connection.close()
 
 
 def _tell(address: str, kept: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from anlan.engines.geo import Area, City
 from anlan.engines.geo.names import person_names
 
-COUNT = 200
+LOOP = "inspection.danger"
 NOTE = "（虚构演示数据）"
 # Kind: what is inspected, title, what was found, measures. A story takes one of its kind's.
 FOUND: dict[str, list[tuple[str, str, str, str]]] = {

@@ -3,12 +3,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from anlan.demo import actions, records
+from anlan.demo import actions, dangers, records
 from anlan.demo.actions import event_post, event_region, key
-from anlan.kernel import access
+from anlan.engines.geo import build
+from anlan.inspection.models import Danger
+from anlan.kernel import access, clock
 from anlan.kernel.actions import Act, Actor
 from anlan.kernel.errors import Problem
-from anlan.kernel.models import Account, Assignment, Fact, Grant, Person, Post, Region, RegionCode, RegionPath
+from anlan.kernel.models import Account, Assignment, CaseStep, Fact, Grant, Person, Post, Region, RegionCode, RegionPath
+from anlan.resources.models import Team
 from anlan.sensing.models import Station
 
 pytestmark = pytest.mark.django_db
@@ -78,3 +81,22 @@ def test_a_row_of_the_record_keeps_its_own_time(actual, exercise):
     fact = actions.state_record(Act(Actor.machine("demo"), exercise, occurred_at=datetime(2021, 7, 20, 2, 30, tzinfo=UTC)), event="zhengzhou-2021", row="z16", region=None)
     stated = Fact.objects.get(pk=fact)
     assert stated.kind == "demo.RecordStated" and stated.occurred_at == datetime(2021, 7, 20, 2, 30, tzinfo=UTC)
+
+
+def test_teams_and_dangers_are_entered_by_the_actions_people_use(loaded, drain):
+    city, today = build(7), clock.local(clock.now()).date()
+    assert actions.enter_teams(city, today) == 85 and actions.enter_teams(city, today) == 0
+    assert Team.plain.filter(ended_at=None).count() == 60 and Team.plain.exclude(base=None).count() == 25
+    stories = dangers.of(city, today)
+    assert len(stories) == 200 and {story.steps[-1].step for story in stories} >= {"report", "file", "assess", "list", "order", "rectify", "accept", "release", "review", "close", "dismiss"}
+    told = stories[:16]
+    assert actions.play_dangers(7, told) == sum(len(story.steps) for story in told) and actions.play_dangers(7, told) == 0
+    lines = CaseStep.plain.filter(kind="step")
+    assert lines.count() == sum(len(story.steps) for story in told)
+    for story in told:
+        case = Danger.plain.get(pk=key("danger", 7, story.number))
+        assert [line.step for line in lines.filter(case_id=case.pk).order_by("seq")] == [step.step for step in story.steps]
+        assert case.region_id == key("region", 7, story.region) and case.opened_at == story.steps[0].at
+    late = Danger.plain.filter(closed_at=None, due_at__lt=clock.now()).count()
+    drain()
+    assert late and Danger.plain.filter(escalated__gte=1).count() == late  # what was overdue has gone up
