@@ -39,6 +39,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     target: 'es2022',
     chunkSizeWarningLimit: 1500,
-    rollupOptions: { input: { app: resolve(here, 'src/app.js') } },
+    rollupOptions: { input: { app: resolve(here, 'src/app.js'), phone: resolve(here, 'src/phone/main.ts'), worker: resolve(here, 'src/phone/sw.ts') } },
   },
 });

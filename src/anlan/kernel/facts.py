@@ -456,3 +456,53 @@ class ChannelsReleased:
     """A person let the outward channels send again."""
 
     why: str
+
+
+@fact("kernel.PhoneEnrolled")
+class PhoneEnrolled:
+    """An account installed Anlan on a telephone."""
+
+    device: UUID
+    account: UUID
+    name: str
+
+
+@fact("kernel.PhoneRevoked")
+class PhoneRevoked:
+    """A telephone was withdrawn: nothing is taken from it, and it deletes its copy."""
+
+    device: UUID
+    account: UUID
+    why: str
+
+
+@fact("kernel.PhoneSynced")
+class PhoneSynced:
+    """A batch of operations done on a telephone came in; `offset_s` is how far its clock was behind ours, in seconds."""
+
+    device: UUID
+    count: int
+    kept: int
+    refused: int
+    conflicts: int
+    offset_s: int
+    digest: str
+
+
+@fact("kernel.EvidenceKept")
+class EvidenceKept:
+    """Something done in the field was no longer legal when it came in; it was kept for a person to decide."""
+
+    evidence: UUID
+    about: str
+    code: str
+
+
+@fact("kernel.EvidenceSettled")
+class EvidenceSettled:
+    """A person decided about what was kept: taken over, or set aside, with the reason."""
+
+    evidence: UUID
+    about: str
+    outcome: str
+    note: str

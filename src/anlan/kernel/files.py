@@ -172,10 +172,15 @@ def of(actor: Any, realm: Any, subject: str) -> list[Attachment]:
 
 def attach(act: Act, subject: str, name: str, content: bytes, note: str = "") -> Attachment:
     """Check, store and attach an upload to a record of this realm that the actor may read. kernel.not_found."""
-    # Paths and control characters of other systems have no place in a name.
-    name = "".join(char for char in name.replace("\\", "/").rsplit("/", 1)[-1] if char >= " ")[-160:] or "file"
     if not may_read(act.actor, act.realm, subject) and not act.actor.machine_name:
         raise NOT_FOUND(kind="", key=subject)
+    return take(act, subject, name, content, note)
+
+
+def take(act: Act, subject: str, name: str, content: bytes, note: str = "") -> Attachment:
+    """The same for a file whose right to the record was judged with the operation it belongs to."""
+    # Paths and control characters of other systems have no place in a name.
+    name = "".join(char for char in name.replace("\\", "/").rsplit("/", 1)[-1] if char >= " ")[-160:] or "file"
     mime = check(name, content)
     return _attach(act, subject=subject, name=name, mime=mime, size=len(content), sha256=store(content), note=note)
 

@@ -202,14 +202,19 @@ def _manifest(stamp: float) -> dict[str, Any]:
 
 
 @register.simple_tag
-def bundle() -> SafeString:
-    """The style sheet and module of the built front end (`make setup`), by their fingerprinted names."""
+def bundle(entry: str = "src/app.js") -> SafeString:
+    """The style sheets and module of an entry of the built front end (`make setup`), by their fingerprinted names."""
     manifest = _manifest(_stamp("manifest.json"))
-    entry = next((part for part in manifest.values() if part.get("isEntry")), None)
-    if entry is None:
+    if entry not in manifest:
         return mark_safe("<!-- The front end is not built: run `make setup`. -->")
-    sheets = format_html_join("\n", '<link rel="stylesheet" href="{}">', ((static(f"dist/{name}"),) for name in entry.get("css", [])))
-    return format_html('{}\n<script type="module" src="{}"></script>\n<link rel="icon" href="{}" type="image/svg+xml">', sheets, static(f"dist/{entry['file']}"), static("anlan.svg"))
+    names, queue, seen = [], [entry], set()
+    while queue:
+        part = manifest[queue.pop()]
+        names += [name for name in part.get("css", []) if name not in names]
+        queue += [one for one in part.get("imports", []) if one not in seen]
+        seen.update(part.get("imports", []))
+    sheets = format_html_join("\n", '<link rel="stylesheet" href="{}">', ((static(f"dist/{name}"),) for name in names))
+    return format_html('{}\n<script type="module" src="{}"></script>\n<link rel="icon" href="{}" type="image/svg+xml">', sheets, static(f"dist/{manifest[entry]['file']}"), static("anlan.svg"))
 
 
 @register.simple_tag
