@@ -61,6 +61,7 @@ REMARK = Field("remark", label=_("Remark"), kind="longtext", required=True)
 loop(Loop(
     "inspection.danger", Danger, label=_("Hidden dangers"), one=_("Hidden danger"), read="inspection.read", number="YH-{year}-{n:05}",
     icon="triangle-alert", sources="danger_source", assign_may="inspection.handle",
+    tabs=((_("Two lists"), "inspection:lists", "clipboard-list"),),
     fields=(
         Field("title", required=True, column=True, search=True, synonyms=("隐患名称",)), Field("source", codes="danger_source", required=True, column=True, filter=True, synonyms=("隐患来源",)),
         Field("kind", codes="danger_kind", required=True, filter=True, column=True, synonyms=("隐患类别",)), Field("premises", required=True, search=True, synonyms=("受检单位",)),

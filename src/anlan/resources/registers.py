@@ -10,7 +10,7 @@ from anlan.kernel.registers import Field, Personal, Register, register
 
 from .models import Base, Team
 
-CALL_OUT = {"purpose": _("Call the team out"), "basis": "PIPL art. 13(4): response to emergencies; duty of the post"}
+CALL_OUT: dict[str, Any] = {"purpose": _("Call the team out"), "basis": "PIPL art. 13(4): response to emergencies; duty of the post"}
 
 
 def check(values: dict[str, Any]) -> list[dict[str, str]]:
@@ -38,6 +38,7 @@ register(Register(
 register(Register(
     "resources.team", Team, label=_("Rescue teams"), one=_("Rescue team"), icon="users", subject="team",
     read="resources.read", write="resources.write", key=("code",), fresh=timedelta(days=180), note=("kind", "readiness"), check=check,
+    tabs=((_("Readiness"), "resources:board", "gauge"),),
     fields=(
         Field("code", required=True, pattern=r"[A-Za-z0-9][A-Za-z0-9_-]*", search=True, synonyms=("编号", "队伍编号")),
         Field("name", required=True, column=True, search=True, sort=True, synonyms=("队伍名称",)),

@@ -137,3 +137,43 @@ def _history_is_right(case) -> None:
             needed = [one for one in order[: order.index(line.step)] if grade == "major" or one not in ("list", "release", "review")]
             assert since == needed, (line.step, since)
             since.append(line.step)
+
+
+def test_the_two_lists_follow_the_state_and_leave_the_house_marked(replay, actual, county, alice, bob, charlie, client, signed_in):
+    import io
+
+    from openpyxl import load_workbook
+
+    first = report(alice, actual, county, title="甲市场通道堵塞")
+    second = report(alice, actual, county, title="乙工地脚手架缺件")
+    for step in ("file", "assess", "order"):
+        second = take(alice, actual, second, step)
+    signed_in(client, alice)
+    page = client.get("/inspection/lists").content.decode()
+    assert first.number in page and second.number in page and "清空通道" in page
+    rows = [[cell.value for cell in row] for row in load_workbook(io.BytesIO(client.get("/inspection/lists?xlsx=measures").content)).active.iter_rows()]
+    assert [row[0] for row in rows[2:]] == [second.number] and "alice" in rows[0][0]
+    for step in ("rectify", "accept", "close"):
+        second = take(bob if step != "rectify" else alice, actual, second, step)
+    page = client.get("/inspection/lists").content.decode()
+    assert first.number in page and second.number not in page
+    signed_in(client, charlie)
+    assert first.number not in client.get("/inspection/lists").content.decode()
+
+
+def test_the_on_time_closure_rate_is_told_by_source_and_by_unit(actual, county, alice, bob):
+    from datetime import timedelta as days
+
+    from anlan.kernel import clock
+    from anlan.kernel.loops import statistics
+
+    for source, late in (("self", False), ("self", True), ("government", False)):
+        case = report(alice, actual, county, source=source)
+        for step in ORDINARY:
+            more = {"rectify_by": (clock.local(clock.now()).date() - days(days=3)).isoformat()} if step == "order" and late else {}
+            case = take(bob if step in ("accept", "close") else alice, actual, case, step, **more)
+    now = clock.now()
+    by = {one.key: one for one in statistics.report(alice, actual, get(LOOP), start=now - days(days=1), end=now + days(days=1), by="source").groups}
+    assert by["self"].closed_rate == 50.0 and by["government"].closed_rate == 100.0
+    whole = statistics.report(alice, actual, get(LOOP), start=now - days(days=1), end=now + days(days=1), by="organisation").total
+    assert (whole.closed, whole.closed_on_time) == (3, 2)

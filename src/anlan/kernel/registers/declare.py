@@ -189,6 +189,7 @@ class Register:
     subject: str = ""
     page: str = ""
     panels: tuple[Callable, ...] = ()
+    tabs: tuple[tuple[Any, str, str], ...] = ()  # (label, url name, icon) of further pages of the room, beside list and map
     steps_only: bool = False  # a loop's cases: changed by its steps, never by a form
     check: Callable[[dict[str, Any]], list[dict[str, str]]] | None = None  # values → [{field, why}]: rules over several fields
 

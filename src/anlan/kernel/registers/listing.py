@@ -18,8 +18,14 @@ from . import forms, queries, values
 from .declare import Field, Register
 
 PAGE = 50
+FIRST = 3  # filters that always stand open beside the search
 STALE = ("yes", "no", "never")
 PRINT_ROWS = 2000
+
+
+def tabs(declared: Any) -> list[dict[str, str]]:
+    """The room's own pages, as tabs beside list and map."""
+    return [{"key": page, "url": reverse(page), "icon": icon, "label": str(label)} for label, page, icon in declared.tabs]
 
 
 @dataclass
@@ -38,7 +44,7 @@ class Links:
             "print": "register_print", "labels": "register_labels", "template": "register_template", "views": "register_views", "chosen": "register_chosen",
         }
         at: dict[str, Any] = {key: reverse(f"kernel:{page}", args=[declared.name]) for key, page in pages.items()}
-        at |= {"index": reverse("kernel:registers"), "index_label": _("Registers"), "new_label": _("Enter: {one}").format(one=declared.one), "tabs": []}
+        at |= {"index": reverse("kernel:registers"), "index_label": _("Registers"), "new_label": _("New {one}").format(one=str(declared.one)[:1].lower() + str(declared.one)[1:]), "tabs": tabs(declared)}
         if "point" not in declared.by_name:
             at["map"] = ""
         return cls(
@@ -140,7 +146,10 @@ def filters_of(declared: Register, actor: Any, wanted: Asked) -> list[dict[str, 
         options = [("yes", _("to be checked")), ("never", _("never checked")), ("no", _("checked in time"))]
         found.append({"name": "stale", "label": _("Last checked"), "options": options, "value": wanted.filters.get("stale", "")})
     if not declared.steps_only:
-        found.append({"name": "ended", "label": _("On the list"), "options": [("yes", _("taken off the list")), ("all", _("on it and taken off"))], "value": wanted.filters.get("ended", "")})
+        found.append({"name": "ended", "label": _("In the register"), "options": [("yes", _("removed ones only")), ("all", _("removed ones too"))], "value": wanted.filters.get("ended", "")})
+    for place, one in enumerate(found):
+        # A handful stands open; the rest folds away unless it narrows the list.
+        one["first"] = place < FIRST or one["name"] == "stale"
     return found
 
 
@@ -279,6 +288,7 @@ def frame(request: HttpRequest, declared: Register, links: Links, *, realm: Any 
         "filtered": wanted.any, "shared_query": f"?{rest}" if rest else "", "views": view_links(actor, declared, request.GET),
         "carried_filters": [(name, value) for name in ("sort", "placed", "conflict") if (value := request.GET.get(name))] + [("col", name) for name in wanted.columns]
         + [(name, value) for name, value in wanted.filters.items() if "__" in name],
+        "more_filters_open": any(one["value"] for one in filters if not one["first"]),
         "search_label": _("Search: {fields}").format(fields="、".join(one.title for one in declared.all if one.search or one.name == declared.title)[:60]),
         "may_write": here and not declared.steps_only and access.may(actor, declared.capability("write")),
         "may_verify": here and not declared.steps_only and "verified_at" in declared.columns and access.may(actor, declared.capability("verify")),

@@ -31,7 +31,7 @@ REFERENCES = ("ref", "region", "organisation", "person")
 _DATE = re.compile(r"(\d{4})\s*(?:[-/.]|年)\s*(\d{1,2})\s*(?:[-/.]|月)\s*(\d{1,2})\s*日?(?:\s*T?\s*(.*))?")
 _DAY = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _TIME = re.compile(r"(\d{1,2})(?:[::时点])(\d{1,2})(?:分|(?::(\d{1,2})(?:\.\d+)?)?)\s*秒?(Z|[+-]\d{2}:?\d{2})?")
-_PHONE = re.compile(r"[+()\-\s\d/;,、转xX#*]{3,}")
+_PHONE = re.compile(r"[+()\-\s\d/;,、转xX#]{3,}")
 _URL = re.compile(r"https?://[^\s<>\"']+", re.I)
 _GROUPED = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
 # Excel counts days from here (its 1900 was a leap year, so serials below 61 are off by one; no register is that old).
@@ -178,6 +178,8 @@ def clean(field: Field, raw: Any, look: Lookup) -> Any:
         parts = raw if isinstance(raw, (list, tuple)) else [part for part in re.split(r"[、,，;；/|\n]+", str(raw)) if part.strip()]
         found = [_option(field, part, look) for part in parts if not empty(part)]
         return list(dict.fromkeys(found))
+    if field.personal and "*" in str(raw):
+        raise Refused(_("is a masked value"))
     value = _CLEAN[field.kind or "text"](field, raw, look)
     if isinstance(value, str):
         if field.length and len(value) > field.length:
