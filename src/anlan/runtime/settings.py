@@ -27,6 +27,8 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "ANLAN_SEAL_MS": ("50", "Least time in milliseconds between two runs of the journal's sealer."),
     "ANLAN_READING_HORIZON_H": ("72", "How many hours late a reading may come and still be used by the rules."),
     "ANLAN_OUTBOUND_ALLOW": ("", "Hosts, comma separated, that the outbound client may call although they are private addresses."),
+    "ANLAN_HEAD_FOLDER": ("", "Folder on another machine (a share) or a stick that gets the journal's signed head each day; it must exist."),
+    "ANLAN_HEAD_URL": ("", "Address, best the upper level's, that gets the journal's signed head each day as a JSON document by POST."),
     "ANLAN_BACKUP_PASSPHRASE": ("", "Passphrase of the encrypted keys for `anlan backup` and `anlan restore`; asked for at the terminal when empty."),
     "ANLAN_DEBUG": ("", "1 shows tracebacks in the browser; never on a machine others can reach."),
 }
@@ -183,4 +185,5 @@ PROCRASTINATE_ON_APP_READY = None
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "tasks"
 SEAL_INTERVAL_S = int(env("ANLAN_SEAL_MS")) / 1000
 READING_HORIZON_H = int(env("ANLAN_READING_HORIZON_H"))
+HEAD_FOLDER, HEAD_URL = env("ANLAN_HEAD_FOLDER"), env("ANLAN_HEAD_URL")
 OUTBOUND_ALLOW = env("ANLAN_OUTBOUND_ALLOW").split(",")
