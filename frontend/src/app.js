@@ -5,6 +5,7 @@ import './css/components.css';
 import './css/shell.css';
 import './css/desk.css';
 import './css/registers.css';
+import './css/loops.css';
 import htmx from 'htmx.org';
 import { startClock } from './clock.js';
 import { startKeys } from './keys.js';

@@ -70,6 +70,10 @@ def register(sub: Any) -> None:
     _as(why)
     why.set_defaults(func=why_command)
 
+    from .loops import commands as loops_commands
+
+    loops_commands.register(sub)
+
     search = sub.add_parser("reindex", help=_("write the search column anew"))
     search.add_argument("kind", nargs="?", help=_("only this kind"))
     search.set_defaults(func=reindex, services="data")

@@ -19,9 +19,18 @@ from ..ids import derived_id, new_id
 from ..models import Attachment, CaseRow, CaseStep, Grant, Post, Recheck, RecheckDraw, RegionPath
 from ..registers.values import plain
 from . import holidays, values
-from .declare import Loop, Step, Within, get
+from .declare import Loop, Step, get
 from .errors import CASE_FILE, DRAWN, EVIDENCE, ILLEGAL, NO_DRAW, NO_STEP, NOT_ALLOWED, NOT_HOLDER, SAME_DOER, TOO_EARLY
-from .facts import CaseAssigned, CaseCommented, CaseDeadlineMoved, CaseOpened, CaseOverdue, CaseReminded, CaseStepped, RechecksDrawn
+from .facts import (
+    CaseAssigned,
+    CaseCommented,
+    CaseDeadlineMoved,
+    CaseOpened,
+    CaseOverdue,
+    CaseReminded,
+    CaseStepped,
+    RechecksDrawn,
+)
 
 WAITS, LATE, SOON = "loop.case", "loop.overdue", "loop.remind"
 
@@ -553,7 +562,7 @@ def draw(act: Act, *, loop: str, closed_from: str, closed_to: str) -> RecheckDra
     The seed is made now; seed, population and list are kept and stated in the journal. A period is drawn once.
     """
     declared = get(loop)
-    access.require(act, "loops.recheck")
+    access.require(act, "loops.recheck", region=None)  # everybody's cases: whoever draws answers for the whole
     start, end = datetime.fromisoformat(closed_from), datetime.fromisoformat(closed_to)
     if declared.recheck is None:
         raise NO_DRAW(loop=declared.label)

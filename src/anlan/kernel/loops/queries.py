@@ -134,17 +134,18 @@ class Line:
     data: list[tuple[str, str]] = field(default_factory=list)
     files: list[Attachment] = field(default_factory=list)
     late: bool = False
+    to_label: str = ""
 
 
-def timeline(actor: Actor, declared: Loop, row: CaseRow) -> list[Line]:
+def timeline(actor: Actor, declared: Loop, row: CaseRow, opened: frozenset[str] = frozenset()) -> list[Line]:
     """Every line of a case the actor may read, the newest first."""
     rows = list(CaseStep.objects.of(row.realm_id).filter(case_id=row.pk).order_by("-seq"))
     kept = {file.pk: file for file in files.of(actor, row.realm, declared.subject_of(row))}
-    may = access.may(actor, declared.read, row.region_id, row.organisation_id)
     found = []
     for line in rows:
         who = " ".join(filter(None, (shell.post_name(line.post) if line.post else "", shell.person_name(line.person)))) or _("system")
-        found.append(Line(line, _what(declared, line), who, _data(actor, declared, row, line) if may or line.person == actor.person_id else [], [kept[key] for key in line.files if key in kept], line.on_time is False))
+        data = _data(actor, declared, row, line, opened)
+        found.append(Line(line, _what(declared, line), who, data, [kept[key] for key in line.files if key in kept], line.on_time is False or line.kind == CaseStep.OVERDUE, declared.state_label(line.to_state)))
     return found
 
 
@@ -161,11 +162,44 @@ def _what(declared: Loop, line: CaseStep) -> str:
     }[line.kind]
 
 
-def _data(actor: Actor, declared: Loop, row: CaseRow, line: CaseStep) -> list[tuple[str, str]]:
+def _data(actor: Actor, declared: Loop, row: CaseRow, line: CaseStep, opened: frozenset[str]) -> list[tuple[str, str]]:
     if line.kind != CaseStep.STEP:
         return []
     step = declared.open if line.step == declared.open.name else declared.step.get(line.step)
-    return values.shown(declared, step, line.data, actor, row)
+    return values.shown(declared, step, line.data, actor, row, opened)
+
+
+@dataclass
+class Fact:
+    """A field of the case as its page shows it."""
+
+    name: str
+    label: str
+    text: str
+    masked: bool = False
+    lines: bool = False
+
+
+def facts(actor: Actor, declared: Loop, row: CaseRow, opened: frozenset[str] = frozenset()) -> list[Fact]:
+    """The case's own fields that say something; personal ones masked unless `opened`."""
+    from ..registers.values import empty, mask, of, text
+
+    found = []
+    for item in declared.fields_bound:
+        value = of(item, row)
+        if empty(value) or item.name == "title" or not item.asked({one.name: of(one, row) for one in declared.fields_bound if one.kind != "point"}):
+            continue
+        hidden = item.personal is not None and item.name not in opened
+        if not hidden and item.read and not access.may(actor, item.read, row.region_id, row.organisation_id):
+            continue
+        found.append(Fact(item.name, item.title, mask(item.personal, value) if hidden else text(item, row), hidden, item.kind == "longtext"))
+    return found
+
+
+def may_open(actor: Actor, declared: Loop, row: CaseRow) -> frozenset[str]:
+    """The personal fields of the case and its steps this reader may have shown, for a purpose."""
+    every = [*declared.fields_bound, *(item for step in (declared.open, *declared.step.values()) for item in declared.form_of(step))]
+    return frozenset(item.name for item in every if item.personal and access.may(actor, item.read or declared.read, row.region_id, row.organisation_id))
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------------
@@ -250,8 +284,10 @@ def as_json(actor: Actor, declared: Loop, row: CaseRow, *, steps: bool = False) 
     fields = {}
     for item in declared.fields_bound:
         value = plain(of(item, row))
-        if item.read and not access.may(actor, item.read, row.region_id, row.organisation_id):
-            value = mask(item.personal, value) if item.personal else None
+        if item.personal:
+            value = mask(item.personal, value)
+        elif item.read and not access.may(actor, item.read, row.region_id, row.organisation_id):
+            continue
         fields[item.name] = value
     found = {
         "id": str(row.pk), "loop": declared.name, "number": row.number, "title": row.title, "state": row.state, "state_label": declared.state_label(row.state),

@@ -36,8 +36,8 @@ def put(declared: Loop, step: Step, row: CaseRow, taken: dict[str, Any]) -> None
         row.region_id = found.pk if found else None
 
 
-def shown(declared: Loop, step: Step | None, data: dict[str, Any], actor: Any, row: CaseRow) -> list[tuple[str, str]]:
-    """(label, words) of a step's data for a reader; what he may not read is masked or left out."""
+def shown(declared: Loop, step: Step | None, data: dict[str, Any], actor: Any, row: CaseRow, opened: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
+    """(label, words) of a step's data for a reader. Personal values are masked unless `opened`; what he may not read is left out."""
     if step is None:
         return [(name, str(value)) for name, value in data.items() if isinstance(value, (str, int, float)) and value != ""]
     found = []
@@ -45,10 +45,10 @@ def shown(declared: Loop, step: Step | None, data: dict[str, Any], actor: Any, r
         value = data.get(field.name)
         if values.empty(value):
             continue
-        if field.read and not access.may(actor, field.read, row.region_id, row.organisation_id):
-            if not field.personal:
-                continue
+        if field.personal and field.name not in opened:
             text = values.mask(field.personal, value)
+        elif field.read and not access.may(actor, field.read, row.region_id, row.organisation_id):
+            continue
         else:
             names = values.names_of(field, [value]) if field.kind in values.REFERENCES else None
             text = values.shown(field, value, names=names)
