@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-DUTY, WATCH, HOUSE = gettext_lazy("On duty"), gettext_lazy("Watch and warn"), gettext_lazy("House")
+DUTY, WATCH, MEANS, HOUSE = gettext_lazy("On duty"), gettext_lazy("Watch and warn"), gettext_lazy("Means and risks"), gettext_lazy("House")
 
 
 def _waiting(actor: Any, realm: Any) -> int:
@@ -62,6 +62,8 @@ def furnish(shell: Any) -> None:
         Room(gettext_lazy("Stations"), "sensing:stations", "radio-tower", "t"),
         Room(gettext_lazy("Plans"), "plans:plans", "book-open-check", "p"),
         Room(gettext_lazy("Exchange"), "exchange:feeds", "arrow-left-right", "x"),
+        Room(gettext_lazy("Readiness"), "resources:board", "shield-check", "f", MEANS, capability="resources.read"),
+        Room(gettext_lazy("Registers"), "kernel:registers", "library-big", "r", prefix="/registers"),
         Room(gettext_lazy("Journal"), "kernel:journal", "scroll-text", "j", HOUSE),
         Room(gettext_lazy("Exercises"), "web:realms", "flask-conical", "e"),
         Room(gettext_lazy("Administration"), "kernel:admin", "settings", "", capability="people.read kernel.administer_security kernel.audit"),

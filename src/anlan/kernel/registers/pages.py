@@ -25,7 +25,7 @@ from ..forms import attempt
 from ..ids import derived_id
 from ..middleware import address
 from ..models import FieldConflict, RegisterChange
-from . import actions, forms, listing, queries, values
+from . import actions, forms, listing, queries, values, wizard
 from .declare import REGISTERS, Field, Register
 from .listing import Links
 
@@ -212,8 +212,8 @@ def _note(declared: Register, row: Any) -> str:
 
 def _history(request: HttpRequest, declared: Register, row: Any, limit: int) -> list[dict[str, Any]]:
     done = {
-        "create": _("Entered"), "change": _("Changed"), "import": _("Changed by an import"), "bulk": _("Changed together with others"), "verify": _("Checked: the data are right"),
-        "end": _("Taken off the list"), "restore": _("Put back on the list"), "decide": _("Decided between two values"), "erase": _("Personal data erased"),
+        "create": _("Entry made"), "change": _("Changed"), "import": _("Changed by an import"), "bulk": _("Changed together with others"), "verify": _("Checked: the data are right"),
+        "end": _("Removed from the register"), "restore": _("Put back into the register"), "decide": _("Decided between two values"), "erase": _("Personal data erased"),
     }
     found = []
     for step in queries.history(request.actor, declared, row.pk, limit=limit, covered=True):  # type: ignore[attr-defined]
@@ -320,7 +320,7 @@ def verify(request: HttpRequest, name: str, key: UUID) -> HttpResponse:
 def end(request: HttpRequest, name: str, key: UUID) -> HttpResponse:
     declared = _reg(request, name)
     actions.end(request.act(), register=declared.name, row=key, reason=request.POST.get("reason", ""))  # type: ignore[attr-defined]
-    messages.success(request, _("Taken off the list. It can be put back here."))
+    messages.success(request, _("Removed from the register. It can be put back here."))
     return redirect("kernel:register_row", declared.name, key)
 
 
@@ -328,7 +328,7 @@ def end(request: HttpRequest, name: str, key: UUID) -> HttpResponse:
 def relist(request: HttpRequest, name: str, key: UUID) -> HttpResponse:
     declared = _reg(request, name)
     actions.restore(request.act(), register=declared.name, row=key)  # type: ignore[attr-defined]
-    messages.success(request, _("It is on the list again."))
+    messages.success(request, _("It is in the register again."))
     return redirect("kernel:register_row", declared.name, key)
 
 
@@ -445,7 +445,7 @@ def chosen(request: HttpRequest, name: str) -> HttpResponse:
         raise INVALID([{"field": "row", "why": _("choose at least one row")}])
     narrowed: dict[str, Any] = filters if filters is not None else {"id": keys, "ended": "all"}
     if do == "export":
-        return _export(request, declared, q, narrowed)
+        return wizard.take_out(request, declared, q, narrowed)
     if do in ("print", "labels"):
         return (_print if do == "print" else _labels)(request, declared, q, narrowed, listing.Asked())
     if do not in ("change", "verify", "end"):
@@ -464,12 +464,12 @@ def chosen(request: HttpRequest, name: str) -> HttpResponse:
                 return redirect(back)
         else:
             number = _mark(request, declared, do, q, narrowed)
-            messages.success(request, (_("Marked as checked: {n}.") if do == "verify" else _("Taken off the list: {n}.")).format(n=number))
+            messages.success(request, (_("Marked as checked: {n}.") if do == "verify" else _("Removed from the register: {n}.")).format(n=number))
             return redirect(back)
     shown = queries.listed(actor, declared, q=q, filters=narrowed, size=NAMED)
     words = {
         "change": (_("Change {n} entries together"), _("Change {n} entries")), "verify": (_("Mark {n} entries as checked today"), _("The data of {n} entries are right")),
-        "end": (_("Take {n} entries off the list"), _("Take {n} entries off the list")),
+        "end": (_("Remove {n} entries from the register"), _("Remove {n} entries from the register")),
     }[do]
     return render(request, "registers/bulk.html", {
         "reg": declared, "links": Links.of(declared).at, "do": do, "form": form, "count": count, "rows": keys, "everything": filters is not None, "query": request.POST.get("query", ""), "set": form.ticked,
@@ -587,17 +587,6 @@ def label(request: HttpRequest, name: str, key: UUID) -> HttpResponse:
     })
 
 
-def export(request: HttpRequest, name: str) -> HttpResponse:
-    raise NOT_FOUND(kind="", key=name)
-
-
-template = start_import = export
-
-
-def _export(request: HttpRequest, declared: Register, q: str, filters: dict[str, Any]) -> HttpResponse:
-    raise NOT_FOUND(kind="", key=declared.name)
-
-
 # --- addresses -------------------------------------------------------------------------------------------------------------
 
 urlpatterns = [
@@ -612,9 +601,6 @@ urlpatterns = [
     path("registers/<str:name>/chosen", chosen, name="register_chosen"),
     path("registers/<str:name>/print", printed, name="register_print"),
     path("registers/<str:name>/labels", labels, name="register_labels"),
-    path("registers/<str:name>/export", export, name="register_export"),
-    path("registers/<str:name>/template", template, name="register_template"),
-    path("registers/<str:name>/import", start_import, name="register_import"),
     path("registers/<str:name>/<uuid:key>", entry, name="register_row"),
     path("registers/<str:name>/<uuid:key>/edit", edit, name="register_edit"),
     path("registers/<str:name>/<uuid:key>/verify", verify, name="register_verify"),
@@ -625,4 +611,5 @@ urlpatterns = [
     path("registers/<str:name>/<uuid:key>/decide", decide, name="register_decide"),
     path("registers/<str:name>/<uuid:key>/print", paper, name="register_paper"),
     path("registers/<str:name>/<uuid:key>/label", label, name="register_label"),
+    *wizard.urlpatterns,
 ]
