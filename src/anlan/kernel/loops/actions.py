@@ -459,8 +459,11 @@ def comment(act: Act, *, loop: str, case: UUID, text: str, files: list | tuple =
     row = _find(act, declared, case)
     if not text.strip() and not files:
         raise REASON_NEEDED(fields=[{"field": "text", "why": _("Write something.")}])
+    attached = [UUID(str(one)) for one in files]
+    if Attachment.plain.filter(realm_id=act.realm.pk, pk__in=attached, subject=declared.subject_of(row)).count() != len(set(attached)):
+        raise CASE_FILE(file="")
     fact = new_id()
-    _line(act, declared, row, kind=CaseStep.COMMENT, note=text.strip()[:4000], files=[UUID(str(one)) for one in files], fact=fact)
+    _line(act, declared, row, kind=CaseStep.COMMENT, note=text.strip()[:4000], files=attached, fact=fact)
     act.state(CaseCommented(loop=loop, number=row.number), subject=declared.subject_of(row), region=row.region_id, id=fact)
     return row
 

@@ -36,8 +36,8 @@ def put(declared: Loop, step: Step, row: CaseRow, taken: dict[str, Any]) -> None
         row.region_id = found.pk if found else None
 
 
-def shown(declared: Loop, step: Step | None, data: dict[str, Any], actor: Any, row: CaseRow, opened: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
-    """(label, words) of a step's data for a reader. Personal values are masked unless `opened`; what he may not read is left out."""
+def shown(declared: Loop, step: Step | None, data: dict[str, Any], actor: Any = None, row: CaseRow | None = None, opened: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
+    """(label, words) of a step's data for a reader. Personal values are masked unless `opened`; what he (or, without one, anybody) may not read is left out."""
     if step is None:
         return [(name, str(value)) for name, value in data.items() if isinstance(value, (str, int, float)) and value != ""]
     found = []
@@ -47,7 +47,7 @@ def shown(declared: Loop, step: Step | None, data: dict[str, Any], actor: Any, r
             continue
         if field.personal and field.name not in opened:
             text = values.mask(field.personal, value)
-        elif field.read and not access.may(actor, field.read, row.region_id, row.organisation_id):
+        elif field.read and (actor is None or row is None or not access.may(actor, field.read, row.region_id, row.organisation_id)):
             continue
         else:
             names = values.names_of(field, [value]) if field.kind in values.REFERENCES else None
