@@ -597,16 +597,18 @@ def _table(cursor: Any, name: str, columns: list[tuple[str, str]]) -> None:
 
 
 def _copy(cursor: Any, name: str, lines: Any, progress: Progress, total: int) -> None:
+    # Worked out before the COPY begins: a code's words may have to be asked for, and a connection in COPY answers nothing.
+    blocks: list[bytes] = []
+    block: list[str] = []
+    for number, line in enumerate(lines, 1):
+        block.append("\t".join(line))
+        if len(block) == 1000 or number == total:
+            blocks.append(("\n".join(block) + "\n").encode())
+            block.clear()
+            progress("write", number, total)
     with cursor.copy(f'COPY "{name}" FROM STDIN') as copy:
-        block: list[str] = []
-        for number, line in enumerate(lines, 1):
-            block.append("\t".join(line))
-            if len(block) == 1000:
-                copy.write(("\n".join(block) + "\n").encode())
-                block.clear()
-                progress("write", number, total)
-        if block:
-            copy.write(("\n".join(block) + "\n").encode())
+        for part in blocks:
+            copy.write(part)
 
 
 def _columns(model: Any, names: list[str]) -> list[tuple[str, str]]:
