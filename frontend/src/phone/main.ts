@@ -8,7 +8,7 @@ import { h, icon, mark, say, setZone, span, toast, when, type IconName } from '.
 import { picture } from './view';
 
 const app = document.getElementById('app')!;
-const TABS: [string, IconName, string][] = [['orders', 'bell', mark('Orders')], ['map', 'map', mark('Map')], ['report', 'camera', mark('Report')], ['me', 'me', mark('Me')]];
+const TABS: [string, IconName, string][] = [['orders', 'bell', mark('Orders')], ['map', 'map', mark('Map')], ['report', 'camera', mark('Report in')], ['me', 'me', mark('Me')]];
 const bar = h('div.bar', { role: 'status' }), main = h('main.main', { id: 'main', tabindex: '-1' }), tabs = h('nav.tabs-bottom', { 'aria-label': say('Parts of the app') });
 let current: Screen | null = null, drawing = 0, told = false, toAnswer = 0;
 

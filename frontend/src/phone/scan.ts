@@ -56,6 +56,6 @@ export function scan(known: Picture): void {
       } catch { note.textContent = say('The camera is not allowed or busy. Type the code printed on the label.'); }
     };
     setTimeout(watch);
-    return h('form.stack', { onsubmit: (event: Event) => { event.preventDefault(); open(typed.value); } }, video, note, typed, h('button.btn.btn-primary.btn-big', icon('qr'), say('Open')), hits);
+    return h('form.stack', { onsubmit: (event: Event) => { event.preventDefault(); open(typed.value); } }, video, note, typed, h('button.btn.btn-primary.btn-big', icon('qr'), say('Open the entry')), hits);
   });
 }

@@ -16,7 +16,7 @@ const gone = (tab: string): Screen => ({ tab, back: tab, el: h('p.empty', say('T
 const realmOf = (known: Picture) => known.me?.realm.id ?? '';
 const unsentMark = () => h('span.state', icon('clock', 'icon-small'), say('not sent yet'));
 const due = (iso: string | null) => (iso ? h(`span.clock${Date.parse(iso) < Date.now() ? '.overdue' : ''}`, icon('clock', 'icon-small'), span(Date.now() - Date.parse(iso))) : null);
-const STATES: Record<string, string> = { issued: mark('New'), delivered: mark('New'), read: mark('Read'), accepted: mark('Accepted'), progress: mark('In progress'), done: mark('Done'), refused: mark('Refused'), withdrawn: mark('Withdrawn') };
+const STATES: Record<string, string> = { issued: mark('Issued'), delivered: mark('Delivered'), read: mark('Read'), accepted: mark('Accepted'), progress: mark('In progress'), done: mark('Done'), refused: mark('Refused'), withdrawn: mark('Withdrawn') };
 const order_state = (order: Order) => say(STATES[order.state] ?? order.state) + (order.state === 'progress' ? ` ${order.percent} %` : '');
 
 // --- orders and tasks ------------------------------------------------------------------------------------------------
@@ -36,7 +36,7 @@ const orders: Draw = async (known, [tab = '']) => {
     h('div.row.between', h('span.state', order_state(order)), OPEN.includes(order.state) ? due(order.due_at) : null), h('div.text', order.text), h('div.row.between.muted.small', h('span', order.place || order.post), order.unsent ? unsentMark() : h('span', when(order.issued_at))));
   return {
     tab: 'orders',
-    el: h('div.stack', h('nav.tabs', h('a', { href: '#/orders', 'aria-current': tab ? null : 'page' }, say('Open'), open.length ? ` ${open.length}` : ''), h('a', { href: '#/orders/done', 'aria-current': tab === 'done' ? 'page' : null }, say('Done'))),
+    el: h('div.stack', h('nav.tabs', h('a', { href: '#/orders', 'aria-current': tab ? null : 'page' }, say('Open orders'), open.length ? ` ${open.length}` : ''), h('a', { href: '#/orders/done', 'aria-current': tab === 'done' ? 'page' : null }, say('Done'))),
       shown.length ? h('div.stack-small', shown.map(card)) : h('p.empty', tab === 'done' ? say('No order was closed in the last days.') : say('No open orders.')),
       tab ? null : [
         mine.length ? h('section.stack-small', h('h2', say('Cases with me')), mine.map((one) => caseCard(known, one))) : null,
@@ -56,7 +56,7 @@ const order: Draw = async (known, [id]) => {
   const about = `order:${id}`, base = { realm: found.realm, title: found.text.slice(0, 80), order: id };
   if (found.mine && ['issued', 'delivered'].includes(found.state) && once(`read ${id}`)) { await act(about, { ...base, op_id: store.uuid7(), kind: 'orders.read', files: [] }); found.state = 'read'; }
   const answer = async (kind: string, more: { text?: string; percent?: number; files?: string[] } = {}) => { await act(about, { ...base, op_id: store.uuid7(), kind, files: [], ...more }); };
-  const photos = picker([]), words = h<HTMLTextAreaElement>('textarea', { rows: 2, maxlength: 2000, id: 'say', 'aria-label': say('Words') });
+  const photos = picker([]), words = h<HTMLTextAreaElement>('textarea', { rows: 2, maxlength: 2000, id: 'say', 'aria-label': say('In words') });
   let percent = found.percent;
   const steps = h('div.stack-small', h('div.choices.five', { role: 'radiogroup', 'aria-label': say('Progress') }, [10, 25, 50, 75, 90].map((n) => h('label.choice', h<HTMLInputElement>('input', { type: 'radio', name: 'percent', value: n, checked: n === found.percent, onchange: () => { percent = n; } }), h('span', `${n} %`)))));
   const form: Node[] = [];
@@ -64,14 +64,14 @@ const order: Draw = async (known, [id]) => {
     form.push(h('button.btn.btn-primary.btn-big', { type: 'button', onclick: () => answer('orders.accept') }, say('Accept the order')));
     form.push(refusal(async (why) => answer('orders.refuse', { text: why })));
   } else if (['accepted', 'progress'].includes(found.state)) {
-    form.push(photos.el, h('div.field', h('label', { for: 'say' }, say('Words')), words), steps,
+    form.push(photos.el, h('div.field', h('label', { for: 'say' }, say('In words')), words), steps,
       h('button.btn.btn-big', { type: 'button', onclick: async () => { if (!percent) { toast(say('Choose how far it is.')); return; } await answer('orders.progress', { percent, text: words.value.trim(), files: photos.ids() }); go('orders'); } }, say('Report progress')),
       h('button.btn.btn-primary.btn-big', { type: 'button', onclick: async () => { await answer('orders.done', { text: words.value.trim(), files: photos.ids() }); go('orders'); } }, say('It is done')));
   }
   return {
     tab: 'orders', back: 'orders', holds: ['accepted', 'progress'].includes(found.state),
     el: h('div.stack', h('section.card.stack-small', h('div.row.between', h('span.state', order_state(found)), due(found.due_at)), h('p.order-text', found.text),
-      facts([[say('To'), found.post], [say('Place'), found.place], [say('Issued'), when(found.issued_at)], [say('By'), found.from], [say('Clause'), found.clause], [say('Deadline'), found.due_at ? when(found.due_at) : '']])),
+      facts([[say('To'), found.post], [say('Place'), found.place], [say('Issued'), when(found.issued_at)], [say('Given by'), found.from], [say('Clause'), found.clause], [say('Deadline'), found.due_at ? when(found.due_at) : '']])),
     found.mine && OPEN.includes(found.state) ? h('section.card.stack', form) : null,
     found.receipts.length ? h('section.card', h('h2', say('Answers')), h('ol.timeline', found.receipts.map((line) => h('li', h('time', when(line.at, false)), h('div', say(STATES[line.state] ?? line.state), line.percent !== null && line.state === 'progress' ? ` ${line.percent} %` : '', line.text ? h('div.muted', line.text) : null, line.unsent ? unsentMark() : null))))) : null),
   };
@@ -132,7 +132,7 @@ const report: Draw = async (known) => {
   const to = (address: string) => async () => { sessionStorage.setItem('anlan.photos', JSON.stringify(photos.ids())); go(address); };
   const writable = known.registers.filter((register) => register.writable), openable = known.loops.filter((loop) => loop.open.may);
   return {
-    title: say('Report'), tab: 'report', holds: true,
+    title: say('Report in'), tab: 'report', holds: true,
     el: h('div.stack', h('section.card.stack-small', photos.el, h('p.muted.small', say('Photograph first, words later. Time and place are kept with it.'))),
       openable.length || writable.length ? h('section.stack-small', h('h2', say('What is it?')),
         openable.map((loop) => h('button.item.pick', { type: 'button', onclick: to(`open/${loop.name}`) }, icon('danger'), h('span', loop.open.label), icon('next'))),
@@ -242,7 +242,7 @@ const row: Draw = async (known, [name, id]) => {
   return {
     title: title(spec, found), tab: 'me', back: `register/${name}`,
     el: h('div.stack', h('section.card.stack-small', found.unsent ? unsentMark() : null, facts([...spec.fields.filter((field) => field.kind !== 'point' && field.name !== spec.title).map((field) => [field.label, text(found, field.name)] as [string, string]), [say('Position'), found.lon !== null ? `${found.lon.toFixed(5)}, ${found.lat!.toFixed(5)}` : ''], [say('Last verified'), found.verified_at ? when(found.verified_at) : say('never')]])),
-      spec.writable ? h('a.btn.btn-primary.btn-big', { href: `#/edit/${name}/${id}` }, say('Change')) : null,
+      spec.writable ? h('a.btn.btn-primary.btn-big', { href: `#/edit/${name}/${id}` }, say('Change this entry')) : null,
       spec.verifiable ? h('button.btn.btn-big', { type: 'button', onclick: async () => { await act(about, { ...base, op_id: store.uuid7(), kind: 'register.verify', files: [] }); toast(say('Kept as verified today.')); } }, icon('check'), say('All of it is right: verified')) : null,
       spec.fields.some((field) => field.personal) ? h('p.muted.small', say('Personal data are masked on the telephone; the desk shows them to who may see them.')) : null),
   };

@@ -90,7 +90,7 @@ export function toast(text: string): void {
 export function ask(question: string, does: string, isDanger = false): Promise<boolean> {
   return new Promise((resolve) => {
     const dialog = h<HTMLDialogElement>('dialog.sheet', { oncancel: () => resolve(false), onclose: () => { dialog.remove(); resolve(dialog.returnValue === 'yes'); } },
-      h('form.stack', { method: 'dialog' }, h('p', question), h('div.actions', h(`button.btn.btn-big.${isDanger ? 'btn-danger' : 'btn-primary'}`, { value: 'yes' }, does), h('button.btn.btn-big', { value: 'no' }, say('Leave it')))));
+      h('form.stack', { method: 'dialog' }, h('p', question), h('div.actions', h(`button.btn.btn-big.${isDanger ? 'btn-danger' : 'btn-primary'}`, { value: 'yes' }, does), h('button.btn.btn-big', { value: 'no' }, say('No, go back')))));
     document.body.append(dialog); dialog.showModal();
   });
 }
