@@ -62,7 +62,7 @@ def furnish(shell: Any) -> None:
         Room(gettext_lazy("Stations"), "sensing:stations", "radio-tower", "t"),
         Room(gettext_lazy("Plans"), "plans:plans", "book-open-check", "p"),
         Room(gettext_lazy("Exchange"), "exchange:feeds", "arrow-left-right", "x"),
-        Room(gettext_lazy("Readiness"), "resources:board", "shield-check", "f", MEANS, capability="resources.read"),
+        Room(gettext_lazy("Rescue forces"), "resources:board", "shield-check", "f", MEANS, capability="resources.read"),
         Room(gettext_lazy("Registers"), "kernel:registers", "library-big", "r", prefix="/registers"),
         Room(gettext_lazy("Journal"), "kernel:journal", "scroll-text", "j", HOUSE),
         Room(gettext_lazy("Exercises"), "web:realms", "flask-conical", "e"),
