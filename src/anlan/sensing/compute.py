@@ -6,7 +6,7 @@ It is built from the database and can be thrown away at any time; what is stored
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -172,9 +172,10 @@ class QuantityBook:
         return {
             self.specs[rule].code: {
                 "limits": engine.rules[rule].thresholds[index].tolist(), "hysteresis": int(engine.rules[rule].hysteresis[index]),  # type: ignore[index]
-                "entered": engine.entered[rule, index].tolist(), "fallen": engine.fallen[rule, index].tolist(),
+                "entered": engine.entered[rows, index].tolist(), "fallen": engine.fallen[rows, index].tolist(),
             }
             for rule in self.levels
+            for rows in [engine.plan.held[rule]]
         }
 
     def recall(self, rule: int, index: int, memory: dict[str, Any]) -> bool:
@@ -183,7 +184,8 @@ class QuantityBook:
         own = self.engine.rules[rule]
         if not known or known["limits"] != own.thresholds[index].tolist() or known["hysteresis"] != int(own.hysteresis[index]):  # type: ignore[index]
             return False
-        self.engine.entered[rule, index], self.engine.fallen[rule, index] = known["entered"], known["fallen"]
+        rows = self.engine.plan.held[rule]
+        self.engine.entered[rows, index], self.engine.fallen[rows, index] = known["entered"], known["fallen"]
         return True
 
     def after(self, index: int) -> int:
@@ -356,10 +358,7 @@ class Book:
         for i in taken.tolist():
             if time[i] == engine.newest[series[i]]:
                 book.last_flags[series[i]] = int(flags[i])
-        moved = Transitions(**{
-            name: (place[folded.transitions.arrival] if name == "arrival" else getattr(folded.transitions, name))
-            for name in Transitions.__dataclass_fields__
-        })
+        moved = replace(folded.transitions, arrival=place[folded.transitions.arrival])
         return Judged(
             book.quantity.code, keys, time, value, flags, kept, duplicates, conflicts, int((kept & ((flags & (LATE | TOO_LATE)) > 0)).sum()),
             moved, np.unique(series[taken]),

@@ -7,26 +7,24 @@ level ...), because running sums of binary fractions miss thresholds that are me
 since 1970-01-01T00:00Z. No Django, no network and no clock: "now" is an argument.
 """
 from .engine import (
-    BLUE,
     CONFLICT,
     DUPLICATE,
-    NEVER,
+    FATES,
+    FUTURE,
     NEW,
-    NONE,
     OLD,
-    ORANGE,
-    RED,
-    UNKNOWN,
-    YELLOW,
+    RANGE,
+    UNHEARD,
     Engine,
     Folded,
-    Rule,
+    Grid,
     Transitions,
     silence,
     stale,
 )
+from .rules import BLUE, NEVER, NONE, ORANGE, RED, UNKNOWN, YELLOW, Colours, Measure, Rule, Silence, Term
 
 __all__ = [
-    "BLUE", "CONFLICT", "DUPLICATE", "NEVER", "NEW", "NONE", "OLD", "ORANGE", "RED", "UNKNOWN", "YELLOW",
-    "Engine", "Folded", "Rule", "Transitions", "silence", "stale",
+    "BLUE", "CONFLICT", "DUPLICATE", "FATES", "FUTURE", "NEVER", "NEW", "NONE", "OLD", "ORANGE", "RANGE", "RED", "UNHEARD", "UNKNOWN", "YELLOW",
+    "Colours", "Engine", "Folded", "Grid", "Measure", "Rule", "Silence", "Term", "Transitions", "silence", "stale",
 ]
