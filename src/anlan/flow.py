@@ -32,6 +32,7 @@ class Timer:
 
 FOLLOWERS: list[Follower] = [
     Follower("loops.calendar", ["kernel.CodesLoaded"], "anlan.kernel.loops.reactions.on_codes"),
+    Follower("sensing.stations", ["kernel.RegisterRowChanged", "kernel.RegisterBatchDone"], "anlan.sensing.reactions.on_register"),
     Follower("warning.proposals", ["sensing.SignalChanged"], "anlan.warning.reactions.on_signals"),
     Follower("warning.standing", ["sensing.SignalChanged", "warning.OutsideWarningReceived", "warning.WarningEnded"], "anlan.warning.reactions.on_sources"),
     Follower(
@@ -45,7 +46,8 @@ FOLLOWERS: list[Follower] = [
 ]
 
 JOBS: list[Job] = [
-    Job("web.call", ["web.NoDeskLive"], "anlan.web.reactions.call_next"),
+    Job("kernel.export_head", ["kernel.HeadTaken"], "anlan.kernel.heads.export"),
+    Job("web.call", ["web.NoDeskLive", "kernel.DutyCalled"], "anlan.web.reactions.call_next"),
     Job("exchange.sign", ["warning.AlertIssued"], "anlan.exchange.reactions.sign"),
     Job("warning.deliver", ["warning.AlertIssued", "warning.DeliveryAsked"], "anlan.warning.reactions.deliver"),
 ]
@@ -59,9 +61,14 @@ TIMERS: list[Timer] = [
     Timer("loops.remind", "anlan.kernel.loops.actions.on_remind"),
     Timer("loops.overdue", "anlan.kernel.loops.actions.on_overdue"),
     Timer("loops.draw", "anlan.kernel.loops.actions.on_draw"),
+    Timer("kernel.daily", "anlan.kernel.daily.on_daily"),
+    Timer("kernel.chore", "anlan.kernel.daily.on_chore"),
+    Timer("work.call", "anlan.kernel.work.on_call"),
     Timer("work.silence", "anlan.kernel.work.on_silence"),
     Timer("orders.silence", "anlan.kernel.orders.on_silence"),
     Timer("orders.overdue", "anlan.kernel.orders.on_overdue"),
+    Timer("plans.lapse", "anlan.plans.reactions.on_lapse"),
+    Timer("plans.still_met", "anlan.plans.reactions.on_still_met"),
     Timer("plans.term_stale", "anlan.plans.reactions.on_stale"),
     Timer("command.report_limit", "anlan.command.actions.on_report_limit"),
 ]

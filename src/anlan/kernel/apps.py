@@ -25,7 +25,7 @@ class KernelConfig(AppConfig):
     verbose_name = "Kernel"
 
     def ready(self) -> None:
-        from . import access, checks, facts, search, subjects  # noqa: F401
+        from . import access, checks, daily, facts, search, subjects  # noqa: F401
 
         access.declare("work.read", _("See work items of the region"))
         access.declare("orders.read", _("See orders of the region"))
@@ -38,6 +38,7 @@ class KernelConfig(AppConfig):
         access.declare("kernel.audit", _("Audit"), second_factor=True)
         access.declare("people.read", _("See organisations, posts and persons"))
         access.declare("people.manage", _("Keep organisations, posts and persons"), machine=False)
+        access.declare("people.erase", _("Erase personal data whose time is over"), machine=True)
         access.declare("contacts.read", _("See the contact list of the region"))
         access.declare("contacts.numbers", _("See all telephone numbers without a mask"), machine=False)
         access.declare("contacts.manage", _("Keep the contact list"), machine=False)
@@ -66,6 +67,10 @@ class KernelConfig(AppConfig):
         subjects.register("file", "kernel.Attachment", "kernel:file", _("Attachment"))
         subjects.register("evidence", "kernel.KeptEvidence", "kernel:evidence", _("Kept from the field"))
         subjects.register("codes", "", "kernel:codes_of", _("Code list"))
+        subjects.register("parked", "kernel.Parked", "kernel:parked", _("Stuck reaction"))
+        daily.chore("kernel.forget_persons", "anlan.kernel.retention.forget_persons")
+        daily.chore("kernel.forget_registers", "anlan.kernel.retention.forget_registers")
+        daily.chore("kernel.head", "anlan.kernel.heads.take")
         post_migrate.connect(fill, sender=self, dispatch_uid="kernel.fill")
         search.start()
         from .loops import lint, recheck  # noqa: F401

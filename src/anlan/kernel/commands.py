@@ -61,8 +61,12 @@ def register(sub: Any) -> None:
     journal = sub.add_parser("journal", help=_("verify the journal's chain"))
     ways = journal.add_subparsers(dest="way", metavar=_("WHAT"), required=True)
     way = ways.add_parser("verify", help=_("recompute every seal and check the signed heads"))
+    way.add_argument("--against", nargs="+", default=[], metavar=_("HEAD"), help=_("heads kept elsewhere: files, or as printed (number:digest)"))
     way.add_argument("--json", action="store_true", help=_("answer as JSON"))
     way.set_defaults(func=journal_verify, services="data")
+    way = ways.add_parser("head", help=_("the signed head of the chain, to be kept elsewhere"))
+    way.add_argument("--file", metavar=_("FILE"), help=_("write it to a file"))
+    way.set_defaults(func=journal_head, services="data")
 
     why = sub.add_parser("why", help=_("what led to a thing: anlan why order:…"))
     why.add_argument("subject", help=_("kind:key, as shown on its page"))
@@ -205,18 +209,38 @@ def places_import(args: argparse.Namespace) -> int:
 
 
 def journal_verify(args: argparse.Namespace) -> int:
-    from . import journal
+    from . import heads, journal
 
+    known = {text: heads.read(text) for text in args.against}
     verdict = journal.verify()
+    against = {text: heads.compare(head) for text, head in known.items()}
+    good = verdict.ok and not any(against.values())
     if args.json:
-        print(json.dumps({"ok": verdict.ok, "sealed": verdict.sealed, "unsealed": verdict.unsealed, "erased": verdict.erased, "heads": verdict.heads, "head": verdict.head, "broken": verdict.broken}))
+        print(json.dumps({"ok": good, "against": against, "sealed": verdict.sealed, "unsealed": verdict.unsealed, "erased": verdict.erased, "heads": verdict.heads, "head": verdict.head, "broken": verdict.broken}))
     else:
         print(_("{sealed} facts sealed, {unsealed} waiting, {erased} payloads erased, {heads} signed heads checked").format(
             sealed=verdict.sealed, unsealed=verdict.unsealed, erased=verdict.erased, heads=verdict.heads))
         for number, fault in verdict.broken:
             print(f"  {number}: {fault}")
-        print(_("The chain verifies.") if verdict.ok else _("The chain is broken."))
-    return 0 if verdict.ok else 1
+        for text, fault in against.items():
+            print(f"  {text}: {fault or _('the chain goes on from this head')}")
+        print(_("The chain verifies.") if good else _("The chain is broken."))
+    return 0 if good else 1
+
+
+def journal_head(args: argparse.Namespace) -> int:
+    from . import heads
+    from .errors import NOT_FOUND
+
+    found = heads.head()
+    if found is None:
+        raise NOT_FOUND(kind=_("Fact"), key="1")
+    if args.file:
+        Path(args.file).write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+        print(heads.on_paper(found))
+    else:
+        print(json.dumps(found, ensure_ascii=False, indent=1))
+    return 0
 
 
 def why_command(args: argparse.Namespace) -> int:

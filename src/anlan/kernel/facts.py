@@ -173,11 +173,65 @@ class OrderOverdue:
 
 @fact("kernel.ReactionParked")
 class ReactionParked:
-    """A reaction failed again and again on a fact; it waits for a person and blocks only its subject."""
+    """A reaction failed again and again on a fact, or a timer on its subject; it waits for a person and blocks only its subject."""
 
     reaction: str
-    fact: UUID
+    fact: UUID | None
     error: str
+
+
+@fact("kernel.ParkedDecided")
+class ParkedDecided:
+    """A person let a parked reaction run again, or gave it up and said why."""
+
+    reaction: str
+    fact: UUID | None
+    outcome: str
+    reason: str
+
+
+@fact("kernel.DutyCalled")
+class DutyCalled:
+    """Half the time to answer went by in silence: the next person on duty for that post (B role, then the leader in charge) is called by name."""
+
+    post: UUID
+    person: UUID
+    role: str
+    about: str
+
+
+@fact("kernel.BalancesCopied")
+class BalancesCopied:
+    """What an exercise starts from was copied out of actual operations: rosters, stocks, states of teams."""
+
+    what: str
+    count: int
+
+
+@fact("kernel.PersonalErased")
+class PersonalErased:
+    """Personal data were erased because the time they may be kept is over."""
+
+    about: str
+    fields: list
+    basis: str
+
+
+@fact("kernel.HeadTaken")
+class HeadTaken:
+    """The signed head of the journal of this day, on its way out of the house."""
+
+    number: int
+    digest: str
+    key_id: str
+
+
+@fact("kernel.HeadExported")
+class HeadExported:
+    """A head of the journal is where this machine cannot change it."""
+
+    number: int
+    where: str
 
 
 # --- people, places, shift, data ---------------------------------------------------------------------------------------

@@ -18,15 +18,20 @@ from uuid import UUID
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
-from . import clock, journal
+from . import access, clock, journal, work
 from .actions import Act, Actor, action
-from .facts import ReactionParked
+from .errors import REASON_NEEDED, Kind
+from .facts import ParkedDecided, ReactionParked
 from .ids import derived_id
 from .journal import FactView
-from .models import Due, Parked, Position, ReactionDone, Realm
+from .models import Due, Grant, Parked, Position, Post, ReactionDone, Realm, Seal
 
 log = logging.getLogger("anlan.flow")
+ADMINISTER = "kernel.administer_system"
+STILL_FAILING = Kind("kernel.still_failing", 409, _("It still fails: {why}. Mend the cause first, or give it up with a reason."))
 TRIES = 4
 BATCH = 500
 Stop = threading.Event
@@ -51,21 +56,125 @@ def _blocked(reaction: str, facts: list[FactView]) -> set[tuple[UUID, str]]:
     return {(row.realm_id, row.subject) for row in rows}
 
 
+BEHIND = "an earlier fact about the same subject is parked"
+WAITS = "flow.parked"
+
+
 @action("flow.park")
-def park(act: Act, *, reaction: str, fact: UUID, subject: str, error: str) -> None:
-    """Put a fact that a reaction cannot digest on a person's desk."""
-    _row, made = Parked.objects.get_or_create(
-        reaction=reaction, fact_id=fact, defaults={"realm": act.realm, "subject": subject, "error": error[-4000:], "tries": TRIES}
-    )
-    if made:
-        act.state(ReactionParked(reaction=reaction, fact=fact, error=error[-400:]), subject=f"fact:{fact}", cause=fact)
+def park(act: Act, *, reaction: str, fact: UUID | None, subject: str, error: str, timer: dict | None = None) -> None:
+    """Put what a reaction cannot digest on a person's desk. What queues up behind it waits with it, and opens no item of its own."""
+    defaults = {"realm": act.realm, "subject": subject, "error": error[-4000:], "tries": TRIES, "timer": timer}
+    if fact is None:
+        row, made = Parked.objects.create(reaction=reaction, **defaults), True
+    else:
+        row, made = Parked.objects.get_or_create(reaction=reaction, fact_id=fact, defaults=defaults)
+    if not made:
+        if not row.released:
+            return
+        # It was let go and has failed anew: it waits again.
+        row.released, row.outcome, row.error = False, "", error[-4000:]
+        row.save(update_fields=["released", "outcome", "error"])
+    stated = act.state(ReactionParked(reaction=reaction, fact=fact, error=error[-400:]), subject=f"fact:{fact}" if fact else subject, cause=fact)
+    if error != BEHIND and (post := _administrator()) is not None:
+        work.open(
+            act, post=post, kind=WAITS, subject=f"parked:{row.pk}", region=post.region_id, cause=stated,
+            msgid=gettext_noop("“{reaction}” failed {n} times and waits for a decision"), params={"reaction": reaction, "n": TRIES},
+        )
+
+
+def _administrator() -> Post | None:
+    """The post that looks after the system: by its kind, else whichever may administer it."""
+    posts = Post.objects.filter(active=True).order_by("created_at", "pk")
+    may = Grant.objects.filter(capability=ADMINISTER, starts_at__lte=clock.now()).exclude(ends_at__lte=clock.now()).values("post_id")
+    return posts.filter(kind="system_administrator").first() or posts.filter(pk__in=may).first()
 
 
 def _park(reaction: str, fact: FactView, error: str) -> None:
     if fact.realm.is_over:
         return
-    act = Act(Actor.machine("flow"), fact.realm, op_id=derived_id("park", reaction, fact.id))
+    decided = Parked.objects.filter(reaction=reaction, fact_id=fact.id).values_list("decided_at", flat=True).first()
+    act = Act(Actor.machine("flow"), fact.realm, op_id=derived_id("park", reaction, fact.id, decided or ""))
     park(act, reaction=reaction, fact=fact.id, subject=fact.subject, error=error)
+
+
+def parked(realm_id: Any = None) -> Any:
+    """What waits for a decision, oldest first; without what merely queues behind it."""
+    rows = Parked.objects.filter(released=False).exclude(error=BEHIND).select_related("realm").order_by("parked_at")
+    return rows if realm_id is None else rows.filter(realm_id=realm_id)
+
+
+def _queue(row: Parked) -> list[Parked]:
+    """Everything undecided about the same subject in the same reaction, in the order of the journal."""
+    rows = Parked.objects.select_for_update().filter(reaction=row.reaction, realm_id=row.realm_id, subject=row.subject, released=False)
+    numbers = dict(Seal.objects.filter(fact__in=[one.fact_id for one in rows if one.fact_id]).values_list("fact_id", "number"))
+    return sorted(rows, key=lambda one: (numbers.get(one.fact_id, 0), one.pk))
+
+
+@action("flow.retry")
+def retry(act: Act, *, parked: int) -> None:
+    """Let a parked reaction run again, and in order what piled up behind it. kernel.still_failing when it fails again."""
+    access.require(act, ADMINISTER)
+    row = Parked.objects.select_for_update().get(pk=parked)
+    if not row.released:
+        _decide(act, row, Parked.RETRIED, "")
+        _run(_queue(row) if row.timer is None else [], first=row)
+
+
+@action("flow.give_up")
+def give_up(act: Act, *, parked: int, reason: str) -> None:
+    """Do without this reaction to this fact, or without this timer; what piled up behind it runs now. Needs a reason."""
+    access.require(act, ADMINISTER)
+    if not reason.strip():
+        raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
+    row = Parked.objects.select_for_update().get(pk=parked)
+    if not row.released:
+        _decide(act, row, Parked.GIVEN_UP, reason.strip())
+        _run(_queue(row) if row.timer is None else [])
+
+
+def _decide(act: Act, row: Parked, outcome: str, reason: str) -> None:
+    row.released, row.outcome, row.reason, row.decided_by, row.decided_at = True, outcome, reason[:300], act.actor.person_id, act.now
+    row.save()
+    act.state(
+        ParkedDecided(reaction=row.reaction, fact=row.fact_id, outcome=outcome, reason=reason), subject=f"fact:{row.fact_id}" if row.fact_id else row.subject
+    )
+    work.close(act, kind=WAITS, subject=f"parked:{row.pk}", outcome=outcome)
+
+
+def _run(queue: list[Parked], first: Parked | None = None) -> None:
+    """Run what was let go: a follower's facts here, in order; a job's by the workers; a timer by the ticker."""
+    if first is not None and first.timer is not None:
+        told = first.timer
+        Due.objects.update_or_create(
+            realm_id=first.realm_id, timer=first.reaction, subject=first.subject,
+            defaults={"due_at": told["due_at"], "params": told["params"], "cause": told["cause"], "tries": 0},
+        )
+        return
+    rows = ([first] if first is not None else []) + queue
+    followers = {follower.name: follower for follower in _table().followers()}
+    for row in rows:
+        fact = journal.get(row.fact_id)
+        assert fact is not None
+        if row.reaction in followers:
+            try:
+                with transaction.atomic():
+                    _handler(followers[row.reaction].handler)([fact])
+            except Exception as error:
+                if row is first:
+                    raise STILL_FAILING(why=f"{type(error).__name__}: {error}"[:300]) from error
+                # The next in the queue fails by itself: it is now the one that waits for a decision.
+                Parked.objects.filter(pk=row.pk).update(error=traceback.format_exc()[-4000:])
+                return
+        else:
+            _defer(row.reaction, fact)
+        Parked.objects.filter(pk=row.pk).update(released=True, outcome=Parked.RETRIED)
+
+
+def _defer(reaction: str, fact: FactView) -> None:
+    from .tasks import react
+
+    ReactionDone.objects.filter(reaction=reaction, fact_id=fact.id).update(done=False, tries=0)
+    react.configure(lock=f"{reaction}:{fact.realm_id}:{fact.subject}").defer(reaction=reaction, fact=str(fact.id))
 
 
 def step_follower(follower: Any, limit: int = BATCH) -> int:
@@ -89,7 +198,7 @@ def step_follower(follower: Any, limit: int = BATCH) -> int:
             free = [fact for fact in facts if (fact.realm_id, fact.subject) not in blocked]
             held = [fact for fact in facts if (fact.realm_id, fact.subject) in blocked]
             for fact in held:
-                _park(follower.name, fact, "an earlier fact about the same subject is parked")
+                _park(follower.name, fact, BEHIND)
             if free:
                 _feed(follower, free)
         moved = target - position.number
@@ -111,7 +220,7 @@ def _feed(follower: Any, facts: list[FactView]) -> None:
     stuck: set[tuple[UUID, str]] = set()
     for fact in facts:
         if (fact.realm_id, fact.subject) in stuck:
-            _park(follower.name, fact, "an earlier fact about the same subject is parked")
+            _park(follower.name, fact, BEHIND)
             continue
         for attempt in range(TRIES):
             try:
@@ -156,8 +265,9 @@ def run_job(reaction: str, fact_id: UUID) -> None:
     earlier = Parked.objects.filter(reaction=reaction, realm_id=fact.realm_id, subject=fact.subject, released=False).exclude(fact_id=fact_id)
     try:
         if earlier.exists():
-            raise RuntimeError("an earlier fact about the same subject is parked")
-        _handler(job.handler)(fact)
+            _park(reaction, fact, BEHIND)
+        else:
+            _handler(job.handler)(fact)
     except (OperationalError, InterfaceError):
         raise
     except Exception:
@@ -185,7 +295,7 @@ def sweep(limit: int = 200) -> int:
 
 
 def _fire(key: UUID) -> int:
-    """Fire one due row. On failure it is put off and, after N tries, parked as an error in the log and removed."""
+    """Fire one due row. A failure is tried again at the next sweep and, after N tries, parked: a person decides."""
     try:
         with transaction.atomic():
             row = Due.objects.select_for_update(skip_locked=True).select_related("realm").filter(pk=key).first()
@@ -208,15 +318,19 @@ def _fire(key: UUID) -> int:
         raise
     except Exception:
         log.exception("timer %s failed", key)
+        error = traceback.format_exc()
         with transaction.atomic():
-            row = Due.objects.select_for_update().filter(pk=key).first()
+            row = Due.objects.select_for_update(of=("self",)).select_related("realm").filter(pk=key).first()
             if row is not None:
                 row.tries += 1
-                if row.tries >= TRIES:
-                    log.error("timer %s for %s given up after %s tries", row.timer, row.subject, row.tries)
-                    row.delete()
-                else:
+                if row.tries < TRIES:
                     row.save(update_fields=["tries"])
+                else:
+                    log.error("timer %s for %s parked after %s tries", row.timer, row.subject, row.tries)
+                    told = {"due_at": row.due_at.isoformat(), "params": row.params, "cause": str(row.cause) if row.cause else None}
+                    act = Act(Actor.machine("flow"), row.realm, op_id=derived_id("park", row.timer, row.pk, row.due_at.isoformat()))
+                    row.delete()
+                    park(act, reaction=row.timer, fact=None, subject=row.subject, error=error, timer=told)
         return 1
 
 
@@ -309,11 +423,21 @@ def _loop(name: str, stop: Stop, wake: threading.Event | None, pause: float, bod
     connection.close()
 
 
+def _begin_days() -> None:
+    from . import daily
+
+    try:
+        daily.ensure()
+    except (OperationalError, InterfaceError) as error:  # the database is on its way; the next start arms it
+        log.warning("the daily timer is not armed: %s", error)
+
+
 def run_worker(stop: Stop, beat: Callable[[], None] | None = None) -> None:
     """`anlan work`: sealer, followers, ticker and job worker until `stop` is set. Several such processes may run."""
     from .tasks import run_jobs
 
     facts, sealed, advance = threading.Event(), threading.Event(), threading.Event()
+    _begin_days()
     followers = list(_table().followers())
 
     def follow() -> int:
@@ -337,21 +461,3 @@ def run_worker(stop: Stop, beat: Callable[[], None] | None = None) -> None:
         event.set()
     for thread in threads:
         thread.join(timeout=5)
-
-
-def release(parked: Parked) -> None:
-    """A person lets a parked fact through again, in order with what piled up behind it."""
-    flow = _table()
-    rows = Parked.objects.filter(reaction=parked.reaction, realm_id=parked.realm_id, subject=parked.subject, released=False)
-    jobs = {job.name for job in flow.JOBS}
-    for row in sorted(rows, key=lambda row: (journal.get(row.fact_id).number or 0)):  # type: ignore[union-attr]
-        fact = journal.get(row.fact_id)
-        assert fact is not None
-        with transaction.atomic():
-            Parked.objects.filter(pk=row.pk).update(released=True)
-            if row.reaction in jobs:
-                _handler(next(job for job in flow.JOBS if job.name == row.reaction).handler)(fact)
-            else:
-                _handler(next(f for f in flow.followers() if f.name == row.reaction).handler)([fact])
-
-

@@ -227,7 +227,7 @@ def seal() -> int:
             "INSERT INTO kernel_seal (number, fact_id, realm_id, kind, previous, digest) VALUES (%s, %s, %s, %s, %s, %s)", seals
         )
         cursor.execute("DELETE FROM kernel_unsealed WHERE id = ANY(%s)", [[row[0] for row in rows]])
-        key_id, signature = _sign(number, previous)
+        key_id, signature = sign(number, previous)
         cursor.execute(
             "INSERT INTO kernel_head (number, digest, algorithm, key_id, signature) VALUES (%s, %s, 'Ed25519', %s, %s)",
             [number, previous, key_id, signature],
@@ -267,7 +267,15 @@ def _key_id(public: Any) -> str:
 _cached_key: Any = None
 
 
-def _sign(number: int, digest: str) -> tuple[str, str]:
+def public_key() -> bytes:
+    """The 32 bytes that whoever checks our heads needs."""
+    from cryptography.hazmat.primitives import serialization
+
+    return _key().public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+def sign(number: int, digest: str) -> tuple[str, str]:
+    """(key id, signature in hex) of a head."""
     global _cached_key
     if _cached_key is None:
         _cached_key = _key()

@@ -191,14 +191,15 @@ def withdraw_all(act: Act, *, source: str, reason: str) -> int:
 
 @action("orders.remind")
 def remind(act: Act, *, order: UUID) -> None:
-    """Timer: not accepted in time. Once a reminder, then up the line."""
+    """Timer: not accepted in time. Once a reminder, which calls the next person on duty by name; then up the line."""
     row = act.lock(Order, order)
     if row.state not in (Order.ISSUED, Order.DELIVERED, Order.READ):
         return
     if row.reminders == 0:
         row.reminders = 1
         act.save(row)
-        act.state(OrderReminded(order=row.pk, reminder=1), about=row)
+        stated = act.state(OrderReminded(order=row.pk, reminder=1), about=row)
+        work.call_next(act, row.post_id, f"order:{row.pk}", row.region_id, stated)
         wait = max(timedelta(minutes=1), ((row.answer_by or act.now) - row.issued_at) / 2)
         due.at(act, act.now + wait, "orders.silence", subject=f"order:{row.pk}")
         return

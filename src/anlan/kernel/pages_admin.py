@@ -1,6 +1,9 @@
 """Administration: organisations, posts, persons' accounts, grants, requests of two persons, the security logs."""
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +18,9 @@ from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import access, clock, codes, parties, realms
+from . import access, clock, codes, flowing, journal, parties, realms
 from .commands import first_password
-from .errors import NOT_FOUND
+from .errors import NOT_FOUND, Problem
 from .forms import LocalDateTime, attempt
 from .models import (
     AccessLog,
@@ -25,6 +28,7 @@ from .models import (
     Assignment,
     Grant,
     Organisation,
+    Parked,
     Person,
     Post,
     Region,
@@ -32,7 +36,7 @@ from .models import (
     TwoPersonRequest,
 )
 from .pages_shift import ROLE_WORDS
-from .shell import localname, person_name
+from .shell import localname, person_name, say
 
 PAGE = 60
 STATES = {"open": gettext_lazy("waits"), "confirmed": gettext_lazy("confirmed"), "refused": gettext_lazy("refused"), "withdrawn": gettext_lazy("withdrawn")}
@@ -158,6 +162,7 @@ def index(request: HttpRequest) -> HttpResponse:
     waiting = TwoPersonRequest.objects.filter(state="open").count() if second else 0
     context = {
         "people": access.may(actor, "people.read"), "security": access.may(actor, parties.ADMINISTER), "second": second, "audit": access.may(actor, "kernel.audit"), "waiting": waiting,
+        "system": access.may(actor, flowing.ADMINISTER), "stuck": flowing.parked().count() if access.may(actor, flowing.ADMINISTER) else 0,
         "doubled": parties.doubled_administrators() if access.may(actor, "kernel.audit") else [],
     }
     return render(request, "kernel/admin/index.html", context)
@@ -378,7 +383,49 @@ def logs(request: HttpRequest) -> HttpResponse:
     return render(request, "kernel/admin/logs.html", {"page": page, "lines": lines, "which": which, "q": text})
 
 
+def stuck(request: HttpRequest, key: int | None = None) -> HttpResponse:
+    """Reactions and timers that failed again and again: let them run again, or give them up with a reason."""
+    actor = request.actor  # type: ignore[attr-defined]
+    access.require(actor, flowing.ADMINISTER)
+    if request.method == "POST" and key is not None:
+        row = Parked.objects.select_related("realm").filter(pk=key).first()
+        if row is None:
+            raise NOT_FOUND(kind=_("stuck reaction"), key=key)
+        act = request.act()  # type: ignore[attr-defined]
+        act.realm = row.realm
+        with attempt_shown(request):
+            if request.POST.get("do") == "retry":
+                flowing.retry(act, parked=key)
+                messages.success(request, _("It runs again."))
+            else:
+                flowing.give_up(act, parked=key, reason=request.POST.get("reason", ""))
+                messages.success(request, _("Given up; what waited behind it runs."))
+        return redirect("kernel:stuck")
+    rows = list(flowing.parked()[:200])
+    facts = {row.fact_id: journal.get(row.fact_id) for row in rows if row.fact_id}
+    behind = Counter(Parked.objects.filter(released=False, error=flowing.BEHIND).values_list("reaction", "realm", "subject"))
+    lines = [
+        {
+            "row": row, "what": say(facts[row.fact_id]) if facts.get(row.fact_id) else "", "why": row.error.strip().splitlines()[-1:] or [""],
+            "behind": behind[(row.reaction, row.realm_id, row.subject)], "open": row.pk == key,
+        }
+        for row in rows
+    ]
+    return render(request, "kernel/admin/stuck.html", {"lines": lines, "key": key})
+
+
+@contextmanager
+def attempt_shown(request: HttpRequest) -> Iterator[None]:
+    """A problem becomes a message on the list: it concerns one line of many."""
+    try:
+        yield
+    except Problem as problem:
+        messages.error(request, problem.message)
+
+
 urlpatterns = [
+    path("admin/stuck", stuck, name="stuck"),
+    path("admin/stuck/<int:key>", stuck, name="parked"),
     path("admin", index, name="admin"),
     path("admin/organisations", organisations, name="organisations"),
     path("admin/organisations/<uuid:key>", organisations, name="organisation"),

@@ -11,8 +11,16 @@ from django.db import connection, transaction
 from . import access
 from .actions import Act, action
 from .errors import REASON_NEEDED, WRONG_REALM
-from .facts import RealmEnded, RealmStarted
+from .facts import BalancesCopied, RealmEnded, RealmStarted
 from .models import ACTUAL_ID, Due, Realm
+
+# What an exercise starts from: balances and states of actual operations (design §3.3). what → copy(act in the exercise, actual realm) -> rows
+COPIES: dict[str, Callable[[Act, Realm], int]] = {}
+
+
+def copies(what: str, copy: Callable[[Act, Realm], int]) -> None:
+    """Have `copy(act, source)` carry a room's balances or states from actual operations into each exercise that starts."""
+    COPIES[what] = copy
 
 
 def actual() -> Realm:
@@ -25,7 +33,10 @@ def actual() -> Realm:
 def start(
     act: Act, *, kind: str, name: str, name_en: str = "", clock: str = "wall", now_at: datetime | None = None, rate: float = 1.0
 ) -> Realm:
-    """Begin an exercise or a replay. Needs realms.start; stated in the actual journal and in its own."""
+    """Begin an exercise or a replay. Needs realms.start; stated in the actual journal and in its own.
+
+    An exercise starts from the balances and states of actual operations as they are now; a replay from none.
+    """
     access.require(act, "realms.start")
     if kind not in (Realm.EXERCISE, Realm.REPLAY) or not act.realm.is_actual:
         raise WRONG_REALM()
@@ -35,6 +46,9 @@ def start(
     inner = act.child(cause=stated)
     inner.realm, inner._now = realm, None
     inner.state(RealmStarted(realm=realm.pk, kind=kind, name=name), subject=f"realm:{realm.pk}")
+    if kind == Realm.EXERCISE:
+        for what, copy in COPIES.items():
+            inner.state(BalancesCopied(what=what, count=copy(inner, act.realm)), subject=f"realm:{realm.pk}")
     return realm
 
 

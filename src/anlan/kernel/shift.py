@@ -49,13 +49,13 @@ def _roster(realm: Any, post_id: Any, at: datetime) -> list[RosterEntry]:
 def on_duty(post: Any, at: datetime | None = None, realm: Any = None) -> list[Duty]:
     """Who answers for a post at an instant, in the order to be called: A, B, then the leader in charge.
 
-    An exercise that has no roster of its own uses the actual one; a post without a roster is answered by who holds it.
+    A realm that has no roster of its own (a replay) uses the actual one; a post without a roster is answered by who holds it.
     """
     post_id = getattr(post, "pk", post)
     realm = realm or realms.actual()
     at = at or clock.now(realm)
     entries = _roster(realm, post_id, at)
-    if not entries and not realm.is_actual:
+    if not entries and not realm.is_actual and not RosterEntry.objects.of(realm).exists():
         entries = _roster(realms.actual(), post_id, at)
     if entries:
         return [Duty(entry.person, entry.role, entry.ends_at, entry) for entry in sorted(entries, key=lambda entry: (ORDER[entry.role], entry.starts_at))]
@@ -142,6 +142,22 @@ def _person(key: Any) -> Person:
     if row is None:
         raise NOT_FOUND(kind=_("person"), key=key)
     return row
+
+
+def copy_roster(act: Act, source: Any) -> int:
+    """What is still to come of a realm's roster, into the realm of the act."""
+    rows = [
+        RosterEntry(
+            realm_id=act.realm.pk, post_id=row.post_id, region_id=row.region_id, person_id=row.person_id, role=row.role, starts_at=row.starts_at,
+            ends_at=row.ends_at, note=row.note,
+        )
+        for row in RosterEntry.objects.of(source).filter(ends_at__gt=clock.now())
+    ]
+    RosterEntry.objects.bulk_create(rows)
+    return len(rows)
+
+
+realms.copies("rosters", copy_roster)
 
 
 # --- import from a spreadsheet ---------------------------------------------------------------------------------------------

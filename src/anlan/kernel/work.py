@@ -1,4 +1,8 @@
-"""Work items (待办): everything that waits for a person, from any room; silence moves it one post up."""
+"""Work items (待办): everything that waits for a person, from any room.
+
+When half the time has gone by in silence, the next person on duty for the post (B role, leader in charge) is called by
+name; when all of it has, the item goes one post up, where the same begins again.
+"""
 from __future__ import annotations
 
 from datetime import datetime, timedelta
@@ -10,8 +14,10 @@ from django.utils.translation import gettext
 
 from . import access, due
 from .actions import Act, Actor, action
-from .facts import WorkClosed, WorkEscalated, WorkOpened, WorkSeen, WorkUnanswered
+from .facts import DutyCalled, WorkClosed, WorkEscalated, WorkOpened, WorkSeen, WorkUnanswered
 from .models import Post, WorkItem
+
+LEAST_CALL = timedelta(minutes=2)  # half of less is over before anybody is reached
 
 
 def _key(value: Any) -> Any:
@@ -40,8 +46,31 @@ def open(
         cause=cause,
     )
     if due_at and on_silence:
-        due.at(act, due_at, "work.silence", subject=f"work:{item.pk}")
+        _arm(act, item)
     return item
+
+
+def _arm(act: Act, item: WorkItem) -> None:
+    subject = f"work:{item.pk}"
+    due.at(act, item.due_at, "work.silence", subject=subject)
+    if item.due_at - act.now >= LEAST_CALL:
+        due.at(act, act.now + (item.due_at - act.now) / 2, "work.call", subject=subject)
+
+
+def call_next(act: Act, post: Any, about: str, region: Any = None, cause: UUID | None = None) -> UUID | None:
+    """Call by name whoever answers for a post when the first on duty is silent: B, else the leader in charge, else that first one.
+
+    States kernel.DutyCalled, on which the other channels ring. Returns the person; None when nobody answers for the post at all.
+    """
+    from . import shift
+
+    duties = shift.on_duty(post, act.now, act.realm)
+    if not duties:
+        return None
+    first = duties[0].person.pk
+    chosen = next((duty for duty in duties if duty.person.pk != first), duties[0])
+    act.state(DutyCalled(post=_key(post), person=chosen.person.pk, role=chosen.role, about=about), subject=about, region=region, cause=cause)
+    return chosen.person.pk
 
 
 def close(act: Act, *, kind: str, subject: str, outcome: str = "done", post: Any = None) -> int:
@@ -54,7 +83,8 @@ def close(act: Act, *, kind: str, subject: str, outcome: str = "done", post: Any
         item.state = WorkItem.OVERTAKEN if outcome == "overtaken" else WorkItem.DONE
         item.outcome, item.closed_at, item.closed_by = outcome, act.now, act.actor.person_id
         act.save(item)
-        due.cancel(act, "work.silence", f"work:{item.pk}")
+        for timer in ("work.silence", "work.call"):
+            due.cancel(act, timer, f"work:{item.pk}")
         act.state(WorkClosed(item=item.pk, kind=kind, about=subject, outcome=outcome), about=item)
         count += 1
     return count
@@ -71,6 +101,16 @@ def seen(act: Act, *, item: UUID) -> WorkItem:
         act.save(row)
         act.state(WorkSeen(item=row.pk), about=row)
     return row
+
+
+@action("work.call")
+def call(act: Act, *, item: UUID) -> None:
+    """Timer: half the time is gone and nobody has so much as acknowledged it. A post nobody answers for does not keep it for the other half."""
+    row = act.lock(WorkItem, item)
+    if row.state != WorkItem.OPEN or row.seen_at is not None:
+        return
+    if call_next(act, row.post_id, row.subject, row.region_id, row.cause) is None and row.post.superior_id is not None:
+        silence(act, item=item)
 
 
 @action("work.silence")
@@ -90,7 +130,11 @@ def silence(act: Act, *, item: UUID) -> None:
     row.due_at, row.seen_at = again, None
     act.save(row)
     act.state(WorkEscalated(item=row.pk, kind=row.kind, about=row.subject, from_post=before, to_post=superior), about=row)
-    due.at(act, again, "work.silence", subject=f"work:{row.pk}")
+    _arm(act, row)
+
+
+def on_call(act: Act, subject: str, params: dict) -> None:
+    call(act, item=UUID(subject.partition(":")[2]))
 
 
 def on_silence(act: Act, subject: str, params: dict) -> None:

@@ -1,4 +1,5 @@
-"""Calling a person to the duty desk by the channels that need no desk: text message and work messenger.
+"""Calling a person by the channels that need no desk, text message and work messenger: to the duty desk that nobody looks at, or to
+what has waited half its time for a post without an answer.
 
 Not a warning: nobody outside is told anything. It still keeps to the holds on outward channels (after a restore, and in a
 data folder with demonstration accounts), because it opens a connection out of the house.
@@ -12,7 +13,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from anlan.kernel import clock
+from anlan.kernel import clock, shell
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.ids import derived_id
 from anlan.kernel.models import Installation, Operation, Person
@@ -37,8 +38,14 @@ def held() -> str:
     return ""
 
 
+def _words(fact: Any) -> str:
+    if fact.kind == "kernel.DutyCalled":
+        return _("Something waits for {post} and nobody has answered. Please open the desk.").format(post=shell.post_name(fact.payload["post"]))
+    return _("No duty desk is live since {time}. Please open the desk.").format(time=f"{clock.local(fact.occurred_at):%H:%M}")
+
+
 def call(fact: Any) -> None:
-    """Job on web.NoDeskLive. One try per channel; a channel whose try is on record is not tried again."""
+    """Job on web.NoDeskLive and kernel.DutyCalled. One try per channel; a channel whose try is on record is not tried again."""
     from anlan.warning import ports
     from anlan.warning.models import Channel
 
@@ -50,7 +57,7 @@ def call(fact: Any) -> None:
     with override(settings.LANGUAGE_CODE):
         why = held()
         channels = list(Channel.objects.filter(adapter__in=ADAPTERS, enabled=True, test=False, audience="internal").order_by("pk")) if not why else []
-        text = _("No duty desk is live since {time}. Please open the desk.").format(time=f"{clock.local(fact.occurred_at):%H:%M}")
+        text = _words(fact)
         if not channels:
             why = why or _("no text message or messenger channel is switched on")
             note_call(Act(machine, fact.realm, op_id=derived_id("web.call", fact.id, ""), cause=fact.id), person=name, channel="—", ok=False, error=why)

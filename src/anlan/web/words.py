@@ -80,6 +80,12 @@ WORDS: dict[str, Any] = {
     "kernel.OrderEscalated": _("The order stayed unanswered and went to {to_post}"),
     "kernel.OrderOverdue": _("The order is past its deadline"),
     "kernel.ReactionParked": _("A reaction failed and waits for a person: {reaction}"),
+    "kernel.ParkedDecided": _("A stuck reaction was decided about: {reaction} ({outcome}) {reason}"),
+    "kernel.DutyCalled": _("No answer yet: {person} is called for {post}"),
+    "kernel.BalancesCopied": _("Copied into the exercise: {count} rows ({what})"),
+    "kernel.PersonalErased": _("Personal data erased, their time is over ({basis})"),
+    "kernel.HeadTaken": _("Head of the journal taken at fact {number}"),
+    "kernel.HeadExported": _("Head of the journal at fact {number} has left the house: {where}"),
     "kernel.AccountLocked": _("An account was locked after failed tries"),
     "kernel.PasswordChanged": _("A password was changed"),
     "kernel.PinSet": _("A PIN was set for the shared duty computer"),
@@ -150,7 +156,9 @@ OUTCOMES: dict[str, Any] = {
     "done": _("done"), "overtaken": _("overtaken"), "issued": _("issued"), "dismissed": _("dismissed"), "faded": _("signals went back"), "taken": _("taken up"),
     "approved": _("approved"), "refused": _("refused"), "expired": _("expired"), "cancelled": _("cancelled"), "updated": _("replaced"), "confirmed": _("confirmed"),
     "accepted": _("accepted"), "asked": _("asked"), "withdrawn": _("withdrawn"), "desk is live": _("a desk is live"), "answered": _("answered"),
+    "retried": _("run again"), "given_up": _("given up"),
 }
+COPIED: dict[str, Any] = {"rosters": _("rosters")}  # what an exercise starts from
 
 
 def _outcome(code: Any) -> str:
@@ -159,4 +167,4 @@ def _outcome(code: Any) -> str:
 
 def furnish(shell: Any) -> None:
     shell.words_for(WORDS)
-    shell.values_for({"hazard": _hazard, "quantity": _quantity, "term": _term, "alert_kind": _alert_kind, "outcome": _outcome, "state": _outcome})
+    shell.values_for({"hazard": _hazard, "quantity": _quantity, "term": _term, "alert_kind": _alert_kind, "outcome": _outcome, "state": _outcome, "what": lambda code: str(COPIED.get(str(code), code))})

@@ -121,19 +121,27 @@ class Position(models.Model):
 
 
 class Parked(models.Model):
-    """A fact a reaction could not digest. It blocks only its own subject until a person decides."""
+    """A fact a reaction could not digest, or a timer that failed. It blocks only its own subject until a person decides."""
+
+    RETRIED, GIVEN_UP = "retried", "given_up"
 
     reaction = models.CharField(max_length=60)
-    fact = models.ForeignKey(Fact, on_delete=models.PROTECT, related_name="+")
+    fact = models.ForeignKey(Fact, null=True, on_delete=models.PROTECT, related_name="+", help_text="empty for a timer")
+    timer = models.JSONField(null=True, help_text="of a timer: {due_at, params, cause}, to arm it again")
     realm = models.ForeignKey("kernel.Realm", on_delete=models.PROTECT, related_name="+")
     subject = models.CharField(max_length=80)
     error = models.TextField()
     tries = models.PositiveSmallIntegerField(default=0)
     parked_at = models.DateTimeField(db_default=Now())
-    released = models.BooleanField(default=False)
+    released = models.BooleanField(default=False, help_text="a person has decided: it blocks nothing any more")
+    outcome = models.CharField(max_length=10, blank=True)
+    reason = models.CharField(max_length=300, blank=True)
+    decided_by = models.UUIDField(null=True)
+    decided_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["reaction", "fact"], name="parked_once")]
+        indexes = [models.Index(fields=["reaction", "subject"], condition=models.Q(released=False), name="parked_open")]
 
     def __str__(self) -> str:
         return f"{self.reaction} {self.fact_id}"

@@ -49,9 +49,9 @@ class Person(Row):
 
     # Declared for every personal field: purpose, legal basis, retention, mask (design §3.10).
     PERSONAL = {
-        "name": ("identify who acts", "duty of the post", "while the person holds a post, then 10 years", ""),
-        "mobile": ("reach the person on duty", "duty of the post", "while the person holds a post", "138****0000"),
-        "email": ("reach the person on duty", "duty of the post", "while the person holds a post", "a***@…"),
+        "name": ("identify who acts", "duty of the post", "ten years after the last post ended", ""),
+        "mobile": ("reach the person on duty", "duty of the post", "90 days after the last post ended", "138****0000"),
+        "email": ("reach the person on duty", "duty of the post", "90 days after the last post ended", "a***@…"),
     }
     name = models.CharField(max_length=80)
     pinyin = models.CharField(max_length=160, blank=True)

@@ -5,13 +5,15 @@ import threading
 
 import pytest
 from django.db import connection, transaction
+from django.test import Client
 
 from anlan import flow
-from anlan.kernel import flowing, journal
+from anlan.kernel import clock, due, flowing, journal
 from anlan.kernel.actions import Act, action
+from anlan.kernel.errors import Problem
 from anlan.kernel.ids import new_id
 from anlan.kernel.journal import fact
-from anlan.kernel.models import Parked, Position, ReactionDone
+from anlan.kernel.models import Due, Grant, Parked, Position, ReactionDone, WorkItem
 
 
 @fact("test.Happened")
@@ -68,7 +70,7 @@ def test_a_follower_hears_each_fact_once_and_in_order(actual, machine, ear, drai
 
 
 @pytest.mark.django_db
-def test_a_fault_is_parked_and_blocks_only_its_own_subject(actual, machine, ear, drain):
+def test_a_fault_is_parked_and_blocks_only_its_own_subject(actual, machine, alice, ear, drain):
     BROKEN.add("bad")
     for what, subject in [("a1", "thing:a"), ("bad", "thing:b"), ("b2", "thing:b"), ("a2", "thing:a")]:
         happen(Act(machine, actual), what=what, subject=subject)
@@ -79,8 +81,14 @@ def test_a_fault_is_parked_and_blocks_only_its_own_subject(actual, machine, ear,
     happen(Act(machine, actual), what="b3", subject="thing:b")
     drain()
     assert "b3" not in SEEN, "what comes later about the same subject waits behind"
+    waits = WorkItem.objects.everything().filter(kind="flow.parked")
+    assert [item.subject for item in waits] == [f"parked:{flowing.parked().get().pk}"], "one item for the fault, none for what queues behind it"
+    with pytest.raises(Problem) as still:
+        flowing.retry(Act(alice, actual), parked=flowing.parked().get().pk)
+    assert still.value.kind.code == "kernel.still_failing" and waits.get().state == WorkItem.OPEN
     BROKEN.clear()
-    flowing.release(Parked.objects.order_by("id").first())
+    flowing.retry(Act(alice, actual), parked=flowing.parked().get().pk)
+    assert not Parked.objects.filter(released=False).exists() and waits.get().state == WorkItem.DONE
     assert [what for what in SEEN if what in ("bad", "b2", "b3")] == ["bad", "b2", "b3"]
 
 
@@ -96,12 +104,64 @@ def test_a_job_runs_once_even_when_it_is_deferred_and_delivered_twice(actual, ma
 
 
 @pytest.mark.django_db
-def test_a_job_that_keeps_failing_goes_to_a_desk(actual, machine, hand, drain):
+def test_a_job_that_keeps_failing_goes_to_a_desk(actual, machine, alice, hand, drain):
     BROKEN.add("x")
     happen(Act(machine, actual), what="x", subject="thing:1")
     drain()
-    assert Parked.objects.get().reaction == "test.hand"
-    assert journal.select("WHERE f.kind = 'kernel.ReactionParked'")
+    happen(Act(machine, actual), what="y", subject="thing:1")
+    drain()
+    assert [(row.reaction, row.released) for row in Parked.objects.order_by("id")] == [("test.hand", False)] * 2 and SEEN == []
+    first = flowing.parked().get()
+    flowing.retry(Act(alice, actual), parked=first.pk)
+    drain()
+    assert flowing.parked().get().pk == first.pk, "it failed anew and waits again"
+    assert WorkItem.objects.everything().filter(kind="flow.parked", state=WorkItem.OPEN).count() == 1
+    with pytest.raises(Problem):
+        flowing.give_up(Act(alice, actual), parked=first.pk, reason=" ")
+    flowing.give_up(Act(alice, actual), parked=first.pk, reason="x is wrong")
+    drain()
+    assert SEEN == ["y"] and not flowing.parked().exists()
+    assert len(journal.select("WHERE f.kind = 'kernel.ParkedDecided'")) == 2
+
+
+def tick(act, subject, params):
+    if params["what"] in BROKEN:
+        raise ValueError("cannot")
+    SEEN.append(params["what"])
+
+
+@pytest.mark.django_db
+def test_a_timer_that_keeps_failing_goes_to_a_desk_and_can_be_set_again(actual, machine, alice, hand, drain, monkeypatch):
+    monkeypatch.setattr(flow, "TIMERS", [flow.Timer("test.tick", f"{__name__}.tick")])
+    BROKEN.add("tick")
+    due.at(Act(machine, actual), clock.now(), "test.tick", subject="thing:1", what="tick")
+    drain()
+    assert SEEN == [] and not Due.objects.filter(timer="test.tick").exists()
+    row = flowing.parked().get()
+    assert row.fact is None and row.timer["params"] == {"what": "tick"} and "cannot" in row.error
+    BROKEN.clear()
+    flowing.retry(Act(alice, actual), parked=row.pk)
+    drain()
+    assert SEEN == ["tick"] and not flowing.parked().exists()
+
+
+@pytest.mark.django_db
+def test_only_whoever_administers_the_system_decides_about_what_is_stuck(client, actual, machine, alice, charlie, signed_in, hand, drain):
+    BROKEN.add("x")
+    happen(Act(machine, actual), what="x", subject="thing:1")
+    drain()
+    row = flowing.parked().get()
+    Grant.objects.filter(post_id=charlie.post_id, capability="kernel.administer_system").delete()
+    with pytest.raises(Problem):
+        flowing.give_up(Act(charlie, actual), parked=row.pk, reason="no")
+    assert signed_in(Client(), charlie).get("/admin/stuck").status_code == 403
+    page = signed_in(client, alice).get("/admin/stuck").content.decode()
+    assert "test.hand" in page and "cannot digest x" in page
+    BROKEN.clear()
+    assert client.post(f"/admin/stuck/{row.pk}", {"do": "retry"}).status_code == 302
+    drain()
+    assert SEEN == ["x"]
+    assert "test.hand" not in client.get("/admin/stuck").content.decode()
 
 
 @pytest.mark.django_db(transaction=True)
