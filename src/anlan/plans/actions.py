@@ -45,6 +45,9 @@ from .facts import (
     PlanAdopted,
     PlanVersionAdded,
     ProposalApproved,
+    ProposalGrounded,
+    ProposalGroundless,
+    ProposalLapsed,
     ProposalOvertaken,
     ProposalRefused,
     TermRefused,
@@ -71,6 +74,9 @@ from .vocabulary import in_words, vocabulary
 
 PACKS = Path(__file__).parent / "data" / "plans"
 RESPONSE = "response"
+# After a stand-down with a condition still met: so long the person's decision stands unasked; then the level is proposed anew.
+AGAIN_AFTER = timedelta(hours=2)
+SHORTEST_LAPSE = timedelta(minutes=30)
 
 
 # --- plans and versions ----------------------------------------------------------------------------------------------
@@ -498,6 +504,9 @@ def _response(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
                 setattr(row, name, value)
         act.save(row)
     if plan is not None and region is not None:
+        for one in judge.plans:
+            if one.binding.plan_id == plan.pk and str(one.binding.region_id) == str(region):
+                due.cancel(act, "plans.still_met", f"binding:{one.binding.pk}:{track}")
         lower = ResponseProposal.objects.of(act.realm).filter(binding__plan=plan, region_id=region, track=track, state=ResponseProposal.OPEN, level__rank__lte=rank)
         for open_one in lower.select_related("level"):
             _overtake(act, open_one, f"response:{response}", judge.cause)
@@ -505,7 +514,13 @@ def _response(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
 
 
 def _response_ended(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
-    ResponseInForce.objects.of(judge.act.realm).filter(response=payload["response"]).delete()
+    act = judge.act
+    ended = ResponseInForce.objects.of(act.realm).filter(response=payload["response"]).first()
+    if ended is not None:
+        for plan in judge.plans:
+            if plan.binding.plan_id == ended.plan_id and plan.binding.region_id == ended.region_id:
+                due.at(act, act.now + AGAIN_AFTER, "plans.still_met", subject=f"binding:{plan.binding.pk}:{ended.track}")
+        ended.delete()
     judge.take(compute.response_updates(judge.act.realm, judge.plans, at))
 
 
@@ -548,6 +563,63 @@ def term_stale(act: Act, *, term: UUID) -> None:
         return
     judge = Judge(act, compute.adopted(act.realm), act.cause)
     judge.retire(row)
+
+
+@action("plans.lapse")
+def lapse(act: Act, *, proposal: UUID) -> None:
+    """Timer: an open proposal's conditions have stayed unmet for its whole answering time. It is closed, and its post told.
+
+    What is met at a lower level of the same plan is then proposed: the higher one stood before it.
+    """
+    row = act.lock(ResponseProposal, proposal)
+    if row.state != ResponseProposal.OPEN or row.lapses_at is None or row.lapses_at > act.now or row.groundless_at is None:
+        return
+    row.state, row.answered_at = ResponseProposal.LAPSED, act.now
+    act.save(row)
+    work.close(act, kind="plans.answer_proposal", subject=f"proposal:{row.pk}", outcome="lapsed")
+    stated = act.state(ProposalLapsed(proposal=row.pk, level=row.level.key, groundless_at=row.groundless_at), about=row, cause=act.cause or row.cause)
+    work.open(
+        act, post=row.post_id, kind="plans.note_lapsed", subject=f"proposal:{row.pk}", region=row.region_id,
+        msgid="{level} for {place} lapsed unanswered at {until}: its conditions had fallen away. Take note.",
+        params={**_named(row), "until": _clock(act.now)}, due_at=act.now + timedelta(hours=4), on_silence="", cause=stated,
+    )
+    again(act.child(cause=stated), row.binding, row.track)
+
+
+@action("plans.note_lapsed")
+def note_lapsed(act: Act, *, proposal: UUID) -> ResponseProposal:
+    """A person has seen that a proposal lapsed."""
+    row = act.lock(ResponseProposal, proposal, check_version=False)
+    access.require(act, "plans.read", region=row.region_id)
+    work.close(act, kind="plans.note_lapsed", subject=f"proposal:{row.pk}", outcome="seen")
+    return row
+
+
+@action("plans.propose_again")
+def propose_again(act: Act, *, binding: UUID, track: str) -> None:
+    """Timer: some time after a stand-down. What is still met, or met again, is proposed anew; the answerer sees that it was stood down."""
+    row = act.lock(PlanBinding, binding)
+    if row.active:
+        again(act, row, track)
+
+
+def again(act: Act, binding: PlanBinding, track: str) -> None:
+    """Propose the highest level of a track whose condition is met now, if no response or open proposal covers it."""
+    judge = Judge(act, compute.adopted(act.realm, binding), act.cause)
+    for plan in judge.plans:
+        judge.propose_met(plan, track)
+
+
+def _named(row: ResponseProposal) -> dict[str, Any]:
+    """Level and place of a proposal in both languages, for the sentence of a work item."""
+    region = row.binding.region
+    return {"level": dict(row.level.label) or {"zh": row.level.key}, "place": {"zh": region.name, "en": region.name_en or region.name}}
+
+
+def _clock(at: datetime) -> str:
+    from anlan.kernel import clock
+
+    return clock.local(at).strftime("%m-%d %H:%M")
 
 
 @action("plans.judge")
@@ -681,7 +753,7 @@ class Judge:
 
     def _judge(self, plan: compute.Adopted, tipped: Mapping[Key, tuple[compute.Update, UUID | None]]) -> None:
         """Judge the conditions that ask for a tipped key; the first such key in the condition's own order is what tipped it."""
-        known, version, newly, asking_changed = self._known(plan), plan.binding.version_of, [], False
+        known, version, newly, asking_changed, tilted = self._known(plan), plan.binding.version_of, [], False, False
         for entry in plan.plan.conditions:
             if entry.compiled is None:
                 continue
@@ -718,6 +790,7 @@ class Judge:
                     setattr(match, name, value)
                 self.act.save(match)
             if before != outcome.verdict:
+                tilted = True
                 fact = self._state_change(plan, entry, match, before, update, cause)
                 if outcome.verdict is Verdict.MET:
                     newly.append((entry, fact, update))
@@ -727,6 +800,8 @@ class Judge:
             self._settle_questions(plan)
         if newly:
             self._propose(plan, newly)
+        if tilted:
+            self._watch_open(plan)
 
     def _said(self, update: compute.Update) -> Act:
         """The act, with the event's own time on the facts it states."""
@@ -766,7 +841,10 @@ class Judge:
             work.open(
                 self.act, post=post, kind="plans.state_term", subject=f"question:{question.pk}", region=plan.binding.region_id,
                 msgid="Cannot tell whether “{plan}” applies. Please state: {term}, {where}",
-                params={"plan": plan.binding.plan.name, "term": vocabulary()[name].label["zh"], "where": (bound.label.get("zh") if bound else "") or alias},
+                params={
+                    "plan": {"zh": plan.binding.plan.name, "en": plan.binding.plan.name_en}, "term": dict(vocabulary()[name].label),
+                    "where": dict(bound.label) if bound and bound.label else alias,
+                },
                 due_at=due_at, level=plan.plan.level(entry.level).colour, cause=fact,
             )
 
@@ -801,7 +879,8 @@ class Judge:
         open_one = ResponseProposal.objects.of(act.realm).filter(binding=binding, track=track, state=ResponseProposal.OPEN).select_related("level").first()
         if open_one is not None and open_one.level.rank >= level.rank:
             # The reasons of an open proposal grow; nobody is asked twice.
-            open_one.reasons, open_one.alternatives = self._reasons(plan, plan.plan.level(open_one.level.key)), self._alternatives(plan, track, open_one.level.key)
+            open_one.reasons = self._reasons(plan, plan.plan.level(open_one.level.key)) or open_one.reasons
+            open_one.alternatives = self._alternatives(plan, track, open_one.level.key)
             act.save(open_one)
             return
         reasons = self._reasons(plan, level)
@@ -822,12 +901,72 @@ class Judge:
             ),
             about=proposal, cause=fact,
         )
-        msgid = "Measure for {place}: {level}. {reason}" if level.kind == "measure" else "{level} proposed for {place}: {reason}"
+        self._ask_answer(proposal, level, stated)
+
+    def propose_met(self, plan: compute.Adopted, track: str) -> None:
+        """The highest level of a track that is met now, as if it had just become so."""
+        met = []
+        for entry in plan.plan.conditions:
+            match = self._matches(plan).get(part_id(plan.binding.version_of, "condition", entry.key))
+            level = plan.plan.level(entry.level)
+            if match is not None and match.verdict == Verdict.MET and (level.code if level.kind == "measure" else RESPONSE) == track:
+                met.append((level, match))
+        if met:
+            level, match = max(met, key=lambda found: found[0].rank)
+            stated = self._last_fact(match)
+            self._propose_level(plan, track, level, stated, compute.Update("again", "", "", None, self.act.now))
+
+    def _last_fact(self, match: Match) -> UUID | None:
+        """The fact that stated the condition met: the cause of whatever is proposed on it."""
+        from anlan.kernel import journal
+
+        stated = [fact.id for fact in journal.about(f"match:{match.pk}", self.act.realm) if fact.kind == "plans.ConditionMet"]
+        return stated[-1] if stated else match.fact
+
+    def _watch_open(self, plan: compute.Adopted) -> None:
+        """An open proposal all of whose conditions are unmet says so and begins to lapse; met again, it waits as before.
+
+        *Cannot tell* is not *not met*: a silent gauge takes no proposal away.
+        """
+        act = self.act
+        for proposal in ResponseProposal.objects.of(act.realm).filter(binding=plan.binding, state=ResponseProposal.OPEN).select_related("level", "binding__region"):
+            level = plan.plan.level(proposal.level.key)
+            found = {
+                entry.key: match.verdict for entry in plan.plan.conditions if entry.level == level.code
+                for match in [self._matches(plan).get(part_id(plan.binding.version_of, "condition", entry.key))] if match is not None
+            }
+            rested = [str(reason["condition"]) for reason in proposal.reasons]
+            met = sorted(key for key, verdict in found.items() if verdict == Verdict.MET)
+            gone = not met and all(found.get(key) == Verdict.NOT_MET for key in rested)
+            if gone and proposal.groundless_at is None:
+                wait = max(SHORTEST_LAPSE, timedelta(minutes=self._minutes(plan, level)))
+                proposal.groundless_at, proposal.lapses_at = act.now, act.now + wait
+                act.save(proposal)
+                stated = act.state(ProposalGroundless(proposal=proposal.pk, level=level.code, conditions=rested, lapses_at=proposal.lapses_at), about=proposal, cause=self.cause)
+                due.at(act, proposal.lapses_at, "plans.lapse", subject=f"proposal:{proposal.pk}")
+                work.close(act, kind="plans.answer_proposal", subject=f"proposal:{proposal.pk}", outcome="overtaken")
+                work.open(
+                    act, post=proposal.post_id, kind="plans.answer_proposal", subject=f"proposal:{proposal.pk}", region=proposal.region_id,
+                    msgid="{level} was proposed for {place}, but its conditions are no longer met: answer, or it lapses at {until}",
+                    params={**_named(proposal), "until": _clock(proposal.lapses_at)}, due_at=proposal.lapses_at, on_silence="", cause=stated,
+                )
+            elif met and proposal.groundless_at is not None:
+                proposal.groundless_at = proposal.lapses_at = None
+                proposal.answer_by = act.now + timedelta(minutes=self._minutes(plan, level))
+                proposal.reasons = self._reasons(plan, level)
+                act.save(proposal)
+                due.cancel(act, "plans.lapse", f"proposal:{proposal.pk}")
+                stated = act.state(ProposalGrounded(proposal=proposal.pk, level=level.code, conditions=met), about=proposal, cause=self.cause)
+                work.close(act, kind="plans.answer_proposal", subject=f"proposal:{proposal.pk}", outcome="overtaken")
+                self._ask_answer(proposal, level, stated)
+
+    def _ask_answer(self, proposal: ResponseProposal, level: LevelEntry, cause: UUID) -> None:
+        reasons = proposal.reasons
+        reason = {language: text[:120] for language, text in reasons[0]["label"].items()} if reasons else ""
         work.open(
-            act, post=post, kind="plans.answer_proposal", subject=f"proposal:{proposal.pk}", region=binding.region_id, msgid=msgid,
-            params={"level": level.label.get("zh") or in_words(level.label), "place": binding.region.name,
-                    "reason": (reasons[0]["label"].get("zh") or in_words(reasons[0]["label"]))[:120] if reasons else ""},
-            due_at=answer_by, level=level.colour, cause=stated,
+            self.act, post=proposal.post_id, kind="plans.answer_proposal", subject=f"proposal:{proposal.pk}", region=proposal.region_id,
+            msgid="Measure for {place}: {level}. {reason}" if level.kind == "measure" else "{level} proposed for {place}: {reason}",
+            params={**_named(proposal), "reason": reason}, due_at=proposal.answer_by, level=level.colour, cause=cause,
         )
 
     def _reasons(self, plan: compute.Adopted, level: LevelEntry) -> list[dict[str, Any]]:
@@ -861,6 +1000,7 @@ class Judge:
 def _overtake(act: Act, proposal: ResponseProposal, by: str, cause: UUID | None) -> None:
     proposal.state, proposal.answered_at = ResponseProposal.OVERTAKEN, act.now
     act.save(proposal)
+    due.cancel(act, "plans.lapse", f"proposal:{proposal.pk}")
     work.close(act, kind="plans.answer_proposal", subject=f"proposal:{proposal.pk}", outcome="overtaken")
     act.state(ProposalOvertaken(proposal=proposal.pk, level=proposal.level.key, by=by), about=proposal, cause=cause)
 
@@ -880,6 +1020,7 @@ def close_proposal(act: Act, *, proposal: UUID, outcome: str, reason: str = "") 
         raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
     row.state, row.answered_at, row.answered_by, row.answer = outcome, act.now, act.actor.person_id, reason
     act.save(row)
+    due.cancel(act, "plans.lapse", f"proposal:{row.pk}")
     work.close(act, kind="plans.answer_proposal", subject=f"proposal:{row.pk}", outcome=outcome)
     if outcome == ResponseProposal.APPROVED:
         act.state(ProposalApproved(proposal=row.pk, level=row.level.key, by=act.actor.person_id), about=row)

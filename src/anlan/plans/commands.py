@@ -17,6 +17,10 @@ def register(sub: Any) -> None:
     check.add_argument("file", type=Path, help=_("plan file (YAML); - reads standard input"))
     check.add_argument("--json", action="store_true", help=_("answer as JSON"))
     check.set_defaults(func=check_file, services=None)
+    reading = inner.add_parser("read", help=_("read a plan's document (.docx, .pdf, .txt, .md) into a tree of clauses"))
+    reading.add_argument("file", type=Path, help=_("document; - reads standard input"))
+    reading.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    reading.set_defaults(func=read_file, services=None)
     listing = inner.add_parser("list", help=_("list plans, versions and where they are adopted"))
     listing.add_argument("--json", action="store_true", help=_("answer as JSON"))
     listing.set_defaults(func=list_plans)
@@ -70,4 +74,48 @@ def list_plans(args: argparse.Namespace) -> int:
         return 0
     for row in rows:
         print(f"{row['plan']}  v{row['version']} ({row['origin']})  {row['title']}" + (f"  → {'、'.join(row['adopted'])}" if row["adopted"] else ""))
+    return 0
+
+
+def _paper(args: argparse.Namespace) -> Any:
+    """The document as a tree, or None after its fault was printed."""
+    from anlan.engines import text
+    from anlan.engines.text.files import MAX_BYTES
+
+    try:
+        if str(args.file) == "-":
+            raw = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with args.file.open("rb") as stream:
+                raw = stream.read(MAX_BYTES + 1)
+        content, warnings = text.text_of(raw, args.file.name)
+        paper = text.read(content)
+        paper.warnings[:0] = warnings
+        return paper
+    except OSError as error:
+        why, code = error.strerror or str(error), "unreadable"
+    except text.BadPaper as error:
+        why, code = str(error), error.code
+    except ValueError as error:
+        why, code = str(error), "empty"
+    if args.json:
+        print(json.dumps({"error": {"file": str(args.file), "code": code, "why": why}}, ensure_ascii=False))
+    else:
+        print(_("{file} cannot be read: {why}").format(file=args.file, why=why), file=sys.stderr)
+    return None
+
+
+def read_file(args: argparse.Namespace) -> int:
+    """Exit status 0 when the document was read, 1 when it cannot be."""
+    paper = _paper(args)
+    if paper is None:
+        return 1
+    if args.json:
+        print(json.dumps(paper.as_json(), ensure_ascii=False))
+        return 0
+    print(" ".join(part for part in (paper.title, paper.number, paper.date, paper.issuer) if part))
+    for clause in paper.clauses:
+        print(f"{'  ' * clause.level}{clause.number} {clause.heading or clause.text[:40]}".rstrip())
+    for warning in paper.warnings:
+        print(_("Note: {text}").format(text=warning))
     return 0

@@ -148,3 +148,31 @@ class ProposalOvertaken:
     proposal: UUID
     level: str
     by: str
+
+
+@fact("plans.ProposalGroundless")
+class ProposalGroundless:
+    """None of the conditions an open proposal rested on is met any more; it lapses at `lapses_at` unless one is met again or it is answered."""
+
+    proposal: UUID
+    level: str
+    conditions: list
+    lapses_at: datetime
+
+
+@fact("plans.ProposalGrounded")
+class ProposalGrounded:
+    """A condition of a proposal that had become groundless is met again: it waits for its answer as before."""
+
+    proposal: UUID
+    level: str
+    conditions: list
+
+
+@fact("plans.ProposalLapsed")
+class ProposalLapsed:
+    """A proposal lapsed unanswered: its conditions had not been met for its whole answering time. Its post is told."""
+
+    proposal: UUID
+    level: str
+    groundless_at: datetime

@@ -277,7 +277,7 @@ class ResponseProposal(RealmRow):
     """A level proposed at a place, with its reasons; one post must answer."""
 
     SCOPE = "plans.read"
-    OPEN, APPROVED, REFUSED, OVERTAKEN = "open", "approved", "refused", "overtaken"
+    OPEN, APPROVED, REFUSED, OVERTAKEN, LAPSED = "open", "approved", "refused", "overtaken", "lapsed"
 
     binding = models.ForeignKey(PlanBinding, on_delete=models.PROTECT, related_name="proposals")
     version_of = models.ForeignKey(PlanVersion, on_delete=models.PROTECT, related_name="+")
@@ -294,6 +294,8 @@ class ResponseProposal(RealmRow):
     answered_by = models.UUIDField(null=True, help_text="person")
     answer = models.TextField(blank=True, help_text="the reason given")
     cause = models.UUIDField(null=True, help_text="fact that set it off")
+    groundless_at = models.DateTimeField(null=True, help_text="since when none of its conditions is met; empty while one is, or nobody can tell")
+    lapses_at = models.DateTimeField(null=True, help_text="it lapses then, if its conditions stay unmet and nobody has answered")
 
     class Meta:
         constraints = [

@@ -276,6 +276,9 @@ def proposal_page(request: HttpRequest, key: UUID) -> HttpResponse:
     """A proposal: its inputs, its rule with the sentence of the plan, the alternatives, and what approval would order."""
     found = queries.proposal(key, request.realm, request.actor)  # type: ignore[attr-defined]
     row = found["row"]
+    if request.method == "POST":
+        actions.note_lapsed(request.act(), proposal=row.pk)  # type: ignore[attr-defined]
+        return redirect("plans:proposal", row.pk)
     file = compute.plan_file(row.version_of)
     reasons = [{**reason, "words": in_words(reason["label"]), "sentence": in_words(reason["text"]), "shown": _shown_inputs(reason["inputs"], file), "at": datetime.fromisoformat(reason["since"])} for reason in found["reasons"]]
     states = queries.live(row.binding, request.realm)  # type: ignore[attr-defined]
@@ -296,6 +299,8 @@ def proposal_page(request: HttpRequest, key: UUID) -> HttpResponse:
         "first": post_name(row.post_id), "due_at": item.due_at if item and item.state == "open" else None, "escalations": item.escalations if item else 0,
         "by": person_name(row.answered_by), "decide_url": decide_url(row.pk) if row.state == ResponseProposal.OPEN else "", "clause": in_words(row.level.clause.text),
         "orders": sum(len(action["posts"]) for action in found["actions"]), "subject": f"proposal:{row.pk}",
+        "note_lapsed": row.state == ResponseProposal.LAPSED
+        and WorkItem.plain.filter(realm_id=request.realm.pk, kind="plans.note_lapsed", subject=f"proposal:{key}", state=WorkItem.OPEN).exists(),  # type: ignore[attr-defined]
     }
     return render(request, "plans/proposal.html", context)
 

@@ -69,6 +69,16 @@ def levels_of(binding: PlanBinding) -> list[dict[str, Any]]:
     ]
 
 
+def still_met(binding: PlanBinding, realm: Any, track: str) -> list[dict[str, Any]]:
+    """Conditions of a track that hold now, highest level first: what a stand-down would go against. {condition, level, label, since}."""
+    rows = Match.objects.of(realm).filter(binding=binding, verdict="met").select_related("condition__level", "condition__clause")
+    return [
+        {"condition": row.condition.key, "level": row.condition.level.key, "label": row.condition.label or row.condition.clause.title, "since": row.since}
+        for row in sorted(rows, key=lambda row: (-row.condition.level.rank, row.condition.order))
+        if (row.condition.level.key if row.condition.level.kind == "measure" else "response") == track
+    ]
+
+
 def approver(binding: PlanBinding, role: str) -> UUID:
     """The one post that answers for a role here."""
     bound = binding.posts.filter(role=role).order_by("id").first()

@@ -61,3 +61,14 @@ def _take(fact: FactView, kind: str, payload: dict[str, Any]) -> None:
 def on_stale(act: Act, subject: str, params: dict[str, Any]) -> None:
     """Timer plans.term_stale."""
     actions.term_stale(act, term=UUID(subject.partition(":")[2]))
+
+
+def on_lapse(act: Act, subject: str, params: dict[str, Any]) -> None:
+    """Timer plans.lapse."""
+    actions.lapse(act, proposal=UUID(subject.partition(":")[2]))
+
+
+def on_still_met(act: Act, subject: str, params: dict[str, Any]) -> None:
+    """Timer plans.still_met."""
+    _kind, binding, track = subject.split(":", 2)
+    actions.propose_again(act, binding=UUID(binding), track=track)

@@ -19,10 +19,13 @@ FACT_WORDS: dict[str, Any] = {
     "plans.ProposalApproved": _("Proposal approved: {level}"),
     "plans.ProposalRefused": _("Proposal refused: {level}. {reason}"),
     "plans.ProposalOvertaken": _("Proposal overtaken: {level}"),
+    "plans.ProposalGroundless": _("What the proposal of {level} rested on is no longer met"),
+    "plans.ProposalGrounded": _("What the proposal of {level} rests on is met again"),
+    "plans.ProposalLapsed": _("Proposal of {level} lapsed: its conditions stayed unmet and nobody had answered"),
 }
 VERDICTS = {"met": _("Met"), "not_met": _("Not met"), "cannot_tell": _("Cannot tell"), "": _("Not judged")}
 STATES = {
-    "open": _("Waits for an answer"), "approved": _("Approved"), "refused": _("Refused"), "overtaken": _("Overtaken"), "answered": _("Answered"),
+    "open": _("Waits for an answer"), "approved": _("Approved"), "refused": _("Refused"), "overtaken": _("Overtaken"), "lapsed": _("Lapsed"), "answered": _("Answered"),
 }
 SOURCES = {
     "machine": _("measured"), "warning": _("counted from warnings"), "response": _("counted from responses"), "forecast": _("forecast, stated by a person"),
@@ -34,5 +37,7 @@ ORIGINS = {"default": _("comes with Anlan"), "own": _("own")}
 WORK = (
     gettext_noop("{level} proposed for {place}: {reason}"),
     gettext_noop("Measure for {place}: {level}. {reason}"),
+    gettext_noop("{level} was proposed for {place}, but its conditions are no longer met: answer, or it lapses at {until}"),
+    gettext_noop("{level} for {place} lapsed unanswered at {until}: its conditions had fallen away. Take note."),
     gettext_noop("Cannot tell whether “{plan}” applies. Please state: {term}, {where}"),
 )

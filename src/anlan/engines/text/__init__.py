@@ -1,4 +1,6 @@
-"""Text for finding: bigrams of Chinese, words of other scripts, and pinyin with its initials."""
+"""Text: finding (bigrams of Chinese, words of other scripts, pinyin with its initials) and reading official papers into clauses."""
+from .files import BadPaper, text_of
+from .reader import Clause, Paper, read
 from .tokens import document_tokens, initials, normal, pinyin, query_tokens
 
-__all__ = ["document_tokens", "initials", "normal", "pinyin", "query_tokens"]
+__all__ = ["BadPaper", "Clause", "Paper", "document_tokens", "initials", "normal", "pinyin", "query_tokens", "read", "text_of"]

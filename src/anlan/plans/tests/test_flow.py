@@ -58,7 +58,14 @@ def test_a_reading_above_the_warning_level_proposes_level_four_to_the_one_who_si
     assert proposal.answer_by == moment + timedelta(minutes=30)
     item = WorkItem.objects.of(replay).get(kind="plans.answer_proposal")
     assert item.subject == f"proposal:{proposal.pk}" and item.level == "blue" and item.due_at == proposal.answer_by
-    assert "Ⅳ" in item.params["level"] and item.params["place"] == "澜州市"
+    assert "Ⅳ" in item.params["level"]["zh"] and item.params["place"]["zh"] == "澜州市"
+    from django.utils import translation
+
+    from anlan.kernel.shell import work_text
+
+    with translation.override("en"):
+        sentence = work_text(item)
+    assert "Level IV" in sentence and "Lanzhou-on-test" in sentence and "Ⅳ级" not in sentence
     (fact,) = [f for f in journal.about(f"proposal:{proposal.pk}")]
     chain = [step.kind for step in journal.chain(fact.id)]
     assert chain[:2] == ["plans.LevelProposed", "plans.ConditionMet"]
@@ -381,3 +388,94 @@ def test_a_run_of_signals_is_one_look_and_a_report_in_between_is_judged_in_its_p
     assert Operation.objects.filter(action="plans.take_in").count() - before == 3
     assert [p.level.key for p in opened(replay)] == ["IV"]
     assert Term.objects.of(replay).get(name="street_water_depth").value == 60
+
+
+# --- what falls away, and what is stood down although it holds --------------------------------------------------------
+
+
+def tick(realm, drain, n):
+    moment = at(realm, n)
+    drain()
+    return moment
+
+
+def items(realm, kind="plans.answer_proposal"):
+    return list(WorkItem.objects.of(realm).filter(kind=kind, state="open"))
+
+
+def test_a_proposal_whose_condition_falls_away_says_so_and_lapses_after_its_answering_time(replay, plan, gauges, duty_post, alice, drain):
+    say(replay, gauges, {"hengshan": 49.2}, at(replay, 5))
+    (proposal,) = opened(replay)
+    gone = at(replay, 10)
+    say(replay, gauges, {"hengshan": 40.0}, gone)
+    proposal.refresh_from_db()
+    assert proposal.state == "open" and proposal.groundless_at == gone, "a machine takes nothing away at once"
+    (item,) = items(replay)
+    assert "no longer met" in item.msgid and item.level == "" and item.post_id == duty_post.pk
+    tick(replay, drain, 39)
+    assert opened(replay) == [proposal]
+    tick(replay, drain, 41)
+    proposal.refresh_from_db()
+    assert proposal.state == "lapsed" and opened(replay) == [] and items(replay) == []
+    (told,) = items(replay, "plans.note_lapsed")
+    assert told.post_id == duty_post.pk, "its post still sees it"
+    kinds = [fact.kind for fact in journal.about(f"proposal:{proposal.pk}")]
+    assert kinds == ["plans.LevelProposed", "plans.ProposalGroundless", "plans.ProposalLapsed"]
+    actions.note_lapsed(act(alice, replay), proposal=proposal.pk)
+    assert items(replay, "plans.note_lapsed") == []
+    say(replay, gauges, {"hengshan": 49.4}, at(replay, 60))
+    assert len(opened(replay)) == 1, "met again, it is proposed again"
+
+
+def test_a_proposal_met_again_in_time_waits_as_before(replay, plan, gauges, drain):
+    say(replay, gauges, {"hengshan": 49.2}, at(replay, 5))
+    say(replay, gauges, {"hengshan": 40.0}, at(replay, 10))
+    say(replay, gauges, {"hengshan": 49.3}, at(replay, 20))
+    (proposal,) = opened(replay)
+    assert proposal.groundless_at is None and proposal.answer_by == replay.now_at + minutes(30)
+    (item,) = items(replay)
+    assert item.level == "blue" and "proposed for" in item.msgid
+    tick(replay, drain, 45)
+    assert opened(replay) == [proposal]
+
+
+def test_a_gauge_that_falls_silent_takes_no_proposal_away(replay, plan, gauges, drain):
+    say(replay, gauges, {"hengshan": 49.2}, at(replay, 5))
+    heard(replay, "sensing.GaugeSilent", {"station": gauges["hengshan"].pk, "quantity": "level", "rising": True}, at(replay, 40))
+    (proposal,) = opened(replay)
+    assert proposal.groundless_at is None
+
+
+def test_when_the_higher_level_lapses_the_lower_one_that_still_holds_is_proposed(replay, plan, gauges, drain):
+    say(replay, gauges, {"guiyang": 49.6}, at(replay, 5))
+    (high,) = opened(replay)
+    assert high.level.key == "II"
+    say(replay, gauges, {"guiyang": 45.6}, at(replay, 10))
+    high.refresh_from_db()
+    assert high.groundless_at is not None
+    tick(replay, drain, 75)
+    assert [row.level.key for row in opened(replay)] == ["IV"], [row.level.key for row in opened(replay)]
+
+
+@pytest.mark.parametrize("later, proposed", [(49.3, ["IV"]), (40.0, [])])
+def test_two_hours_after_a_stand_down_what_is_still_met_is_proposed_anew(later, proposed, replay, plan, gauges, commander, drain):
+    from anlan.command import actions as command  # noqa: PLC0415 - the story crosses rooms
+
+    say(replay, gauges, {"hengshan": 49.2}, at(replay, 5))
+    (proposal,) = opened(replay)
+    response = command.approve_proposal(act(commander, replay), proposal=proposal.pk)
+    drain()
+    at(replay, 30)
+    with pytest.raises(Problem) as caught:
+        command.end_response(act(commander, replay), response=response.pk, reason="预报无雨")
+    assert caught.value.kind.code == "command.conditions_hold" and "IV-3" in str(caught.value.data)
+    command.end_response(act(commander, replay), response=response.pk, reason="预报无雨", still_met=["IV-3"])
+    drain()
+    (ended,) = [fact for fact in journal.about(f"response:{response.pk}") if fact.kind == "command.ResponseEnded"]
+    assert ended.payload["still_met"] == ["IV-3"]
+    say(replay, gauges, {"hengshan": later}, at(replay, 60))
+    assert opened(replay) == []
+    tick(replay, drain, 149)
+    assert opened(replay) == []
+    tick(replay, drain, 151)
+    assert [row.level.key for row in opened(replay)] == proposed

@@ -9,7 +9,7 @@ from anlan.kernel import journal
 from anlan.kernel.models import Realm
 from anlan.plans import actions
 from anlan.plans.models import Match, ResponseProposal, Term
-from anlan.sensing.actions import save_station
+from anlan.sensing.actions import import_stations
 from anlan.sensing.ingest import Sample
 from anlan.sensing.worker import feed
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def poyo(actual, replay, machine, city, county, duty_post):
     for code, quantity, more in (("POYO", "flow", {"thresholds": {"flow": {"yellow": 30, "orange": 70, "red": 150, "source": "LASPROV-PROT"}}}), ("CHIVA", "rain", {})):
-        save_station(act(machine, actual), values={"code": code, "name": code, "kind": quantity, "quantities": [quantity], "region": county.pk, "lon": -0.6, "lat": 39.5, **more})
+        import_stations(act(machine, actual), origin="test", rows=[{"code": code, "name": code, "kind": quantity, "quantities": [quantity], "region": county.pk, "lon": -0.6, "lat": 39.5, **more}])
     return actions.adopt(act(machine, replay), plan="valencia-poyo-2024", region=city.pk, default_post=duty_post.pk, places={"poyo": {"station": "POYO"}})
 
 
