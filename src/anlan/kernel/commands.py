@@ -78,6 +78,10 @@ def register(sub: Any) -> None:
 
     loops_commands.register(sub)
 
+    from .registers import commands as registers
+
+    registers.register(sub, _as)
+
     search = sub.add_parser("reindex", help=_("write the search column anew"))
     search.add_argument("kind", nargs="?", help=_("only this kind"))
     search.set_defaults(func=reindex, services="data")

@@ -597,18 +597,20 @@ def _table(cursor: Any, name: str, columns: list[tuple[str, str]]) -> None:
 
 
 def _copy(cursor: Any, name: str, lines: Any, progress: Progress, total: int) -> None:
-    # Worked out before the COPY begins: a code's words may have to be asked for, and a connection in COPY answers nothing.
+    # The lines are made before COPY begins: making them may look up names, and the connection is deaf while it copies.
     blocks: list[bytes] = []
     block: list[str] = []
     for number, line in enumerate(lines, 1):
         block.append("\t".join(line))
-        if len(block) == 1000 or number == total:
+        if len(block) == 1000:
             blocks.append(("\n".join(block) + "\n").encode())
             block.clear()
             progress("write", number, total)
+    if block:
+        blocks.append(("\n".join(block) + "\n").encode())
     with cursor.copy(f'COPY "{name}" FROM STDIN') as copy:
-        for part in blocks:
-            copy.write(part)
+        for made in blocks:
+            copy.write(made)
 
 
 def _columns(model: Any, names: list[str]) -> list[tuple[str, str]]:
