@@ -319,7 +319,7 @@ def _indexes(declared: Register) -> None:
     plain = [name for name, field in here.items() if field.filter and not field.many]
     order = declared.order.lstrip("-")
     indexes: list[models.Index] = [
-        models.Index(fields=["cell"], include=["region", *(name for name in plain if name != "region")][:6], condition=listed & models.Q(cell__isnull=False), name=short(table, "map")),
+        models.Index(fields=["cell"], include=["region", *(["verified_at"] if "verified_at" in declared.columns else []), *(name for name in plain if name != "region")][:6], condition=listed & models.Q(cell__isnull=False), name=short(table, "map")),
     ]
     for name in dict.fromkeys([*plain, "organisation", "region"]):
         indexes.append(models.Index(fields=list(dict.fromkeys([name, order, "id"])), condition=listed, name=short(table, f"by_{name}")))

@@ -579,7 +579,7 @@ def clusters(
 ) -> dict[str, Any]:
     """What a map window shows: single rows while they are few (`points`), else exact counts by H3 cell (`clusters`). `total` is what is shown.
 
-    points: [{id, lon, lat, title, note, stale}]; clusters: [{lon, lat, count, cell}], at the mean of what they hold (to a
+    points: [{id, lon, lat, title, note, stale}]; clusters: [{lon, lat, count, stale, cell}], at the mean of what they hold (to a
     seventh of the cell). kernel.forbidden, kernel.invalid.
     """
     from h3.api import basic_int as h3
@@ -605,22 +605,26 @@ def clusters(
         coarse = _resolution(zoom)
         fine = min(coarse + 1, CELL_RESOLUTION)
         shift = 3 * (15 - fine)
-        cells, cell_params = rows.order_by().values_list("cell").query.sql_with_params()
+        ages = declared.fresh is not None and "verified_at" in declared.columns
+        cells, cell_params = rows.order_by().values_list("cell", *(["verified_at"] if ages else [])).query.sql_with_params()
+        old = "count(*) FILTER (WHERE t.at IS NULL OR t.at < %s)" if ages else "0"
         cursor.execute(
-            f"SELECT t.cell >> {shift}, count(*) FROM ({cells}) t (cell){near} GROUP BY 1", [*cell_params, *bounds],
+            f"SELECT t.cell >> {shift}, count(*), {old} FROM ({cells}) t (cell{', at' if ages else ''}){near} GROUP BY 1",
+            [*([clock.now() - declared.fresh] if ages else []), *cell_params, *bounds],  # type: ignore[operator]
         )
         counted = cursor.fetchall()
     groups: dict[int, list[float]] = {}
-    for prefix, number in counted:
+    for prefix, number, stale_here in counted:
         child = (prefix << shift) & ~(0xF << 52) | (fine << 52) | ((1 << shift) - 1)
         lat, lon = h3.cell_to_latlng(child)
-        group = groups.setdefault(h3.cell_to_parent(child, coarse) if coarse < fine else child, [0, 0.0, 0.0])
+        group = groups.setdefault(h3.cell_to_parent(child, coarse) if coarse < fine else child, [0, 0.0, 0.0, 0])
         group[0] += number
         group[1] += lon * number
         group[2] += lat * number
+        group[3] += stale_here
     found = [
-        {"lon": round(lon / number, 6), "lat": round(lat / number, 6), "count": int(number), "cell": h3.int_to_str(cell)}
-        for cell, (number, lon, lat) in groups.items()
+        {"lon": round(lon / number, 6), "lat": round(lat / number, 6), "count": int(number), "stale": int(old), "cell": h3.int_to_str(cell)}
+        for cell, (number, lon, lat, old) in groups.items()
     ]
     # The cover is a little larger than the window; so is what a map draws beyond its edge.
     margin_x, margin_y = (east - west) * 0.25, (north - south) * 0.25
