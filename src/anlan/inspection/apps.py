@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 class InspectionConfig(AppConfig):
     name = "anlan.inspection"
     label = "inspection"
-    verbose_name = "Inspection"
+    verbose_name = _("Inspection")  # type: ignore[assignment]
 
     def ready(self) -> None:
         from anlan.kernel import access

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 class ResourcesConfig(AppConfig):
     name = "anlan.resources"
     label = "resources"
-    verbose_name = "Resources"
+    verbose_name = _("Resources")  # type: ignore[assignment]
 
     def ready(self) -> None:
         from anlan.kernel import access
