@@ -346,7 +346,7 @@ class _Tree:
         self.ids: set[str] = set()
         self.decimals = False
 
-    def depth_of(self, marker: _Marker, title: str, inline: bool) -> int | None:
+    def depth_of(self, marker: _Marker, title: str, inline: bool, bare: bool = False) -> int | None:
         """How many of the open clauses stay open when this one begins; None when the number is not one to be expected here."""
         style, value = marker.style, marker.value
         stack = self.stack
@@ -393,7 +393,7 @@ class _Tree:
             # A new list, one deeper; (一) closes nothing, but may not stand below a list finer than itself.
             rank = {"cn": 1, "cnp": 2, "one.": 3, "one、": 3, "one ": 0, "arp": 4, "arp half": 4.5, "arb": 5, "circled": 6}
             depth = len(stack)
-            while depth and rank.get(stack[depth - 1].style, -1) >= rank.get(style, 9) and stack[depth - 1].style != style:
+            while depth and not bare and rank.get(stack[depth - 1].style, -1) >= rank.get(style, 9) and stack[depth - 1].style != style:
                 depth -= 1
             return depth
         if not inline and not stack and value[0] <= 2:
@@ -510,7 +510,7 @@ class _Writer:
     def line(self, line: _Line, front: bool, after: _Line | None) -> None:
         text, at = line.text, 0
         cuts: list[tuple[int, _Marker, int]] = []
-        if not front and after is not None and re.fullmatch(r"[^。；，;,：:]{2,25}[：:]", text) and (first := _first_marker(after.text)) and first.value == (1,):
+        if not front and after is not None and re.fullmatch(r"[^。；，;,：:]{2,25}[：:]", text) and not _first_marker(text) and (first := _first_marker(after.text)) and first.value == (1,):
             # "局应急办：" above a list of its own: a clause without a number.
             stack = self.tree.stack
             depth = next((k for k, one in enumerate(stack) if one.style == "label"), None)
@@ -527,7 +527,8 @@ class _Writer:
             end = cuts[k + 1][0] if k + 1 < len(cuts) else len(text)
             at = start + marker.size
             rest = text[at:end].strip()
-            whole = start == 0 and end == len(text)
+            # A line whose sentence goes on in the next line is no heading.
+            whole = start == 0 and end == len(text) and (after is None or after.gap or after.table or bool(_first_marker(after.text)))
             heading = ""
             longest = 20 if marker.style.startswith(("arp", "circled", "arb", "dash")) else 45
             if rest and len(rest) <= longest and rest[-1] not in END + "，,、" and not re.search(r"[。；;]", rest) and (whole or k + 1 < len(cuts) or marker.style in ("cn", "cnp")):
@@ -567,7 +568,9 @@ class _Writer:
                     continue
                 rest = text[place + marker.size :]
                 title = rest if not inline else rest[:23]
-                depth = self.tree.depth_of(marker, title, inline)
+                # Right below a heading that has no text yet, a list belongs to it, whatever its style.
+                bare = not found and self.now is not None and bool(self.now.heading) and not self.parts and not self.now.text
+                depth = self.tree.depth_of(marker, title, inline, bare)
                 if depth is None:
                     continue
                 if inline and style == "one" and depth >= len(self.tree.stack) and text[place - 1] not in "：:。；;" and not (runs_on and marker.value == (1,)):
@@ -664,7 +667,7 @@ def _front(lines: list[_Line]) -> tuple[str, str, str, str, int]:
     if not title and lines:
         title = lines[0].text[:60]
     issuer = ""
-    for words in head:
+    for words in head[: body or 12]:
         plain = re.sub(r"\s+", "", words)
         if match := re.fullmatch(r"(.{2,30}?(?:人民政府|办公厅|办公室|委员会|厅|局|部|院|指挥部))文件", plain):
             issuer = match[1]
