@@ -140,7 +140,7 @@ def require(act: Any, capability: str, region: Any = ANYWHERE, org: Any = None, 
 def limit(rows: QuerySet, actor: Any) -> QuerySet:
     """Only the rows this actor may read, by the model's SCOPE capability.
 
-    A row of one of the actor's own posts (field `post`) is always his to read; a row with a region needs that region;
+    A row of one of the actor's own posts (field `post`), or that went up to one (`escalated_to`), is always his to read; a row with a region needs that region;
     a row without one needs the capability everywhere, unless the model says OPEN_WITHOUT_REGION.
     """
     model = rows.model
@@ -159,6 +159,8 @@ def limit(rows: QuerySet, actor: Any) -> QuerySet:
         return rows
     if "post" in names:
         scope |= Q(post_id__in=posts(actor))
+    if "escalated_to" in names:
+        scope |= Q(escalated_to_id__in=posts(actor))
     held = grants(actor).get(model.SCOPE, ())
     if "incident" in names:
         scope |= Q(incident_id__in=[grant.incident for grant in held if grant.incident])

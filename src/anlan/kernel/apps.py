@@ -74,6 +74,7 @@ class KernelConfig(AppConfig):
         post_migrate.connect(fill, sender=self, dispatch_uid="kernel.fill")
         search.start()
         from .loops import lint, recheck  # noqa: F401
+        from .loops import words as loop_words  # noqa: F401
         from .phone import kinds, words  # noqa: F401
 
         recheck.start()

@@ -69,7 +69,7 @@ def _illegal(declared: Loop, step: Step, case: CaseRow) -> Problem:
     last = CaseStep.plain.filter(case_id=case.pk, kind=CaseStep.STEP).order_by("-seq").first()
     legal = [str(other.label) for other in declared.steps_from(case.state)]
     return ILLEGAL(
-        number=case.number, state=declared.state_label(case.state), step=step.label, legal=_(", ").join(legal) or _("none"), who=(shell.person_name(last.person) if last else "") or _("system"),
+        number=case.number, state=declared.state_label(case.state), step=step.label, legal="、".join(legal) or _("none"), who=(shell.person_name(last.person) if last else "") or _("system"),
         since=f"{clock.local(case.state_since):%m-%d %H:%M}", state_code=case.state, step_code=step.name,
     )
 

@@ -45,7 +45,7 @@ def declarations(draw):
         before = [step.name for step in steps]
         steps.append(Step(
             f"t{number}", _("Step"), from_=tuple(draw(st.lists(st.sampled_from(states[:-1]), min_size=1, max_size=3, unique=True))), to=draw(st.sampled_from(states)),
-            may=draw(st.sampled_from([READ, READ, OTHER])), evidence=Evidence(photos=draw(st.integers(0, 1))),
+            may=draw(st.sampled_from([READ, OTHER])), evidence=Evidence(photos=draw(st.integers(0, 1))),
             other_than=tuple(draw(st.lists(st.sampled_from(before), max_size=2, unique=True))) if before else (),
             form=(Field("said", label=_("Said"), kind="text", required=True),) if draw(st.booleans()) else (),
         ))
@@ -60,8 +60,11 @@ def declarations(draw):
 def attempts(draw):
     """(index of the step, who, by which path, with what, as a repeat?) The index is taken modulo the steps, unknown ones included."""
     return [
-        (draw(st.integers(0, 8)), draw(st.sampled_from("abdc")), draw(st.sampled_from(PATHS)), draw(st.booleans()), draw(st.booleans()), draw(st.integers(0, 4)) == 0)
-        for _n in range(draw(st.integers(1, 9)))
+        (
+            draw(st.integers(0, 8)), draw(st.sampled_from("addbc")), draw(st.sampled_from(PATHS)), draw(st.integers(0, 3)) > 0, draw(st.integers(0, 3)) > 0,
+            draw(st.integers(0, 4)) == 0,
+        )
+        for _n in range(draw(st.integers(3, 12)))
     ]
 
 
