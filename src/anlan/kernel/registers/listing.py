@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from .. import access, shell
 from ..models import FieldConflict, Region
 from . import forms, queries, values
-from .declare import Field, Register
+from .declare import UNKNOWN_REGISTER, Field, Register
 
 PAGE = 50
 FIRST = 3  # filters that always stand open beside the search
@@ -51,6 +51,14 @@ class Links:
             at, lambda row: reverse("kernel:register_row", args=[declared.name, row.pk]),
             lambda row: "" if row.ended_at else reverse("kernel:register_edit", args=[declared.name, row.pk]),
         )
+
+
+def declared_of(request: HttpRequest, name: str) -> Register:
+    """The register of an address, if this person reads it anywhere. Cases of loops lie in realms and have pages of their own."""
+    declared = queries.require_read(request.actor, name)  # type: ignore[attr-defined]
+    if declared.steps_only:
+        raise UNKNOWN_REGISTER(name=name[:60])
+    return declared
 
 
 @dataclass

@@ -35,10 +35,7 @@ NAMED = 12
 PURPOSES = ("call out", "check", "drill", "ask back")
 
 
-def _reg(request: HttpRequest, name: str) -> Register:
-    """The register, if this person reads it anywhere. Cases of loops have pages of their own."""
-    declared = queries.require_read(request.actor, name)  # type: ignore[attr-defined]
-    return declared
+_reg = listing.declared_of
 
 
 def watermark(request: HttpRequest) -> str:
@@ -114,17 +111,19 @@ def map_points(request: HttpRequest, name: str) -> JsonResponse:
 
 @require_POST
 def views(request: HttpRequest, name: str) -> HttpResponse:
-    """Save a view, or drop one's own."""
-    declared = _reg(request, name)
+    """Save a view, or drop one's own; of a loop's list too."""
+    declared = queries.require_read(request.actor, name)  # type: ignore[attr-defined]
+    given = request.POST.get("next", "")
+    back = given if url_has_allowed_host_and_scheme(given, {request.get_host()}) else reverse("kernel:register", args=[declared.name])
     act = request.act()  # type: ignore[attr-defined]
     if drop := request.POST.get("drop"):
         actions.drop_view(act, view=_uuid(drop))
         messages.success(request, _("The view is deleted."))
-        return redirect("kernel:register", declared.name)
+        return redirect(back)
     query = request.POST.get("query", "")[:2000]
     view = actions.save_view(act, register=declared.name, name=request.POST.get("name", ""), params=listing.view_params(declared, QueryDict(query)), shared=bool(request.POST.get("shared")))
     messages.success(request, _("The view {name} is saved.").format(name=view.name))
-    return redirect(f"{reverse('kernel:register', args=[declared.name])}?{query}")
+    return redirect(f"{back}?{query}")
 
 
 def lookup(request: HttpRequest, name: str, field: str) -> HttpResponse:

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST
 from .. import access
 from ..errors import INVALID, NOT_FOUND, Problem
 from ..middleware import address
-from . import actions, exporting, importing, listing, queries, values
+from . import actions, exporting, importing, listing, values
 from .declare import Register
 from .listing import Links
 
@@ -32,7 +32,7 @@ FRAMES = ("WGS84", "GCJ-02", "BD-09")
 
 def _ready(request: HttpRequest, name: str) -> Register:
     """The register, when this person may import into it here."""
-    declared = queries.require_read(request.actor, name)  # type: ignore[attr-defined]
+    declared = listing.declared_of(request, name)
     actions.writable(request.act(), declared)  # type: ignore[attr-defined]
     access.require(request.actor, declared.write)  # type: ignore[attr-defined]
     return declared
@@ -276,7 +276,7 @@ def run(request: HttpRequest, name: str, token: UUID) -> HttpResponse:
 
 def progress(request: HttpRequest, name: str, token: UUID) -> HttpResponse:
     """How far it is, and then what came of it."""
-    declared = queries.require_read(request.actor, name)  # type: ignore[attr-defined]
+    declared = listing.declared_of(request, name)
     return _progress(request, declared, _upload(request, declared, token))
 
 
@@ -321,7 +321,7 @@ def _progress(request: HttpRequest, declared: Register, upload: importing.Upload
 @require_POST
 def cancel(request: HttpRequest, name: str, token: UUID) -> HttpResponse:
     """Stop it; nothing is taken over."""
-    declared = queries.require_read(request.actor, name)  # type: ignore[attr-defined]
+    declared = listing.declared_of(request, name)
     upload = _upload(request, declared, token)
     upload.stop()
     return redirect(_at("progress", declared, upload))
@@ -339,7 +339,7 @@ def _file(content: bytes, name: str, media: str = exporting.XLSX) -> HttpRespons
 
 def refused(request: HttpRequest, name: str, token: UUID) -> HttpResponse:
     """The refused rows as they were sent, each with what is wrong."""
-    declared = queries.require_read(request.actor, name)  # type: ignore[attr-defined]
+    declared = listing.declared_of(request, name)
     upload = _upload(request, declared, token)
     file = upload.folder / "refused.xlsx"
     if not file.exists():
@@ -349,7 +349,7 @@ def refused(request: HttpRequest, name: str, token: UUID) -> HttpResponse:
 
 def template(request: HttpRequest, name: str) -> HttpResponse:
     """An empty sheet with the right head row and every code explained."""
-    declared = queries.require_read(request.actor, name)  # type: ignore[attr-defined]
+    declared = listing.declared_of(request, name)
     return _file(exporting.template(declared, request.actor), f"{declared.label}.xlsx")  # type: ignore[attr-defined]
 
 
@@ -360,7 +360,7 @@ def take_out(request: HttpRequest, declared: Register, q: str, filters: dict[str
 
 
 def export(request: HttpRequest, name: str) -> HttpResponse:
-    declared = queries.require_read(request.actor, name)  # type: ignore[attr-defined]
+    declared = listing.declared_of(request, name)
     wanted = listing.asked(declared, request.GET)
     return take_out(request, declared, wanted.q, wanted.filters)
 
