@@ -106,7 +106,7 @@ class Exact:
         while True:
             at, rows, why = kernels.gather(
                 series, time, value, clocks, self.ahead, at, self.lateness, step, phase, self._behind, self._sources, self._column, self._straight,
-                self._marks, self._ring, self._sums, self._colour, self._on, self._newest, self._aside, bool(self._aside.any()), self.counts, status,
+                self._marks, self._ring, self._sums, self._colour, self._on, self._newest, self._aside, self._side is not None, self.counts, status,
                 waits, self.clock, self._out, *self._flat,
             )
             parts.append(self._taken(rows))
@@ -126,6 +126,17 @@ class Exact:
         table = self._out[:rows].copy()
         table[:, 1] = self._order[table[:, 1]]
         return Transitions.of(table)
+
+    @property
+    def sources(self) -> int:
+        return len(self._marks)
+
+    def source_of(self, series: int) -> int:
+        return int(self._sources[series])
+
+    def watermark(self, source: int) -> int:
+        """Event time (s) up to which a source's readings are judged; -1 when nothing is."""
+        return self._watermark(self._marks[source])
 
     def _watermark(self, mark: Ints) -> int:
         """Event time up to which a source's readings are judged."""
