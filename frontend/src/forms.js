@@ -14,8 +14,8 @@ function showWhen(form) {
   form.querySelectorAll('[data-show-when]').forEach((el) => {
     const [name, values] = el.dataset.showWhen.split('=');
     const field = form.elements[name];
-    const value = field?.type === 'checkbox' ? (field.checked ? 'on' : '') : field?.value;
-    el.hidden = !(values ?? 'on').split('|').includes(value ?? '');
+    const held = field instanceof RadioNodeList ? [...field].filter((one) => one.checked).map((one) => one.value) : [field?.type === 'checkbox' ? (field.checked ? 'on' : '') : field?.value ?? ''];
+    el.hidden = !(values ?? 'on').split('|').some((value) => held.includes(value));
   });
 }
 
@@ -65,6 +65,9 @@ export function startForms() {
   });
   document.addEventListener('change', (event) => { if (event.target.matches('[data-submit-on-change]')) event.target.form.requestSubmit(); });
   document.addEventListener('click', (event) => {
+    // Filters change the address without a new page; what leads on from here takes them along.
+    const carry = event.target.closest('a[data-with-query]');
+    if (carry) { const now = new URLSearchParams(location.search); now.delete('page'); carry.search = now.toString(); }
     const el = event.target.closest('[data-print],[data-copy],[data-open],[data-close],[data-toggle],[data-back],[data-copy-link]');
     if (!el) return;
     if ('print' in el.dataset) { event.preventDefault(); window.print(); }

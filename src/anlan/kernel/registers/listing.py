@@ -324,7 +324,7 @@ def listing(request: HttpRequest, declared: Register, links: Links, *, realm: An
         else _("Nothing is entered yet for your region."),
     } | (extra or {})
     if getattr(request, "htmx", False) and not request.htmx.boosted:  # type: ignore[attr-defined]
-        return render(request, "registers/_found.html", context)
+        return render(request, "registers/_found.html", {**context, "oob": True, "target": links.at["list"]})
     shown = {one["name"] for one in context["columns"]}
     every = [one for one in queries.columns(actor, declared, list(declared.by_name)) if one.name != declared.title and one.kind not in ("point", "longtext")]
     context["all_columns"] = [{"name": one.name, "label": one.title, "on": one.name in shown} for one in every]
@@ -360,7 +360,7 @@ def map_page(request: HttpRequest, declared: Register, links: Links, *, realm: A
         "without_position_query": urlencode({**({"q": wanted.q} if wanted.q else {}), **wanted.filters, "placed": "no"}),
     } | (extra or {})
     inside = getattr(request, "htmx", False) and not request.htmx.boosted  # type: ignore[attr-defined]
-    return render(request, "registers/_map.html" if inside else "registers/map.html", context)
+    return render(request, "registers/_map.html" if inside else "registers/map.html", {**context, "oob": inside, "target": links.at["map"]})
 
 
 def map_config(request: HttpRequest, declared: Register, *, points: str, realm: Any = None) -> dict[str, Any]:
