@@ -30,7 +30,7 @@ def digest() -> str:
 
     found = hashlib.sha256(f"{django.VERSION} {postgres.version()}".encode())
     # `models` and `ids` are what migrations import of ours (defaults, fields, constraints that write SQL).
-    places = [Path(__file__), *(Path(__file__).parents[1] / "kernel" / name for name in ("ids.py", "models/base.py", "models/registers.py"))]
+    places = [Path(__file__), *(Path(__file__).parents[1] / "kernel" / name for name in ("ids.py", "models/base.py", "models/registers.py", "models/loops.py"))]
     for app in apps.get_app_configs():
         try:
             package = import_module(f"{app.name}.migrations")

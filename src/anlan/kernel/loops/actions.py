@@ -105,6 +105,8 @@ def _open(act: Act, declared: Loop, given: dict, attached: list[UUID], key: UUID
     row = declared.model(pk=key or new_id(), realm_id=act.realm.pk, loop=declared.name)
     if key is not None and CaseStep.plain.filter(case_id=key).exists():
         raise OP_REUSED()
+    if not (trusted or declared.by_hand):
+        raise FORBIDDEN(capability=step.may)
     data = _take(declared, step, row, given)
     if not trusted:
         if act.actor.is_nobody or not access.may(act.actor, step.may, row.region_id, row.organisation_id):

@@ -145,6 +145,7 @@ class Loop:
     subject: str = ""
     icon: str = "refresh-cw"
     sources: str = ""  # code list of the column `source`
+    by_hand: bool = True  # whether people open its cases; else only other steps and draws do
     tabs: tuple[tuple[Any, str, str], ...] = ()  # (label, url name, icon) of further pages of the room, beside board and list
 
     @cached_property

@@ -60,7 +60,7 @@ def _tabs(declared: Loop) -> list[dict[str, str]]:
 def _frame(request: HttpRequest, declared: Loop, here: str) -> dict[str, Any]:
     return {
         "loop": declared, "reg": declared.register, "links": _links(declared).at, "here": here,
-        "may_open": access.may(request.actor, declared.open.may) and not request.realm.is_over and declared.name != "kernel.recheck",  # type: ignore[attr-defined]
+        "may_open": access.may(request.actor, declared.open.may) and not request.realm.is_over and declared.by_hand,  # type: ignore[attr-defined]
     }
 
 
@@ -70,7 +70,7 @@ def _frame(request: HttpRequest, declared: Loop, here: str) -> dict[str, Any]:
 def index(request: HttpRequest) -> HttpResponse:
     """The loops this person may read: what is open, overdue, waits for him."""
     actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
-    lines = [{"loop": one, "counts": queries.counts(actor, realm, one), "may_open": access.may(actor, one.open.may) and one.name != "kernel.recheck"} for one in queries.readable(actor)]
+    lines = [{"loop": one, "counts": queries.counts(actor, realm, one), "may_open": access.may(actor, one.open.may) and one.by_hand} for one in queries.readable(actor)]
     return render(request, "loops/index.html", {"lines": lines})
 
 
@@ -238,7 +238,7 @@ def new(request: HttpRequest, name: str) -> HttpResponse:
     declared = _loop(request, name) if access.may(request.actor, get(name).read) else get(name)  # type: ignore[attr-defined]
     actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
     access.require(actor, declared.open.may)
-    if declared.name == "kernel.recheck":
+    if not declared.by_hand:
         raise FORBIDDEN(capability=declared.open.may)
     if request.method == "POST":
         form = StepForm(declared, declared.open, actor, request.POST, request.FILES)

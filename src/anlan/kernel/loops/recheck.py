@@ -37,7 +37,7 @@ def reopen(act: Any, case: Any, data: dict[str, Any]) -> None:
 FINDING = Field("finding", required=True)
 
 RECHECK = Loop(
-    "kernel.recheck", Recheck, label=_("Re-checks"), one=_("Re-check"), read="loops.recheck", number="FC-{year}-{n:05}", icon="search-check",
+    "kernel.recheck", Recheck, label=_("Re-checks"), one=_("Re-check"), read="loops.recheck", number="FC-{year}-{n:05}", icon="search-check", by_hand=False,
     fields=(Field("title", column=True, search=True), Field("of_number", column=True, search=True), FINDING),
     states=(
         State("drawn", _("Drawn")), State("passed", _("Confirmed"), final=True, note=_("It was found as it was closed.")),
