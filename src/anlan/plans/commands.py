@@ -21,6 +21,10 @@ def register(sub: Any) -> None:
     reading.add_argument("file", type=Path, help=_("document; - reads standard input"))
     reading.add_argument("--json", action="store_true", help=_("answer as JSON"))
     reading.set_defaults(func=read_file, services=None)
+    finding = inner.add_parser("elements", help=_("what a plan's document says: levels, conditions, actions, units, contacts, reporting limits (docs/plan-elements.md)"))
+    finding.add_argument("file", type=Path, help=_("document; - reads standard input"))
+    finding.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    finding.set_defaults(func=elements_of, services=None)
     listing = inner.add_parser("list", help=_("list plans, versions and where they are adopted"))
     listing.add_argument("--json", action="store_true", help=_("answer as JSON"))
     listing.set_defaults(func=list_plans)
@@ -118,4 +122,24 @@ def read_file(args: argparse.Namespace) -> int:
         print(f"{'  ' * clause.level}{clause.number} {clause.heading or clause.text[:40]}".rstrip())
     for warning in paper.warnings:
         print(_("Note: {text}").format(text=warning))
+    return 0
+
+
+def elements_of(args: argparse.Namespace) -> int:
+    """Exit status 0 when the document was read, 1 when it cannot be."""
+    from anlan.engines.text import elements
+
+    paper = _paper(args)
+    if paper is None:
+        return 1
+    found = elements(paper) | {"warnings": paper.warnings}
+    if args.json:
+        print(json.dumps(found, ensure_ascii=False))
+        return 0
+    for row in found["conditions"]:
+        print(f"{row['level']:4} {row['clause']:12} {row['cel'] or row['text']}")
+    for row in found["actions"]:
+        print(f"{row['level']:4} {row['clause']:12} {row['unit']}: {' '.join(row['text'].split())[:80]}")
+    print(_("{conditions} thresholds, {actions} actions, {units} duties, {unmatched} conditions for people only").format(
+        conditions=len(found["conditions"]), actions=len(found["actions"]), units=len(found["units"]), unmatched=len(found["unmatched"])))
     return 0

@@ -1,0 +1,116 @@
+"""What sentences of plans say: thresholds, actions, limits, and lines of responsibility, against labels made by hand."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from anlan.engines import text
+from anlan.engines.text.elements import assignment
+
+SHARED = Path(__file__).resolve().parents[6] / "shared" / "data"
+
+
+def said(body: str) -> dict:
+    return text.elements(text.read(f"某市防汛应急预案\n\n1 总则\n\n1.1 目的\n\n甲。\n\n2 响应\n\n2.1 Ⅲ级响应\n\n2.1.1 启动条件\n\n发生下列情况之一者：\n\n{body}\n\n3 附则\n\n无。"))
+
+
+def rows(found: dict) -> list[tuple]:
+    return [(row["quantity"], row["op"], row["value"], row["unit"]) for row in found["conditions"]]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("（1）死亡（含失踪）20人以上、50人以下；", [("deaths", ">=", 20, "人"), ("deaths", "<", 50, "人")]),
+        ("（1）紧急转移安置 10 万人以上；", [("people_relocated", ">=", 100_000, "人")]),
+        ("（1）倒塌和严重损坏房屋 20 万间或 6 万户以上；", [("houses_damaged_rooms", ">=", 200_000, "间"), ("houses_damaged_households", ">=", 60_000, "户")]),
+        ("（1）24小时降雨量100毫米以上；", [("rain", ">=", 100, "毫米")]),
+        ("（1）水位超过警戒水位；", [("water_level", ">", "警戒水位", "")]),
+        ("（1）水位达到 56m ；", [("water_level", ">=", 56, "米")]),
+        ("（1）3个以上县市区发布暴雨红色预警；", [("warning_counties", ">=", 3, "县")]),
+        ("（1）发布台风橙色预警；", [("warning", "==", "台风橙色", "")]),
+        ("（1）积水深度超过 50cm 以上；", [("water_depth", ">=", 50, "厘米")]),
+        ("（1）受旱面积占播种面积的比例达到 5%~10% ；", [("crop_drought_share", ">=", 5, "%"), ("crop_drought_share", "<", 10, "%")]),
+        ("（1）2 座以上小型水库出现险情；", [("reservoirs", ">=", 2, "座")]),
+        ("（1）死亡 5 0 人 以 上 ；", [("deaths", ">=", 50, "人")]),
+        ("（1）笼罩面积达到 0.2~0.4 万（含0.4 万）平方公里；", [("rain_area", ">", 2000, "平方公里"), ("rain_area", "<=", 4000, "平方公里")]),
+        ("（1）其他需要启动的情况。", []),
+        ("（1）预计未来 24 小时有强降雨；", []),
+    ],
+)
+def test_thresholds(sentence, expected):
+    found = said(sentence)
+    assert rows(found) == expected
+    assert all(row["level"] == "III" and row["kind"] == "response" for row in found["conditions"])
+    assert bool(found["unmatched"]) == (not expected)
+
+
+def test_a_plan_may_say_that_below_includes_the_number():
+    found = said("（1）死亡3人以上、10人以下；\n\n（2）注：“以上”“以下”均含本数。")
+    assert found["inclusive"]["said"]
+
+
+def test_rows_point_at_the_exact_words():
+    body = "（1）死亡\n20 人以上；\n\n（2）其他需要启动的情况。"
+    source = f"某市防汛应急预案\n\n1 响应\n\n1.1 Ⅲ级响应\n\n1.1.1 启动条件\n\n发生下列情况之一者：\n\n{body}\n\n1.1.2 响应措施\n\n（1）市水利局在2小时内派出工作组。必要时，市应急局会同市财政局调拨物资。"
+    found = text.elements(text.read(source))
+    for key in ("conditions", "actions", "unmatched"):
+        assert found[key]
+        for row in found[key]:
+            assert source[slice(*row["span"])] == row["text"]
+    assert found["conditions"][0]["text"] == "死亡\n20 人以上"
+    assert [(row["unit"], row["minutes"], row["with"], row["level"]) for row in found["actions"]] == [("市水利局", 120, "", "III"), ("市应急局", None, "市财政局", "III")]
+
+
+LINES = [
+    ("县应急局、县委编办等按职责分工负责,各镇区", [], ["县应急局", "县委编办"], [], "", True, True),
+    ("县安委办、县减灾办牵头,县有关部门和单位按职责分工负责,各镇区", ["县安委办", "县减灾办"], [], [], "县有关部门和单位", False, True),
+    ("县应急局、县委编办、县司法局、县住建局、县交通局、县水务局、县消防救援大队按职责分工,各镇区", [], ["县应急局", "县委编办", "县司法局", "县住建局", "县交通局", "县水务局", "县消防救援大队"], [], "", False, True),
+    ("县应急局牵头,县有关部门和单位按职责分工负责,各镇区", ["县应急局"], [], [], "县有关部门和单位", False, True),
+    ("县应急局牵头,县有关部门和单位按职责分工负责", ["县应急局"], [], [], "县有关部门和单位", False, False),
+    ("县应急局牵头,有关部门和单位按职责分工负责,各镇区", ["县应急局"], [], [], "有关部门和单位", False, True),
+    ("县司法局、县应急局、县消防救援大队", [], [], ["县司法局", "县应急局", "县消防救援大队"], "", False, False),
+]
+MEASURES = ["统一领导", "夯实责任", "监管执法", "部门协同", "区域协同", "军地协同", "加强立法"]
+
+
+@pytest.mark.parametrize(("line", "lead", "by_duty", "plain", "open_phrase", "others", "towns"), LINES)
+def test_lines_of_responsibility(line, lead, by_duty, plain, open_phrase, others, towns):
+    assert assignment(line) == {"lead": lead, "by_duty": by_duty, "supporting": [], "plain": plain, "open": open_phrase, "and_others": others, "towns": towns}
+
+
+def test_supporting_units_are_told_apart():
+    assert assignment("县应急局牵头,县水务局、县气象局配合,各镇区")["supporting"] == ["县水务局", "县气象局"]
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the seeds do not lie beside this checkout")
+def test_the_seven_lines_of_the_annex():
+    found = text.elements(text.read((SHARED / "seeds" / "seed_001.txt").read_text()))["assignments"]
+    assert [row["measure"] for row in found] == MEASURES
+    for row, (_line, lead, by_duty, plain, open_phrase, others, towns) in zip(found, LINES, strict=True):
+        assert (row["lead"], row["by_duty"], row["plain"], row["open"], row["and_others"], row["towns"]) == (lead, by_duty, plain, open_phrase, others, towns)
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the real plans do not lie beside this checkout")
+def test_the_levels_of_three_relief_plans():
+    """Labelled by hand from the tables of damage that each plan gives for its four levels."""
+    folder = SHARED / "plans" / "texts"
+
+    def of(name: str, quantity: str) -> list[tuple]:
+        found = text.elements(text.read(next(folder.glob(name)).read_text()))
+        return [(row["level"], row["op"], row["value"]) for row in found["conditions"] if row["quantity"] == quantity and row["kind"] == "response"]
+
+    def bands(*edges: float) -> list[tuple]:
+        return [("I", ">=", edges[0])] + [row for level, high, low in zip(("II", "III", "IV"), edges, edges[1:], strict=False) for row in ((level, ">=", low), (level, "<", high))]
+
+    assert of("04*", "deaths") == bands(100, 50, 20, 5)
+    assert of("04*", "people_relocated") == bands(1_000_000, 500_000, 100_000, 30_000)
+    assert of("04*", "houses_damaged_rooms") == bands(200_000, 100_000, 10_000, 3_000)
+    assert of("04*", "people_needing_aid") == bands(3_000_000, 2_000_000, 1_000_000, 500_000)
+    assert of("05*", "deaths") == bands(30, 20, 10, 4)
+    assert of("05*", "people_relocated") == bands(100_000, 50_000, 10_000, 2_000)
+    assert of("05*", "houses_damaged_households") == bands(2_000, 1_000, 300, 100)
+    assert of("06*", "deaths") == bands(50, 30, 20, 10)
+    assert of("06*", "people_needing_aid") == bands(1_500_000, 1_000_000, 700_000, 400_000)
+    assert of("06*", "people_needing_aid_share") == bands(25, 20, 15, 10)
