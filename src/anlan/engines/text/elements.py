@@ -363,8 +363,8 @@ def _thresholds(segment: str, start: int, piece: _Slice, inclusive: dict[str, An
     taken: list[tuple[int, int]] = []
     for match in WARNED.finditer(segment):
         colour = match[2] or match[4]
-        what = re.search(r"(暴雨|台风|暴雪|寒潮|大风|沙尘暴|低温|高温|干旱|霜冻|冰冻|大雾|霾|雷电|冰雹|道路结冰|地质灾害|山洪(?:灾害)?|洪水|森林火险|[\u4e00-\u9fff]{2,4})$", (match[1] or match[3] or "").strip("的了"))
-        what = what[1] if what else ""
+        hazard_word = re.search(r"(暴雨|台风|暴雪|寒潮|大风|沙尘暴|低温|高温|干旱|霜冻|冰冻|大雾|霾|雷电|冰雹|道路结冰|地质灾害|山洪(?:灾害)?|洪水|森林火险|[\u4e00-\u9fff]{2,4})$", (match[1] or match[3] or "").strip("的了"))
+        what = hazard_word[1] if hazard_word else ""
         count = re.search(rf"({NUMBER})个?(?:及)?以上(?:的)?(?:县|市|区|省)[^,;。]{{0,6}}", segment[: match.end()])
         if count:
             value = _value(count[1], None)
@@ -556,9 +556,8 @@ def _who(body: str) -> tuple[str, str, str] | None:
         following = re.compile(VERB.pattern).search(head, match.end() + 1)
         if not following or following.start() > 60:
             return None
-        match = re.match(r"(?:由)?(.{%d})" % following.start(), head)
-        if match and head.startswith("由"):
-            match = re.match(r"由(.{%d})" % (following.start() - 1), head)
+        begin = int(head.startswith("由"))
+        match = re.match(f"{'由' * begin}(.{{{following.start() - begin}}})", head)
     return None
 
 
