@@ -107,7 +107,7 @@ def _open(act: Act, declared: Loop, given: dict, attached: list[UUID], key: UUID
         raise OP_REUSED()
     if not (trusted or declared.by_hand):
         raise FORBIDDEN(capability=step.may)
-    data = _take(declared, step, row, given)
+    data = _take(declared, step, row, given, trusted)
     if not trusted:
         if act.actor.is_nobody or not access.may(act.actor, step.may, row.region_id, row.organisation_id):
             access.require(act, step.may)  # who holds it nowhere is told so; who holds it elsewhere, which place is missing
@@ -140,7 +140,7 @@ def step(act: Act, *, loop: str, case: UUID, step: str, data: dict | None = None
 
 
 def _step(act: Act, declared: Loop, chosen: Step, row: CaseRow, given: dict, attached: list[UUID], note: str, *, trusted: bool = False) -> CaseRow:
-    data = _take(declared, chosen, row, given)
+    data = _take(declared, chosen, row, given, trusted)
     if not trusted:
         _evidence(act, declared, chosen, row, attached)
         _guard(chosen, row, data)
@@ -161,9 +161,9 @@ def _when(act: Act, not_before: datetime | None) -> datetime:
     return max(at, not_before) if not_before else at
 
 
-def _take(declared: Loop, step: Step, row: CaseRow, given: dict) -> dict[str, Any]:
+def _take(declared: Loop, step: Step, row: CaseRow, given: dict, lax: bool) -> dict[str, Any]:
     """Check the form's values, write those that are columns of the case to it; returns them JSON-able. kernel.invalid."""
-    taken = values.clean(declared, step, row, given)
+    taken = values.clean(declared, step, row, given, lax=lax)
     values.put(declared, step, row, taken)
     return {name: plain(value) for name, value in taken.items()}
 

@@ -59,7 +59,7 @@ def lint(declared: Loop) -> list[Fault]:
     try:
         if declared.number.format(year=2026, month="01", day="02", n=7) == declared.number.format(year=2026, month="01", day="02", n=8):
             say("number", f"number: {declared.number!r} does not hold {{n}}: two cases would be called the same")
-        elif declared.number.rpartition("}")[2] and "{" in declared.number.partition("{n")[2].partition("}")[2]:
+        elif "{" in declared.number.partition("{n")[2]:
             say("number", f"number: in {declared.number!r} {{n}} must come last, it is counted within what stands before it")
     except (KeyError, IndexError, ValueError) as error:
         say("number", f"number: {declared.number!r} cannot be filled in ({error})")

@@ -1,6 +1,7 @@
 """The forms of steps: what was given becomes what the case and its timeline hold. Reading and writing values is the registers' business."""
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -14,9 +15,12 @@ from ..registers import values
 from .declare import Loop, Step
 
 
-def clean(declared: Loop, step: Step, row: CaseRow, given: dict[str, Any]) -> dict[str, Any]:
-    """The clean values of a step's form, only of fields that were given and are asked. kernel.invalid with every fault."""
-    fields = {field.name: field for field in declared.form_of(step)}
+def clean(declared: Loop, step: Step, row: CaseRow, given: dict[str, Any], *, lax: bool = False) -> dict[str, Any]:
+    """The clean values of a step's form, only of fields that were given and are asked. kernel.invalid with every fault.
+
+    `lax`: a step that follows from another one; nobody was there to fill in what is required.
+    """
+    fields = {field.name: replace(field, required=False) if lax else field for field in declared.form_of(step)}
     whole = {name: None for name in fields} | given
     have = {field.name: values.of(field, row) for field in declared.fields_bound if field.kind != "point"}
     found, faults = values.clean_all(None, fields.values(), whole, values.Lookup(), have=have)

@@ -94,7 +94,7 @@ def test_and_its_kin(declared, code):
 
 
 def test_a_grave_fault_stops_the_start_and_a_remark_does_not(monkeypatch):
-    bad = replace(FAULTS["dead"](), escalate=None)
+    bad = replace(FAULTS["dead"](), escalate=None, name="test.bad")
     monkeypatch.setitem(LOOPS, bad.name, bad)
     said = [message for message in lint.loops_are_sound() if bad.name in message.msg]
     assert {message.id for message in said} == {"kernel.E020", "kernel.W020"}
@@ -117,9 +117,9 @@ def test_the_command_says_it(fix, capsys, monkeypatch):  # noqa: F811
     from anlan.kernel.loops import commands
 
     assert commands.lint_command(argparse.Namespace(name="test.fix", json=False)) == 0  # remarks only
-    monkeypatch.setitem(LOOPS, "test.fix", FAULTS["dead"]())
+    monkeypatch.setitem(LOOPS, "test.bad", replace(FAULTS["dead"](), name="test.bad"))
     capsys.readouterr()
-    assert commands.lint_command(argparse.Namespace(name="test.fix", json=True)) == 1
+    assert commands.lint_command(argparse.Namespace(name="test.bad", json=True)) == 1
     assert "dead" in {fault["code"] for fault in json.loads(capsys.readouterr().out)["faults"]}
     assert commands.show_command(argparse.Namespace(name="kernel.recheck", json=False)) == 0
     assert "refute" in capsys.readouterr().out
@@ -135,7 +135,7 @@ def test_the_databases_rules_are_the_declarations(fix):  # noqa: F811
 
 
 def test_a_loop_is_declared_once(monkeypatch):
-    monkeypatch.setitem(LOOPS, "test.fix", make_loop())
+    monkeypatch.setitem(LOOPS, "test.once", make_loop("test.once"))
     with pytest.raises(RuntimeError):
-        loop(make_loop())
+        loop(make_loop("test.once"))
     assert declare.get("kernel.recheck").model is Recheck
