@@ -22,13 +22,11 @@ class StepForm(forms.Form):
     def __init__(self, declared: Loop, step: Step, actor: Any, data: Any = None, files: Any = None, *, row: Any = None) -> None:
         super().__init__(data)
         self.declared, self.step, self.uploaded = declared, step, files
-        self.declared_fields = {field.name: field for field in declared.form_of(step)}
-        for name, field in self.declared_fields.items():
+        self.by_name = {field.name: field for field in declared.form_of(step)}
+        for name, field in self.by_name.items():
             made = form_field(actor, field, address=reverse("kernel:register_lookup", args=[declared.name, name]), write=step.may if row is None else "")
             if row is not None and (name == "point" or name in declared.columns) and not field.personal:
                 made.initial = plain(of(field, row))
-            elif row is None and name == "organisation" and actor.post_id:
-                made.initial = None
             else:
                 made.initial = field.default
             self.fields[name] = made
@@ -38,8 +36,8 @@ class StepForm(forms.Form):
 
     def values(self) -> dict[str, Any]:
         """Every field that was asked, JSON-able; empty as None."""
-        known = {name: _plain(self.cleaned_data.get(name)) for name in self.declared_fields}
-        return {name: value for name, value in known.items() if self.declared_fields[name].asked(known)}
+        known = {name: _plain(self.cleaned_data.get(name)) for name in self.by_name}
+        return {name: value for name, value in known.items() if self.by_name[name].asked(known)}
 
     @property
     def note(self) -> str:

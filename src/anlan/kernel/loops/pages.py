@@ -83,7 +83,7 @@ def board(request: HttpRequest, name: str) -> HttpResponse:
     now = clock.now(realm)
     for column in columns:
         for row in column.cards:
-            row.left = queries.left(row, now)
+            row.left_words = queries.left(row, now)
     units = Organisation.objects.filter(pk__in=queries.cases(actor, realm, declared).filter(closed_at=None).exclude(organisation=None).values("organisation")).order_by("name")[:200]
     from .. import codes
 
@@ -432,10 +432,10 @@ def rechecks(request: HttpRequest, name: str) -> HttpResponse:
     draws = []
     cases = {row.of_case: row for row in queries.cases(actor, realm, get("kernel.recheck")).filter(of_loop=name)} if may else {}
     for draw in RecheckDraw.objects.of(realm).filter(loop=name).order_by("-closed_from")[:24] if may else []:
-        again = actions.pick([(UUID(key), weight) for key, weight in draw.population], draw.seed, len(draw.chosen))
+        repeated = actions.pick([(UUID(key), weight) for key, weight in draw.population], draw.seed, len(draw.chosen))
         mine = [cases[key] for key in draw.chosen if key in cases]
         draws.append({
-            "draw": draw, "same": again == draw.chosen, "who": shell.person_name(draw.drawn_by) or _("system"), "size": len(draw.population), "cases": mine, "other": len(draw.chosen) - len(mine),
+            "draw": draw, "same": repeated == draw.chosen, "who": shell.person_name(draw.drawn_by) or _("system"), "size": len(draw.population), "cases": mine, "other": len(draw.chosen) - len(mine),
             "last": draw.closed_to - timedelta(days=1),
         })
     again = get("kernel.recheck")

@@ -61,7 +61,7 @@ def test_calendar_days_that_end_on_a_holiday_end_on_the_next_working_day():
 
 
 @settings(max_examples=60, deadline=None)
-@given(start=st.datetimes(datetime(2002, 1, 1), datetime(2025, 12, 1)), days=st.integers(1, 60))
+@given(start=st.datetimes(datetime(2002, 1, 1), datetime(2025, 12, 1)), days=st.integers(1, 60))  # noqa: DTZ001
 def test_a_deadline_is_a_working_day_and_exactly_that_many_lie_between(start, days):
     since = start.replace(tzinfo=UTC)
     found = holidays.after(since, days)
