@@ -1,4 +1,4 @@
-"""Commands of exchange: judge a CAP document without taking it in."""
+"""Commands of exchange: judge CAP documents without taking them in."""
 from __future__ import annotations
 
 import argparse
@@ -10,52 +10,62 @@ from django.utils.translation import gettext as _
 
 
 def register(sub: Any) -> None:
-    cap = sub.add_parser("cap", help=_("CAP documents: judge a file"))
+    cap = sub.add_parser("cap", help=_("CAP documents: judge files"))
     ways = cap.add_subparsers(dest="way", metavar=_("WHAT"), required=True)
-    way = ways.add_parser("check", help=_("judge a CAP message, feed or envelope strictly, and say what lenient reading would repair"))
-    way.add_argument("file", type=Path)
-    way.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    way = ways.add_parser("check", help=_("judge CAP messages, feeds or envelopes, and say what lenient reading repairs"))
+    way.add_argument("file", type=Path, nargs="+")
+    mode = way.add_mutually_exclusive_group()
+    mode.add_argument("--strict", dest="strict", action="store_true", default=True, help=_("ok when it conforms: what we hold our own alerts to (default)"))
+    mode.add_argument("--lenient", dest="strict", action="store_false", help=_("ok when every alert in it can be used, repaired where needed: what we hold others to"))
+    way.add_argument("--json", action="store_true", help=_("one line of JSON for each file"))
     way.set_defaults(func=check, services=None)
 
 
-def check(args: argparse.Namespace) -> int:
-    """0 when valid, 1 when not."""
+def judge(path: Path, strict: bool) -> dict[str, Any]:
+    """{"file","ok","version","kind","errors":[{"path","rule","message"}],"advice":[…],"repairs":[…],"alerts":[…]} of one file."""
     from anlan.engines import cap
     from anlan.engines.cap.safe import MAX_BYTES
 
-    answer: dict[str, Any]
+    answer: dict[str, Any] = {"file": str(path), "ok": False, "version": "", "kind": "", "errors": [], "advice": [], "repairs": [], "alerts": []}
     try:
-        with args.file.open("rb") as file:
+        with path.open("rb") as file:
             document = cap.read(file.read(MAX_BYTES + 1))
     except OSError as error:
-        raise SystemExit(str(error)) from None
+        answer["errors"].append({"path": "", "rule": "unreadable", "message": error.strerror or str(error)})
+        return answer
     except cap.CapError as error:
-        answer = {"valid": False, "kind": "", "code": error.code, "messages": [], "findings": [str(error)]}
-    else:
-        answer = {
-            "valid": document.valid, "kind": document.kind, "code": "", "findings": [finding.message for finding in document.findings],
-            "links": document.links,
-            "messages": [
-                {
-                    "identifier": message.alert.identifier if message.alert else "", "version": message.version, "valid": message.valid,
-                    "refused": message.refused, "repairs": list(message.repairs), "signature": message.signature,
-                    "findings": [{"code": f.code, "where": f.where, "message": f.message, "note": f.note} for f in message.findings],
-                }
-                for message in document.messages
-            ],
-        }
-    if args.json:
-        print(json.dumps(answer, ensure_ascii=False))
-    else:
-        print(f"{args.file.name}: {_('valid') if answer['valid'] else _('not valid')} {answer['kind']}")
-        for line in answer["findings"]:
-            print(f"  {line}")
-        for message in answer["messages"]:
-            print(f"  {message['identifier'] or '?'} (CAP {message['version']})")
-            for finding in message["findings"]:
-                print(f"    {_('advice') if finding['note'] else _('fault')}: {finding['where']}: {finding['message']}")
-            if message["refused"]:
-                print(f"    {_('refused')}: {message['refused']}")
-            for repair in message["repairs"]:
-                print(f"    {_('would be repaired')}: {repair}")
-    return 0 if answer["valid"] else 1
+        answer["errors"].append({"path": "", "rule": error.code, "message": str(error)})
+        return answer
+    answer["kind"], answer["links"] = document.kind, document.links
+    answer["version"] = next((message.version for message in document.messages if message.version), "")
+    many = len(document.messages) > 1
+    for finding in document.findings:
+        answer["advice" if finding.note else "errors"].append({"path": finding.where, "rule": finding.code, "message": finding.message})
+    for number, message in enumerate(document.messages, 1):
+        place = f"[{number}]" if many else ""
+        answer["alerts"].append({"identifier": message.alert.identifier if message.alert else "", "version": message.version, "refused": message.refused, "signature": message.signature})
+        for finding in message.findings:
+            answer["advice" if finding.note else "errors"].append({"path": place + finding.where, "rule": finding.code, "message": finding.message})
+        if message.refused:
+            answer["errors"].append({"path": f"{place}alert", "rule": "refused", "message": message.refused})
+        answer["repairs"] += [f"{place} {repair}".strip() for repair in message.repairs]
+    answer["ok"] = document.valid if strict else all(message.alert is not None for message in document.messages)
+    return answer
+
+
+def check(args: argparse.Namespace) -> int:
+    """0 when every file is ok in the mode asked for, 1 when not."""
+    good = True
+    for path in args.file:
+        answer = judge(path, args.strict)
+        good &= answer["ok"]
+        if args.json:
+            print(json.dumps(answer, ensure_ascii=False))
+            continue
+        print(f"{answer['file']}: {_('valid') if answer['ok'] else _('not valid')} {answer['kind']} {answer['version']}".rstrip())
+        for kind, word in (("errors", _("fault")), ("advice", _("advice"))):
+            for row in answer[kind]:
+                print(f"  {word}: {row['path']}: {row['message']} ({row['rule']})")
+        for repair in answer["repairs"]:
+            print(f"  {_('would be repaired')}: {repair}")
+    return 0 if good else 1
