@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TEAM = "resources.team"
-SHEET = "队伍编号\t队伍名称\t类型\t人数\t经度\t纬度\nJY-1\t蓝天救援队\t\t４４\t\t\nN-1\t新矿山队\tprofessional\t20\t119.11\t28.12\nN-2\t改正队\tprofessional\t二十\t119.12\t28.13\n"
+SHEET = "队伍编号\t队伍名称\t类型\t人数\t经度\t纬度\nJY-1\t蓝天救援队\t\t４４\t\t\nN-1\t新矿山队\tdepartment\t20\t119.11\t28.12\nN-2\t改正队\tdepartment\t二十\t119.12\t28.13\n"
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def teams(alice: Any, actual: Any, county: Any) -> list[Any]:
     from anlan.kernel.actions import Act
     from anlan.kernel.registers import actions
 
-    made = [("JY-1", "蓝天救援队", "social"), ("JY-2", "矿山救护队", "professional"), ("JY-3", "水上救援队", "professional")]
+    made = [("JY-1", "蓝天救援队", "social"), ("JY-2", "矿山救护队", "department"), ("JY-3", "水上救援队", "department")]
     return [
         actions.create(Act(alice, actual), register=TEAM, values={
             "code": code, "name": name, "kind": kind, "members": 30, "leader_phone": "13812345678", "point": [119.1 + number / 50, 28.1], **({"grade": "1", "grade_evidence": "2025"} if kind == "social" else {}),
@@ -34,8 +34,8 @@ def test_from_the_list_to_the_label(open_browser, alice, teams, tmp_path):
     assert page.locator(".register-table tbody tr").count() == 3
 
     # A filter is a link at once, and the link is kept as a view.
-    page.select_option("#f-kind", "professional")
-    page.wait_for_url("**kind=professional**")
+    page.select_option("#f-kind", "department")
+    page.wait_for_url("**kind=department**")
     page.wait_for_function("document.querySelectorAll('.register-table tbody tr').length === 2")
     page.click("[data-open='save-view']")
     page.fill("#view-name", "专业队")

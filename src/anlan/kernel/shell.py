@@ -120,6 +120,11 @@ def localname_is_english() -> bool:
     return (get_language() or "").startswith("en")
 
 
+def together(parts: Any) -> str:
+    """Several words in one line, as the reader's language lists them."""
+    return (", " if localname_is_english() else "、").join(str(part) for part in parts)
+
+
 # --- names ----------------------------------------------------------------------------------------------------------
 
 
@@ -251,11 +256,12 @@ def value_words(name: str, value: Any) -> str:
             kind = subjects.KINDS.get(name)
             return describe(f"{name}:{value}")[0] if kind else value[-6:]
         return value
+    if isinstance(value, dict):  # a text by language, as the plans' files have it
+        return str(value.get("en" if localname_is_english() else "zh") or next(iter(value.values()), ""))
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):
-        mark = ", " if localname_is_english() else "、"
-        return mark.join(value_words(name.removesuffix("s"), item) for item in value[:4]) + ("…" if len(value) > 4 else "")
+        return together(value_words(name.removesuffix("s"), item) for item in value[:4]) + ("…" if len(value) > 4 else "")
     return str(value)
 
 

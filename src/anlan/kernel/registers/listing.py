@@ -297,7 +297,7 @@ def frame(request: HttpRequest, declared: Register, links: Links, *, realm: Any 
         "carried_filters": [(name, value) for name in ("sort", "placed", "conflict") if (value := request.GET.get(name))] + [("col", name) for name in wanted.columns]
         + [(name, value) for name, value in wanted.filters.items() if "__" in name],
         "more_filters_open": any(one["value"] for one in filters if not one["first"]),
-        "search_label": _("Search: {fields}").format(fields="、".join(one.title for one in declared.all if one.search or one.name == declared.title)[:60]),
+        "search_label": _("Search: {fields}").format(fields=shell.together(one.title for one in declared.all if one.search or one.name == declared.title)[:60]),
         "may_write": here and not declared.steps_only and access.may(actor, declared.capability("write")),
         "may_verify": here and not declared.steps_only and "verified_at" in declared.columns and access.may(actor, declared.capability("verify")),
         "may_remove": here and not declared.steps_only and access.may(actor, declared.capability("remove")),

@@ -64,7 +64,7 @@ def _where(actor: Any, capability: str) -> str:
         return _("everywhere")
     roots = {grant.region_id for grant in access.grants(actor).get(capability, ()) if grant.region_id}
     names = [shell.localname(row) for row in Region.objects.filter(pk__in=roots).order_by("name")[:3]]
-    return "、".join(names[:2]) + ("…" if len(names) > 2 else "")
+    return shell.together(names[:2]) + ("…" if len(names) > 2 else "")
 
 
 def index(request: HttpRequest) -> HttpResponse:
@@ -408,7 +408,7 @@ def edit(request: HttpRequest, name: str, key: UUID) -> HttpResponse:
         done, saved = attempt(form, save)
         if done:
             if getattr(saved, "conflicts", []):
-                labels = "、".join(declared.by_name[one.field].title for one in saved.conflicts)
+                labels = shell.together(declared.by_name[one.field].title for one in saved.conflicts)
                 messages.warning(request, _("Somebody else changed {fields} at the same time. Your value is kept beside theirs; the rest is saved.").format(fields=labels))
             else:
                 messages.success(request, _("Saved."))

@@ -184,7 +184,7 @@ def clean(field: Field, raw: Any, look: Lookup) -> Any:
     if isinstance(value, str):
         if field.length and len(value) > field.length:
             raise Refused(_("longer than {limit} characters").format(limit=field.length))
-        if field.pattern and not re.fullmatch(field.pattern, value):
+        if field.pattern and not re.fullmatch(field.pattern, value) and not re.fullmatch(field.pattern, value := folded(value)):
             raise Refused(_("does not have the form asked for"))
     elif isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         if field.min is not None and value < field.min:
@@ -466,7 +466,9 @@ def shown(field: Field, value: Any, *, names: dict[UUID, str] | None = None) -> 
     if empty(value):
         return ""
     if field.many:
-        return "、".join(_option_name(field, str(one)) for one in value)
+        from ..shell import together
+
+        return together(_option_name(field, str(one)) for one in value)
     if field.kind in ("code", "choice"):
         return _option_name(field, str(value))
     if field.kind in REFERENCES:

@@ -17,7 +17,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from .. import access
+from .. import access, shell
 from ..errors import INVALID, NOT_FOUND, Problem
 from ..middleware import address
 from . import actions, exporting, importing, listing, values
@@ -67,7 +67,7 @@ def _at(page: str, declared: Register, upload: importing.Upload) -> str:
 def begin(request: HttpRequest, name: str) -> HttpResponse:
     """Choose a file, or paste cells."""
     declared = _ready(request, name)
-    context: dict[str, Any] = {"reg": declared, "links": Links.of(declared).at, "key_words": "、".join(declared.by_name[one].title for one in declared.key), "pasted": ""}
+    context: dict[str, Any] = {"reg": declared, "links": Links.of(declared).at, "key_words": shell.together(declared.by_name[one].title for one in declared.key), "pasted": ""}
     if request.method != "POST":
         return render(request, "registers/import.html", context)
     pasted = request.POST.get("pasted", "")

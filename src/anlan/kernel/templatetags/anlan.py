@@ -236,6 +236,12 @@ def localname(row: Any) -> str:
 
 
 @register.filter
+def together(parts: Any) -> str:
+    """Several words in one line, as the reader's language lists them."""
+    return shell.together(parts)
+
+
+@register.filter
 def thousands(value: Any) -> str:
     """12,400 for 12400."""
     return f"{value:,}" if isinstance(value, (int, float)) else str(value)

@@ -117,7 +117,7 @@ def test_a_field_may_be_closed_to_the_writer_of_the_others(client, signed_in, co
     assert 'name="readiness"' not in form and 'name="members"' in form and "13812345678" not in form
     base = re.search(r'name="base" value="([^"]*)"', form).group(1)
     assert "13812345678" not in base and "张建国" not in base
-    client.post(at("register_edit", team.pk), {"base": "{}", "code": "JY-1", "name": team.name, "kind": "social", "grade": "1", "grade_evidence": "2025 test", "members": "41", "readiness": "resting", "point_lon": "119.2", "point_lat": "28.2"})
+    client.post(at("register_edit", team.pk), {**_form(client, team), "members": "41", "readiness": "resting"})
     team.refresh_from_db()
     assert (team.members, team.leader_phone) == (41, "13812345678") and team.readiness != "resting"
 
@@ -199,12 +199,12 @@ def test_earlier_values_can_be_put_back_and_an_ended_entry_too(client, signed_in
 
 def test_filters_are_a_link_and_views_are_mine_or_my_posts(client, signed_in, alice, bob, charlie, actual, team):
     signed_in(client, alice)
-    actions.create(Act(alice, actual), register=TEAM, values={"code": "JY-2", "name": "矿山队", "kind": "professional", "point": [119.1, 28.1]})
-    text = page(client, at("register") + "?kind=professional&sort=-name")
+    actions.create(Act(alice, actual), register=TEAM, values={"code": "JY-2", "name": "矿山队", "kind": "department", "point": [119.1, 28.1]})
+    text = page(client, at("register") + "?kind=department&sort=-name")
     assert "矿山队" in text and "甲县蓝天救援队" not in text and "chip-on" in text
-    client.post(at("register_views"), {"name": "专业", "query": "kind=professional&sort=-name&page=7"})
+    client.post(at("register_views"), {"name": "专业", "query": "kind=department&sort=-name&page=7"})
     client.post(at("register_views"), {"name": "本岗位", "query": "stale=yes", "shared": "1"})
-    assert "kind=professional" in page(client, at("register"))
+    assert "kind=department" in page(client, at("register"))
     colleague, outsider = page(signed_in(Client(), bob), at("register")), page(signed_in(Client(), charlie), at("register"))
     assert "本岗位" in colleague and ">专业<" not in colleague and "本岗位" not in outsider
     shared = SavedView.objects.get(name="本岗位")
@@ -215,9 +215,9 @@ def test_filters_are_a_link_and_views_are_mine_or_my_posts(client, signed_in, al
 
 
 def test_many_at_once_is_all_or_none(client, signed_in, alice, charlie, actual, team, county2):
-    theirs = actions.create(Act(charlie, actual), register=TEAM, values={"code": "YX-1", "name": "乙县队", "kind": "professional", "members": 9, "point": [119.6, 28.1]})
+    theirs = actions.create(Act(charlie, actual), register=TEAM, values={"code": "YX-1", "name": "乙县队", "kind": "department", "members": 9, "point": [119.6, 28.1]})
     signed_in(client, alice)
-    second = actions.create(Act(alice, actual), register=TEAM, values={"code": "JY-2", "name": "矿山队", "kind": "professional", "point": [119.1, 28.1]})
+    second = actions.create(Act(alice, actual), register=TEAM, values={"code": "JY-2", "name": "矿山队", "kind": "department", "point": [119.1, 28.1]})
     rows = [str(team.pk), str(second.pk)]
     asked = client.post(at("register_chosen"), {"do": "change", "row": rows}).content.decode()
     assert "矿山队" in asked and 'name="set" value="vehicles"' in asked and 'name="set" value="code"' not in asked and 'name="set" value="leader_phone"' not in asked
@@ -227,13 +227,13 @@ def test_many_at_once_is_all_or_none(client, signed_in, alice, charlie, actual, 
     client.post(at("register_chosen"), {"do": "change", "row": [*rows, str(theirs.pk)], "sure": "1", "set": "vehicles", "vehicles": "8"})
     team.refresh_from_db(), theirs.refresh_from_db()
     assert (team.vehicles, theirs.vehicles) == (3, 0), "one row out of reach refuses all"
-    client.post(at("register_chosen"), {"do": "verify", "all": "2", "query": "kind=professional", "sure": "1"})
+    client.post(at("register_chosen"), {"do": "verify", "all": "2", "query": "kind=department", "sure": "1"})
     assert RegisterChange.objects.filter(op="verify").values_list("row", flat=True).get() == second.pk, "all under the filter is what the person reads, no more"
 
 
 def test_the_import_wizard_keeps_what_is_wrong_apart(client, signed_in, alice, bob, actual, team):
     signed_in(client, alice)
-    sheet = "队伍编号\t队伍名称\t类型\t人数\t经度\t纬度\nJY-1\t甲县蓝天救援队\t\t４４\t\t\nN-1\t新队\tprofessional\t20\t119.1\t28.1\nN-2\t坏队\t不存在\t二十\t119.1\t28.1\n"
+    sheet = "队伍编号\t队伍名称\t类型\t人数\t经度\t纬度\nJY-1\t甲县蓝天救援队\t\t４４\t\t\nN-1\t新队\tdepartment\t20\t119.1\t28.1\nN-2\t坏队\t不存在\t二十\t119.1\t28.1\n"
     answer = client.post(at("register_import"), {"pasted": sheet})
     columns = answer["Location"]
     assert client.get(columns).status_code == 200
