@@ -82,10 +82,10 @@ read = reading.read(sheet)
 for again in (False, True):
     done = importing.run(Act(alice, realm), get(name), read, importing.propose(get(name), read))
     told["imported_again" if again else "imported"] = done.written
-told["errors"] = [str(fault) for fault in done.faults]
+told["errors"] = [fault.why for fault in done.refused]
 listed = web.get(f"/registers/{name}?road=side").content.decode()
 told["list"] = ["XC-02" in listed, "XC-01" in listed]
-told["api"] = sorted(row["values"]["code"] if "values" in row else row["code"] for row in ask(api, f"/api/v1/registers/{name}")["rows"])
+told["api"] = sorted(row["values"]["code"] for row in ask(api, f"/api/v1/registers/{name}")["items"])
 stranger = browser(charlie).get(f"/registers/{name}").content.decode()
 told["stranger"] = "XC-01" in stranger or "12900000001" in stranger
 # --- the loop: opened at the desk, stepped by a program, judged by the database ------------------------------------------------

@@ -13,6 +13,7 @@ from anlan.plans import actions as plans
 from anlan.runtime.testing import make_actor, make_post
 from anlan.sensing import actions as sensing
 from anlan.sensing.ingest import Sample
+from anlan.sensing.models import Station
 from anlan.sensing.worker import feed
 
 pytestmark = pytest.mark.django_db
@@ -38,10 +39,11 @@ def gauge(actual, city, county, duty_post, commander_post):
     machine = Actor.machine("test")
     administrator = make_actor("设备管理员", make_post("设备管理员", city, capabilities=["sensing.sources"]))
     source = sensing.save_source(Act(administrator, actual), name="gateway", kind="mqtt")
-    station = sensing.save_station(Act(machine, actual), values={
+    sensing.import_stations(Act(machine, actual), origin="test", rows=[{
         "code": "F1", "name": "甲河水文站", "kind": "flow", "quantities": ["flow"], "region": county.pk, "source": source.pk, "lon": 119.1, "lat": 28.1,
         "thresholds": {"flow": {"yellow": 30, "orange": 70, "red": 150, "source": "test"}},
-    })
+    }])
+    station = Station.objects.get(code="F1")
     plans.adopt(
         Act(machine, actual), plan="valencia-poyo-2024", region=county.pk, default_post=duty_post.pk,
         places={"poyo": {"station": str(station.pk)}, "basin": {"region": str(county.pk)}},

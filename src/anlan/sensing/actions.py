@@ -24,11 +24,14 @@ from anlan.kernel import access, clock, due, search
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.errors import REASON_NEEDED
 from anlan.kernel.ids import derived_id
-from anlan.kernel.models import Due, Region
+from anlan.kernel.models import Due, RegisterChange
+from anlan.kernel.registers import actions as registers
+from anlan.kernel.registers import get as register_of
+from anlan.kernel.registers.values import cell
 
 from . import compute, rules
 from .compute import Book, Judged, moment
-from .errors import BAD_RULES, BAD_SOURCE, BAD_STATION, CODE_TAKEN, WRONG_REALM
+from .errors import BAD_RULES, BAD_SOURCE, BAD_STATION, WRONG_REALM
 from .facts import (
     GaugeHeard,
     GaugeSilent,
@@ -590,78 +593,44 @@ def _check_station(values: dict[str, Any]) -> None:
         raise BAD_STATION(fields=wrong)
 
 
-def _place(values: dict[str, Any]) -> dict[str, Any]:
-    """Coordinates into our frame, and their H3 cell."""
-    import h3
-
-    lon, lat, frame = values.get("lon"), values.get("lat"), values.get("source_crs") or "EPSG:4326"
-    if lon is None or lat is None:
-        return {"lon": None, "lat": None, "h3": "", "source_crs": frame}
-    ours = to_wgs84(CRS[frame], np.array([lon], float), np.array([lat], float))
-    lon, lat = float(ours[0][0]), float(ours[1][0])
-    return {"lon": lon, "lat": lat, "h3": h3.latlng_to_cell(lat, lon, 9), "source_crs": frame}
+def _place(row: Station, values: dict[str, Any]) -> None:
+    """Coordinates into our frame, and their cell."""
+    lon, lat, row.source_crs = values.get("lon"), values.get("lat"), values.get("source_crs") or "EPSG:4326"
+    if lon is not None and lat is not None:
+        ours = to_wgs84(CRS[row.source_crs], np.array([lon], float), np.array([lat], float))
+        lon, lat = float(ours[0][0]), float(ours[1][0])
+    row.lon, row.lat, row.cell = lon, lat, cell(lon, lat)
 
 
-def _shown(row: Station) -> dict[str, Any]:
-    return {**{name: getattr(row, name) for name in FIELDS}, "lon": row.lon, "lat": row.lat, "region": str(row.region_id or ""), "source": str(row.source_id or "")}
-
-
-@action("sensing.save_station")
-def save_station(act: Act, *, values: dict, station: UUID | None = None) -> Station:
-    """Enter or change a station. `values` as in the model; `region` and `source` by key; coordinates in `source_crs`.
-
-    Only what is given is changed. sensing.bad_station names the fields at fault; sensing.code_taken.
-    """
+@action("sensing.set_thresholds")
+def set_thresholds(act: Act, *, station: UUID, thresholds: dict) -> Station:
+    """Set the thresholds of what a station measures, {quantity: {colour: value, "hysteresis", "source"}}. sensing.bad_station."""
     _only_actual(act)
-    before: dict[str, Any] = {}
-    if station is None:
-        row = Station(code=str(values.get("code", "")))
-        if Station.objects.filter(code=row.code).exists():
-            raise CODE_TAKEN(fields=[{"field": "code", "why": _("this is taken already")}], code=row.code)
-        access.require(act, "sensing.manage", region=values.get("region") or None)
-    else:
-        row = act.lock(Station, station)
-        access.require(act, "sensing.manage", region=row.region_id)
-        if values.get("region"):
-            access.require(act, "sensing.manage", region=values["region"])
-        before = _shown(row)
-    full = {**{name: getattr(row, name) for name in FIELDS}, "code": row.code, "lon": row.lon, "lat": row.lat, **values}
-    if "lon" not in values:
-        full["source_crs"] = "EPSG:4326"  # as stored
-    _check_station(full)
-    for name in FIELDS:
-        if name in values:
-            setattr(row, name, values[name])
-    if "lon" in values or station is None:
-        for name, value in _place(full).items():
-            setattr(row, name, value)
-    if "region" in values:
-        row.region_id = Region.objects.filter(pk=values["region"]).values_list("pk", flat=True).first() if values["region"] else None
-    if "source" in values:
-        row.source_id = Source.objects.filter(pk=values["source"]).values_list("pk", flat=True).first() if values["source"] else None
-    if station is None:
-        row.save(force_insert=True)
-    else:
-        act.save(row)
-    after = _shown(row)
-    act.state(
-        StationChanged(
-            station=row.pk, code=row.code, what="changed" if station else "entered",
-            before={name: value for name, value in before.items() if after[name] != value},
-            after={name: value for name, value in after.items() if before.get(name) != value},
-        ),
-        about=row,
-    )
+    row = act.lock(Station, station)
+    access.require(act, "sensing.manage", region=row.region_id)
+    wrong = check_thresholds(thresholds, row.quantities)
+    if wrong:
+        raise BAD_STATION(fields=wrong)
+    before, row.thresholds = row.thresholds, thresholds
+    act.save(row)
+    act.state(StationChanged(station=row.pk, code=row.code, what="thresholds", before={"thresholds": before}, after={"thresholds": thresholds}), about=row)
+    _bump()
+    return row
+
+
+@action("sensing.follow_register")
+def follow_register(act: Act, *, ended: list) -> None:
+    """The register of stations was written: the workers look again, and what left it is out of service."""
+    Station.plain.filter(pk__in=ended).update(active=False)
     _bump()
     _later_broker_users()
-    return row
 
 
 @action("sensing.import_stations")
 def import_stations(act: Act, *, rows: list, origin: str) -> int:
-    """Enter many stations at once (a file, the demonstration city); existing codes are changed. Returns how many.
+    """Enter many stations at once with their thresholds (the demonstration city, another system); existing codes are changed. Returns how many.
 
-    Each row as `values` of save_station, with `region` and `source` by key. One fact with count and digest.
+    Each row: the fields of the model, `region` and `source` by key, coordinates in `source_crs`. One fact with count and digest.
     sensing.bad_station names row and field; nothing is entered then.
     """
     _only_actual(act)
@@ -669,6 +638,7 @@ def import_stations(act: Act, *, rows: list, origin: str) -> int:
     known = {row.code: row for row in Station.objects.filter(code__in=[str(values.get("code", "")) for values in rows])}
     seen: set[str] = set()
     fresh, changed = [], []
+    declared = register_of("sensing.station")
     for number, values in enumerate(rows):
         row = known.get(str(values.get("code", ""))) or Station(code=str(values.get("code", "")))
         full = {**{name: getattr(row, name) for name in FIELDS}, "code": row.code, "lon": None, "lat": None, **values}
@@ -684,17 +654,19 @@ def import_stations(act: Act, *, rows: list, origin: str) -> int:
             access.require(act, "sensing.manage", region=values.get("region") or None)
         for name in FIELDS:
             setattr(row, name, full[name])
-        for name, value in _place(full).items():
-            setattr(row, name, value)
+        _place(row, full)
         row.region_id = values.get("region") or None
         row.source_id = values.get("source") or row.source_id
         row.origin = origin[:200]
+        row.ended_at, row.verified_at = None, act.now
+        registers.settle(declared, row)
         (changed if row.code in known else fresh).append(row)
     Station.objects.bulk_create(fresh, batch_size=500)
-    names = [*FIELDS, "lon", "lat", "h3", "source_crs", "region", "source"]
+    names = [*FIELDS, "lon", "lat", "cell", "words", "source_crs", "region", "source", "ended_at", "verified_at"]
     for row in changed:
         row.version += 1
     Station.objects.bulk_update(changed, [*names, "version"], batch_size=500)
+    RegisterChange.objects.bulk_create([registers.entry(act, declared, row, "import", {}, origin) for row in [*fresh, *changed]], batch_size=2000)
     search.put(search.KINDS["station"], [*fresh, *changed])
     digest = hashlib.sha256("\n".join(f"{row.code}|{row.region_id}|{row.lon}|{row.lat}|{row.thresholds}" for row in [*fresh, *changed]).encode()).hexdigest()
     act.state(

@@ -11,7 +11,7 @@ class SensingConfig(AppConfig):
     verbose_name = "Sensing"
 
     def ready(self) -> None:
-        from anlan.kernel import access, search, subjects
+        from anlan.kernel import access, subjects
 
         from . import errors, facts  # noqa: F401
 
@@ -19,8 +19,6 @@ class SensingConfig(AppConfig):
         access.declare("sensing.manage", _("Change stations and their thresholds"))
         access.declare("sensing.sources", _("Manage sources of readings and their credentials"), second_factor=True)
         access.declare("sensing.rules", _("Put rule sets in force"), second_factor=True)
-        subjects.register("station", "sensing.Station", "sensing:station", _("Station"))
-        search.register("station", "sensing.Station", lambda row: (row.name, row.code, f"{row.name_en} {row.river}"), capability="sensing.read")
         subjects.register("source", "sensing.Source", "sensing:source", _("Source of readings"))
         subjects.register("ruleset", "sensing.RuleSet", "sensing:ruleset", _("Rule set"))
         subjects.register("readings", "", "sensing:health", _("Readings"))

@@ -10,7 +10,6 @@ TOO_MANY = Kind("sensing.too_many", 413, _("{count} readings in one request; at 
 MALFORMED = Kind("sensing.malformed", 422, _("The body is neither a JSON list nor lines of JSON: {why}. Send [{{\"s\": station, \"q\": quantity, \"t\": time, \"v\": value, \"u\": unit}}]."))
 NOTHING_GOOD = Kind("sensing.nothing_good", 422, _("None of the {count} readings can be taken; the reasons stand beside each."))
 BROKER_DOWN = Kind("sensing.broker_down", 503, _("The readings could not be put on the broker ({why}); nothing was taken. Send them again."), blame="ours")
-CODE_TAKEN = Kind("sensing.code_taken", 409, _("There is already a station with the code {code}."))
 BAD_STATION = Kind("sensing.bad_station", 422, _("The station cannot be entered like this; correct the marked fields."))
 BAD_SOURCE = Kind("sensing.bad_source", 422, _("The source cannot be entered like this; correct the marked fields."))
 BAD_RULES = Kind("sensing.bad_rules", 422, _("The rule file cannot be used: {why}"))

@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
-from anlan.kernel.models import RealmRow, Row
+from anlan.kernel.models import RealmRow, RegisterRow, Row, ScopedManager
+
+from .quantities import KINDS
 
 PARTITIONS = 64  # fixed for good: a station's partition is part of where its readings' position is kept
 # Codes stand in MQTT topics and NATS subjects: a dot, blank, slash, + # * > would change their meaning.
@@ -40,39 +43,40 @@ class Source(Row):
         return self.name
 
 
-class Station(Row):
-    """A place where something is measured (台账). Stations have no realm: they are the same in every exercise."""
+class Known(ScopedManager):
+    """Stations are read by key and code all over the house (worker, rules, plans): a read that names nobody is the system's.
+    Pages and API read through the register or `queries.stations_seen_by`."""
 
-    objects: ClassVar[models.Manager[Station]] = models.Manager()  # type: ignore[assignment, misc]
-    code = models.CharField(max_length=40, unique=True, validators=[check_code])
-    name = models.CharField(max_length=120)
-    name_en = models.CharField(max_length=120, blank=True)
-    kind = models.CharField(max_length=12, help_text="rain, level, flow, soil, wind, gas: what it is mainly for")
-    quantities = models.JSONField(default=list, help_text="codes of what it measures")
-    region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+")
-    river = models.CharField(max_length=80, blank=True)
-    lon = models.FloatField(null=True, help_text="degrees, WGS84/CGCS2000")
-    lat = models.FloatField(null=True)
+    def get_queryset(self) -> Any:
+        return super().get_queryset().everything()
+
+
+class Station(RegisterRow):
+    """A place where something is measured (台账 sensing.station). Stations have no realm: they are the same in every exercise."""
+
+    objects: ClassVar[Any] = Known()
+    code = models.CharField(_("Code"), max_length=40, unique=True, validators=[check_code], help_text=_("Letters, digits and hyphens; it stands in the MQTT topic."))
+    name = models.CharField(_("Name"), max_length=120)
+    name_en = models.CharField(_("English name"), max_length=120, blank=True)
+    kind = models.CharField(_("Kind"), max_length=12, choices=KINDS, help_text=_("what it is mainly for"))
+    quantities = models.JSONField(_("Measures"), default=list)
+    river = models.CharField(_("River"), max_length=80, blank=True)
     source_crs = models.CharField(max_length=20, default="EPSG:4326", help_text="frame the coordinates came in")
-    h3 = models.CharField(max_length=16, blank=True, help_text="H3 cell, resolution 9")
-    elevation_m = models.FloatField(null=True)
-    sensor_height_m = models.FloatField(null=True, help_text="above the ground or the datum")
-    datum = models.CharField(max_length=60, blank=True, help_text="what levels are measured from")
+    h3 = models.CharField(max_length=16, blank=True, editable=False, help_text="unused since `cell`; a later release drops it")
+    elevation_m = models.FloatField(_("Elevation"), null=True, blank=True)
+    sensor_height_m = models.FloatField(_("Sensor height"), null=True, blank=True, help_text=_("above the ground or the datum"))
+    datum = models.CharField(_("Datum of levels"), max_length=60, blank=True)
     source = models.ForeignKey(Source, null=True, on_delete=models.PROTECT, related_name="stations")
-    owner = models.CharField(max_length=120, blank=True)
-    interval_s = models.PositiveIntegerField(default=300, help_text="how often it reports")
-    silent_after_s = models.PositiveIntegerField(default=1800, help_text="0: it may be silent")
+    owner = models.CharField(_("Owner"), max_length=120, blank=True)
+    interval_s = models.PositiveIntegerField(_("Reports every"), default=300)
+    silent_after_s = models.PositiveIntegerField(_("Silent after"), default=1800, help_text=_("0: it may be silent."))
     # {"level": {"yellow": 56.5, "red": 58.0, "hysteresis": 0.1, "source": "…"}}: in the quantity's unit.
     thresholds = models.JSONField(default=dict)
-    active = models.BooleanField(default=True)
-    origin = models.CharField(max_length=200, blank=True, help_text="where the entry comes from")
+    active = models.BooleanField(_("In service"), default=True)
+    origin = models.CharField(_("Entry comes from"), max_length=200, blank=True)
 
     class Meta:
-        indexes = [
-            models.Index(fields=["region"], name="station_region"),
-            models.Index(fields=["h3"], name="station_h3"),
-            models.Index(fields=["kind", "active"], name="station_kind"),
-        ]
+        indexes = [models.Index(fields=["region"], name="station_region"), models.Index(fields=["kind", "active"], name="station_kind")]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.code})"

@@ -24,10 +24,10 @@ from anlan.kernel.models import Region
 
 from . import actions, queries, rules, sources, tables
 from .errors import BAD_FILTER
-from .forms import KINDS, LIMIT_WORDS, AdoptForm, BindForm, RulesForm, SourceForm, StationForm
+from .forms import LIMIT_WORDS, AdoptForm, BindForm, RulesForm, SourceForm, ThresholdsForm
 from .ingest import DOORS, REASONS
 from .models import BatchStat, Partition, Refused, RefusedCount, RuleSet, Series, Signal, Source, Station
-from .quantities import COLOURS, FLAG_WORDS, QUANTITIES, flag_names
+from .quantities import COLOURS, FLAG_WORDS, KINDS, QUANTITIES, flag_names
 
 PAGE = 50
 CURVE_HOURS = {"24": 24, "72": 72, "168": 168, "720": 720}
@@ -94,26 +94,6 @@ def stations(request: HttpRequest) -> HttpResponse:
         "states": [(code, word()) for code, word in STATES], "colours": [(code, _colour_words()[code]) for code in COLOUR_FILTERS],
         "counties": counties if places is access.ALL else counties.filter(pk__in=places), "may_manage": access.may(actor, "sensing.manage") and realm.is_actual,
     })
-
-
-def stations_csv(request: HttpRequest) -> HttpResponseBase:
-    """The register under the same filters, as CSV."""
-    rows, _chosen = _filtered(request)
-    realm = request.realm  # type: ignore[attr-defined]
-    found = list(rows)
-    lines = _lines(realm, found)
-
-    def out() -> Any:
-        for line in lines:
-            row = line["row"]
-            values = "; ".join(f"{item['quantity']} {item['value']} {item['unit']} {item['time'].isoformat()}" for item in line["latest"])
-            yield [
-                row.code, row.name, row.name_en, row.kind, " ".join(row.quantities), row.region.name if row.region else "", row.river, row.lon, row.lat,
-                row.source.name if row.source else "", row.interval_s, row.silent_after_s, "1" if row.active else "0", line["colour"], values, row.origin,
-            ]
-
-    head = ["code", "name", "name_en", "kind", "quantities", "place", "river", "lon", "lat", "source", "interval_s", "silent_after_s", "active", "colour", "latest", "origin"]
-    return tables.answer("stations.csv", head, out())
 
 
 def station(request: HttpRequest, key: UUID) -> HttpResponse:
@@ -201,24 +181,23 @@ def station_csv(request: HttpRequest, key: UUID) -> HttpResponseBase:
     return tables.answer(f"{row.code}.csv", ["station", "quantity", "time", "value", "unit", "flags"], out())
 
 
-def edit_station(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
-    """Enter a station, or change one and its thresholds."""
-    row = _find(request, key) if key else None
-    actor = request.actor  # type: ignore[attr-defined]
-    access.require(actor, "sensing.manage", **({"region": row.region_id} if row else {}))
-    form = StationForm(request.POST or None, actor=actor, station=row)
+def thresholds(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Set a station's thresholds; its entry is changed in the register."""
+    row = _find(request, key)
+    access.require(request.actor, "sensing.manage", region=row.region_id)  # type: ignore[attr-defined]
+    form = ThresholdsForm(request.POST or None, station=row)
     if request.method == "POST" and form.is_valid():
         try:
-            saved = actions.save_station(request.act(), station=row.pk if row else None, values=form.values())  # type: ignore[attr-defined]
+            actions.set_thresholds(request.act(), station=row.pk, thresholds=form.values())  # type: ignore[attr-defined]
         except Problem as problem:
             if not problem.fields:
                 raise
             for fault in problem.fields:
                 form.add_error(fault["field"] if fault["field"] in form.fields else None, fault["why"])
         else:
-            messages.success(request, _("Saved: {name}.").format(name=saved.name))
-            return redirect("sensing:station", saved.pk)
-    return render(request, "sensing/station_form.html", {"form": form, "station": row, "op_id": new_id()})
+            messages.success(request, _("Saved: {name}.").format(name=row.name))
+            return redirect("sensing:station", row.pk)
+    return render(request, "sensing/thresholds.html", {"form": form, "station": row, "op_id": new_id()})
 
 
 # --- sources ---------------------------------------------------------------------------------------------------------
@@ -426,10 +405,8 @@ def rain(request: HttpRequest) -> HttpResponseBase:
 app_name = "sensing"
 urlpatterns = [
     path("", stations, name="stations"),
-    path("stations.csv", stations_csv, name="stations_csv"),
-    path("station/new", edit_station, name="new_station"),
     path("station/<uuid:key>", station, name="station"),
-    path("station/<uuid:key>/edit", edit_station, name="edit_station"),
+    path("station/<uuid:key>/thresholds", thresholds, name="thresholds"),
     path("station/<uuid:key>/curve.json", curve, name="curve"),
     path("station/<uuid:key>/readings.csv", station_csv, name="station_csv"),
     path("sources", source_list, name="sources"),

@@ -56,6 +56,9 @@ QUANTITIES: dict[str, Quantity] = {
     )
 }
 
+# What a station is mainly for.
+KINDS = [("rain", _("Rain")), ("level", _("Water level")), ("flow", _("Discharge")), ("soil", _("Soil moisture")), ("wind", _("Wind")), ("gas", _("Gas"))]
+
 # Bits of Reading.flags. A flagged reading is kept and shown hollow.
 LATE, FROZEN, RANGE, TOO_LATE = 1, 2, 4, 8
 FLAGS = {LATE: "late", FROZEN: "frozen", RANGE: "range", TOO_LATE: "too_late"}

@@ -33,7 +33,7 @@ def reach(actor: Any) -> Any:
 
 def stations_seen_by(actor: Any) -> QuerySet[Station]:
     """The register, limited to the actor's regions. Stations in no region are seen by whoever may see any."""
-    rows = Station.objects.select_related("region", "source")
+    rows = Station.plain.filter(ended_at=None).select_related("region", "source")
     places = reach(actor)
     if places is access.ALL:
         return rows

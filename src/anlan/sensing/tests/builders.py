@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from anlan.kernel.actions import Act, Actor
 from anlan.sensing import actions, sources
 from anlan.sensing.ingest import Sample
+from anlan.sensing.models import Station
 
 T0 = datetime(2021, 7, 20, 0, 0, tzinfo=UTC)  # where the `replay` realm's clock stands at first
 
@@ -19,7 +20,8 @@ def station(actual, code="R1", quantities=("rain",), region=None, **extra):
         "code": code, "name": f"站{code}", "kind": quantities[0], "quantities": list(quantities), "region": region.pk if region else None,
         "lon": 119.1, "lat": 28.1, **extra,
     }
-    return actions.save_station(act(actual), values={name: value for name, value in values.items()})
+    actions.import_stations(act(actual), rows=[values], origin="test")
+    return Station.objects.get(code=code)
 
 
 def source(actual, alice, name="gw", kind="http", stations=()):

@@ -203,7 +203,7 @@ def test_new_thresholds_judge_what_is_stored_again(actual, replay):
     own = Processor()
     feed(replay, level("L1", (10, 2.5)), own)
     assert Signal.objects.of(replay).count() == 0
-    actions.save_station(act(actual), station=row.pk, values={"thresholds": {"level": {"yellow": 2.0}}})
+    actions.set_thresholds(act(actual), station=row.pk, thresholds={"level": {"yellow": 2.0}})
     feed(replay, level("L1", (15, 2.4)), own)
     assert colours(replay) == [("L1", "none", "yellow", 2.5)]
 
