@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from anlan.kernel.journal import fact
+from anlan.kernel.journal import fact, upcaster
 
 
 @fact("command.ReportTaken")
@@ -134,9 +134,12 @@ class ResponseLevelChanged:
     decision: UUID
 
 
-@fact("command.ResponseEnded")
+@fact("command.ResponseEnded", version=2)
 class ResponseEnded:
-    """A person ended a response; open orders were withdrawn or carried over, and a first review was written."""
+    """A person ended a response; open orders were withdrawn or carried over, and a first review was written.
+
+    `still_met`: conditions of the plan that held at that moment, which the person was shown and named.
+    """
 
     response: UUID
     level: str
@@ -144,6 +147,12 @@ class ResponseEnded:
     withdrawn: int
     carried: int
     decision: UUID
+    still_met: list
+
+
+@upcaster("command.ResponseEnded", from_version=1)
+def _ended_1(payload: dict) -> dict:
+    return {**payload, "still_met": []}
 
 
 @fact("command.DecisionConfirmed")

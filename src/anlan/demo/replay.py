@@ -19,6 +19,7 @@ from anlan.kernel.actions import Act, Actor
 from anlan.kernel.ids import derived_id
 from anlan.kernel.models import Account, Realm
 from anlan.plans import actions as plans
+from anlan.plans import queries as plan_queries
 from anlan.plans.models import ResponseProposal
 from anlan.sensing.ingest import Sample
 from anlan.sensing.models import Station
@@ -142,7 +143,11 @@ class Replay:
 
     def _play_end(self, row: Row, entry: dict[str, Any], at: datetime, region: UUID, fact: UUID) -> None:
         for response in Response.objects.of(self.realm).filter(state="active").order_by("id"):
-            command.end_response(self.act("end", row.id, response.pk, actor=self.person(entry["by"]), at=at, cause=fact), response=response.pk, reason=row.text_zh)
+            command.end_response(
+                self.act("end", row.id, response.pk, actor=self.person(entry["by"]), at=at, cause=fact), response=response.pk, reason=row.text_zh,
+                # The record's own stand-down is a fact, whatever our conditions say by then.
+                still_met=[entry["condition"] for entry in plan_queries.still_met(response.binding, self.realm, response.track)],
+            )
 
     # --- all of it ---------------------------------------------------------------------------------------------------
 

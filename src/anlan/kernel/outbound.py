@@ -6,6 +6,7 @@ Only hosts the caller names (the configured address, or the list) are called; si
 """
 from __future__ import annotations
 
+import functools
 import ipaddress
 import socket
 import ssl
@@ -158,6 +159,12 @@ def _host(url: str) -> str:
     return host.casefold()
 
 
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """The system's authorities. Reading them takes longer than a call: a thousand messages must not do it a thousand times."""
+    return ssl.create_default_context()
+
+
 def _once(
     method: str, url: str, headers: dict[str, str], content: bytes, backend: _Pinned, deadline: float, max_bytes: int, verify: ssl.SSLContext | None
 ) -> tuple[int, dict[str, str], bytes]:
@@ -168,7 +175,7 @@ def _once(
     left = max(0.1, deadline - time.monotonic())
     limits = {"timeout": {"connect": left, "read": left, "write": left, "pool": left}}
     try:
-        with httpcore.ConnectionPool(ssl_context=verify or ssl.create_default_context(), network_backend=backend, max_connections=1) as pool:
+        with httpcore.ConnectionPool(ssl_context=verify or _trusted(), network_backend=backend, max_connections=1) as pool:
             with pool.stream(method, url, headers=list(headers.items()), content=content or None, extensions=limits) as answer:
                 body = bytearray()
                 for chunk in answer.iter_stream():
