@@ -30,6 +30,7 @@ from . import papers, reviewing
 from .errors import (
     ALREADY_CONFIRMED,
     BAD_VALUE,
+    CONDITIONS_HOLD,
     MERGE_ITSELF,
     NO_DECIDER,
     NO_LEVEL,
@@ -495,11 +496,21 @@ def _set_level(
 
 
 @action("command.end_response")
-def end_response(act: Act, *, response: UUID, reason: str, carry: bool = False, behalf: UUID | None = None, means: str = "") -> Response:
-    """Stand down. Open orders are withdrawn, or stay with `carry`; a first review is written from the journal."""
+def end_response(
+    act: Act, *, response: UUID, reason: str, carry: bool = False, still_met: list | None = None, behalf: UUID | None = None, means: str = "",
+) -> Response:
+    """Stand down. Open orders are withdrawn, or stay with `carry`; a first review is written from the journal.
+
+    Conditions of the plan that still hold must be named in `still_met` by whoever stands down: command.conditions_hold otherwise.
+    Two hours later the plans room proposes anew what is still met then (docs/decisions).
+    """
     row = _active(act, response)
     if not reason.strip():
         raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
+    holding = plan_queries.still_met(row.binding, act.realm, row.track)
+    unseen = [entry["condition"] for entry in holding if entry["condition"] not in (still_met or [])]
+    if unseen:
+        raise CONDITIONS_HOLD(conditions=", ".join(unseen), fields=[{"field": "still_met", "why": ", ".join(unseen)}])
     acting, who = _may_decide(act, row.region_id, _answerable(row), behalf, means)
     source = f"response:{row.pk}"
     still_open = Order.plain.filter(realm_id=act.realm.pk, source=source, state__in=Order.OPEN_STATES).count()
@@ -509,7 +520,8 @@ def end_response(act: Act, *, response: UUID, reason: str, carry: bool = False, 
     decision = act.create(Decision, kind="end", response=row, region_id=row.region_id, from_level=row.level, reason=reason.strip(), **who)
     stated = acting.state(
         ResponseEnded(
-            response=row.pk, level=row.level, reason=reason.strip(), withdrawn=withdrawn, carried=still_open - withdrawn, decision=decision.pk
+            response=row.pk, level=row.level, reason=reason.strip(), withdrawn=withdrawn, carried=still_open - withdrawn, decision=decision.pk,
+            still_met=[entry["condition"] for entry in holding],
         ),
         about=row,
     )
@@ -585,10 +597,12 @@ def _write_review(act: Act, response: Response, cause: UUID) -> Review:
     act.state(ReviewWritten(review=row.pk, response=response.pk, steps=len(steps), late=len(late)), about=row, cause=cause)
     post = response.decisions.exclude(post=None).values_list("post_id", flat=True).first()
     for step in late[:100]:
-        gap = act.create(Gap, review=row, region_id=response.region_id, step=step["step"], text=step["what"])
-        if post:
+        # To the post that had the step in hand; what no post had (a signal, a warning) to the one that decided.
+        concerned = UUID(step["post"]) if step.get("post") else post
+        gap = act.create(Gap, review=row, region_id=response.region_id, step=step["step"], text=step["what"], post_id=concerned)
+        if concerned:
             work.open(
-                act, post=post, kind="command.gap", subject=f"gap:{gap.pk}", region=response.region_id, on_silence="",
+                act, post=concerned, kind="command.gap", subject=f"gap:{gap.pk}", region=response.region_id, on_silence="",
                 msgid=gettext_noop("Review: {what}. Change the plan, stock, duty or risk entry and name it"), params={"what": step["what"][:160]},
             )
     return row
@@ -596,9 +610,10 @@ def _write_review(act: Act, response: Response, cause: UUID) -> Review:
 
 @action("command.close_gap")
 def close_gap(act: Act, *, gap: UUID, changed: str) -> Gap:
-    """A gap closes when what it names has been changed; say what was changed."""
+    """A gap closes when what it names has been changed; say what was changed. Its own post may, or who may approve there."""
     row = act.lock(Gap, gap)
-    access.require(act, "command.approve", region=row.region_id)
+    if row.post_id is None or row.post_id not in access.posts(act.actor):
+        access.require(act, "command.approve", region=row.region_id)
     if not changed.strip():
         raise REASON_NEEDED(fields=[{"field": "changed", "why": "needed"}])
     row.state, row.changed, row.closed_at = "closed", changed.strip()[:300], act.now

@@ -97,7 +97,10 @@ class LevelIn(DecisionIn):
 
 
 class EndIn(DecisionIn):
+    """`still_met`: keys of the plan's conditions that still hold, as whoever stands down has seen them."""
+
     carry: bool = False
+    still_met: list[str] = []
 
 
 class ReasonIn(Schema):
@@ -305,7 +308,7 @@ def change_level(request: HttpRequest, key: UUID, given: LevelIn) -> Any:
 @router.post("/responses/{uuid:key}/end", summary="End a response, with the reason; writes the first review")
 def end(request: HttpRequest, key: UUID, given: EndIn) -> Any:
     queries.one(Response, key, *_reader(request))
-    return _response(actions.end_response(_act(request, given), response=key, **_values(given, "carry")))
+    return _response(actions.end_response(_act(request, given), response=key, **_values(given, "carry", "still_met")))
 
 
 @router.post("/decisions/{uuid:key}/confirm", summary="Confirm or deny a decision recorded on your behalf")
@@ -351,7 +354,7 @@ def document_file(request: HttpRequest, key: UUID, form: str = "pdf") -> HttpRes
     from .pages import DOCX
 
     official = papers.official(row.values)
-    body = engine.pdf(official, made_at=row.made_at) if form == "pdf" else engine.docx(official, made_at=row.made_at)
+    body = engine.pdf(official, made_at=row.made_at, pictures=papers.pictures(row)) if form == "pdf" else engine.docx(official, made_at=row.made_at, pictures=papers.pictures(row))
     return HttpResponse(body, content_type="application/pdf" if form == "pdf" else DOCX)
 
 

@@ -17,3 +17,4 @@ MERGE_ITSELF = Kind("command.merge_itself", 422, _("A report cannot be merged in
 UNKNOWN_TERM = Kind("command.unknown_term", 422, _("No plan knows the observation {term}. Choose one from the list."))
 BAD_VALUE = Kind("command.bad_value", 422, _("{term}: {why}"))
 NOT_PRINTED = Kind("command.not_printed", 422, _("The document could not be laid out: {why}"))
+CONDITIONS_HOLD = Kind("command.conditions_hold", 409, _("These conditions of the plan still hold: {conditions}. Confirm that you stand down although they do, and say why."))

@@ -256,6 +256,7 @@ class Gap(RealmRow):
     region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+")
     step = models.CharField(max_length=60)
     text = models.TextField()
+    post = models.ForeignKey("kernel.Post", null=True, on_delete=models.PROTECT, related_name="+", help_text="had the late step in hand; it has the task")
     state = models.CharField(max_length=8, default="open")
     changed = models.CharField(max_length=300, blank=True, help_text="the plan, stock, duty or risk entry that was changed")
     closed_at = models.DateTimeField(null=True)

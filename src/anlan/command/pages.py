@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from anlan.engines import documents as engine
-from anlan.kernel import access, clock, codes, contacts
+from anlan.kernel import access, clock, codes, contacts, files
 from anlan.kernel.forms import attempt
 from anlan.kernel.middleware import address as peer
 from anlan.kernel.shell import address, person_name, post_name, say
@@ -158,6 +158,7 @@ def report_page(request: HttpRequest, key: UUID) -> HttpResponse:
         "may_take": access.may(actor, "command.take_report", row.region_id), "may_open": access.may(actor, "command.incident", row.region_id), "observed": row.observed.order_by("observed_at"),
         "facts": FactForm(offered=_askable(realm), initial={"source": row.caller}), "regions": regions_of(actor, "command.incident"), "label": label,
         "observed_words": [(entry, label(entry.term), value_words(entry.term, entry.value)) for entry in row.observed.order_by("observed_at")],
+        "files": files.of(actor, realm, f"report:{row.pk}"),
     }
     return render(request, "command/report.html", context)
 
@@ -321,6 +322,7 @@ def _response(request: HttpRequest, row: Response, form: Any = None) -> HttpResp
         "lines": [_line(fact) for fact in queries.timeline(actor, realm, response=row, limit=150)], "documents": queries.documents(actor, realm).filter(response=row), "review": Review.objects.seen_by(actor, realm).filter(response=row).first(),
         "may": access.may(actor, "command.approve", row.region_id) or access.may(actor, "command.record", row.region_id), "may_report": access.may(actor, "command.report", row.region_id),
         "form": form or DecisionForm(posts=posts, actor=actor), "now": clock.now(realm),
+        "holding": [entry | {"words": local_words(entry["label"])} for entry in plan_queries.still_met(row.binding, realm, row.track)] if row.state == Response.ACTIVE else [],
     }
     return render(request, "command/response.html", context, status=422 if form is not None else 200)
 
@@ -344,7 +346,7 @@ def response_do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
             return actions.change_level(act, response=row.pk, level=request.POST.get("level", ""), **values)
         if step != "end":
             raise Http404
-        return actions.end_response(act, response=row.pk, carry=request.POST.get("carry") == "1", **values)
+        return actions.end_response(act, response=row.pk, carry=request.POST.get("carry") == "1", still_met=request.POST.getlist("still_met"), **values)
 
     done, _answer = attempt(form, decide_it)
     return redirect("command:response", row.pk) if done else _response(request, row, form)
@@ -390,7 +392,10 @@ def instruction_list(request: HttpRequest) -> HttpResponse:
         if done:
             messages.success(request, _("Recorded and given to {post} as an order.").format(post=post_name(row.order.post_id)))
             return redirect("command:instruction_list")
-    context = {"page": _paged(request, queries.instructions(actor, realm)), "form": form, "now": clock.now(realm)}
+    page = _paged(request, queries.instructions(actor, realm))
+    for entry in page:
+        entry.photographs = sum(len(files.of(actor, realm, subject)) for subject in (f"instruction:{entry.pk}", f"order:{entry.order_id}"))
+    context = {"page": page, "form": form, "now": clock.now(realm)}
     return render(request, "command/instructions.html", context, status=422 if request.method == "POST" else 200)
 
 
@@ -433,7 +438,7 @@ def document_file(request: HttpRequest, key: UUID, form: str) -> HttpResponse:
         raise Http404
     row = queries.one(Document, key, *_reader(request))
     official = papers.official(row.values)
-    body, kind = (engine.pdf(official, made_at=row.made_at), "application/pdf") if form == "pdf" else (engine.docx(official, made_at=row.made_at), DOCX)
+    body, kind = (engine.pdf(official, made_at=row.made_at, pictures=papers.pictures(row)), "application/pdf") if form == "pdf" else (engine.docx(official, made_at=row.made_at, pictures=papers.pictures(row)), DOCX)
     return _download(body, kind, f"{papers.file_name(row)}.{form}")
 
 
@@ -481,7 +486,10 @@ def review_page(request: HttpRequest, key: UUID) -> HttpResponse:
     lines = [_line(fact) for fact in reversed(queries.timeline(actor, realm, response=row.response, limit=1000))]
     context = {
         "row": row, "response": row.response, "plan": local_words(row.response.plan_title), "words": level_words(row.response), "steps": steps, "late": sum(step["late"] for step in steps), "lines": lines,
-        "gaps": [{"row": gap, "words": STEPS.get(gap.step, gap.step), "state": STATES[gap.state]} for gap in row.gaps.order_by("created_at")], "may": access.may(actor, "command.approve", row.region_id),
+        "gaps": [
+            {"row": gap, "words": STEPS.get(gap.step, gap.step), "state": STATES[gap.state], "post": post_name(gap.post_id) if gap.post_id else "", "mine": gap.post_id in access.posts(actor)}
+            for gap in row.gaps.order_by("created_at")
+        ], "may": access.may(actor, "command.approve", row.region_id),
     }
     return render(request, "command/review.html", context)
 

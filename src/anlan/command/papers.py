@@ -11,14 +11,16 @@ from anlan.engines.documents import (
     Official,
     Pack,
     Paragraph,
+    Picture,
     Table,
     Words,
     chinese_date,
     document_number,
 )
 from anlan.engines.documents.values import as_json
-from anlan.kernel import clock, codes, contacts, shift, work
-from anlan.kernel.models import Installation, Order, Organisation, Person, Post, Region
+from anlan.kernel import clock, codes, contacts, files, heads, shift, work
+from anlan.kernel.errors import Problem
+from anlan.kernel.models import Attachment, Installation, Order, Organisation, Person, Post, Region
 from anlan.plans import queries as plan_queries
 from anlan.plans.vocabulary import in_words
 from anlan.sensing import queries as sensing_queries
@@ -208,7 +210,41 @@ def _situation(act: Any, response: Response | None, incident: Incident | None, l
         if told:
             body.append(Heading(text=words["instructions"], level=2))
             body += [Paragraph(text=words["instruction_line"].format(leader=row.leader, when=stamp(row.given_at, lang), text=row.text, state=_order_state(row.order, lang))) for row in told]
-    return [*body, Heading(text=words["next"]), Paragraph(text=words["next_text"])]
+    body += [Heading(text=words["next"]), Paragraph(text=words["next_text"])]
+    shown = _photographs(act, incident, running)
+    if shown:
+        body.append(Heading(text=words["photos"]))
+        body += [Picture(key=str(row.pk), caption=f"{stamp(row.added_at, lang)} {row.note or row.name}".strip()) for row in shown]
+    return body
+
+
+MOST_PICTURES, LARGEST_PICTURE = 8, 8 * 1024 * 1024
+
+
+def _photographs(act: Any, incident: Incident | None, running: list[Response]) -> list[Attachment]:
+    """The newest photographs of the incident's reports, its instructions and the responses' orders that the maker may see."""
+    realm = act.realm.pk
+    about = [f"report:{key}" for key in Report.plain.filter(realm_id=realm, incident=incident).values_list("pk", flat=True)] if incident else []
+    if incident is not None:
+        for key, order in incident.instructions.values_list("pk", "order_id"):
+            about += [f"instruction:{key}", f"order:{order}"]
+    sources = [f"response:{row.pk}" for row in running]
+    about += [f"order:{key}" for key in Order.plain.filter(realm_id=realm, source__in=sources).values_list("pk", flat=True)]
+    found = Attachment.objects.of(act.realm).filter(subject__in=about, removed_at=None, mime__in=files.PICTURES, size__lte=LARGEST_PICTURE).order_by("-added_at")
+    seen = [row for row in found[: 4 * MOST_PICTURES] if files.may_read(act.actor, act.realm, row.subject)][:MOST_PICTURES]
+    return sorted(seen, key=lambda row: row.added_at)
+
+
+def pictures(row: Document) -> dict[str, bytes]:
+    """The photographs of a document as they may leave the house: without position and other marks. What cannot be cleaned stays in."""
+    keys = [block["key"] for block in row.values["body"] if block["kind"] == "picture"]
+    out = {}
+    for file in Attachment.objects.of(row.realm).filter(pk__in=keys, removed_at=None):
+        try:
+            out[str(file.pk)] = files.outward(file)
+        except Problem:
+            continue
+    return out
 
 
 def _order_state(order: Order, lang: str) -> str:
@@ -247,7 +283,7 @@ def compose(act: Any, *, kind: str, year: int, number: int, response: Response |
     return as_json(official), number_text, title[:200]
 
 
-_BLOCKS = {"heading": Heading, "paragraph": Paragraph, "table": Table}
+_BLOCKS = {"heading": Heading, "paragraph": Paragraph, "table": Table, "picture": Picture}
 
 
 def official(values: dict[str, Any]) -> Official:
@@ -321,7 +357,10 @@ def shift_pack(actor: Any, realm: Any, lang: str) -> Pack:
         )]
         made = _("Made {at}. What happened since is not in it; destroy it after the shift.").format(at=f"{clock.local(now):%Y-%m-%d %H:%M}")
         person = Person.objects.filter(pk=actor.person_id).first()
-        return Pack(title=_("Shift pack"), made=made, body=body, foot=_("Printed by {who}.").format(who=person.name if person else ""), band=band(realm, lang), lang=lang)
+        foot, head = _("Printed by {who}.").format(who=person.name if person else ""), heads.head()
+        if head is not None:  # on paper it is out of this machine's reach
+            foot += " " + _("Head of the journal: {head}").format(head=heads.on_paper(head))
+        return Pack(title=_("Shift pack"), made=made, body=body, foot=foot, band=band(realm, lang), lang=lang)
 
 
 def _post_line(key: Any, lang: str) -> str:

@@ -44,12 +44,13 @@ def timeline_of(response: Response, realm: Any) -> list[FactView]:
     return sorted(once.values(), key=lambda fact: (fact.received_at, fact.number or 1 << 62, fact.recorded_at))
 
 
-def _step(step: str, what: str, since: datetime, until: datetime | None, limit: float | None, now: datetime, fact: Any = None) -> dict[str, Any]:
-    """One line of the review. What never happened is late once its limit has passed; without a limit nothing is late."""
+def _step(step: str, what: str, since: datetime, until: datetime | None, limit: float | None, now: datetime, fact: Any = None, post: Any = None) -> dict[str, Any]:
+    """One line of the review; `post` had it in hand, and gets the gap if it was late. What never happened is late once its limit has passed; without a limit nothing is late."""
     minutes = ((until or now) - since).total_seconds() / 60
     return {
         "step": step, "what": what, "from": since.isoformat(), "to": until.isoformat() if until else None, "minutes": round(minutes, 1) if until else None,
         "limit": None if limit is None else round(limit, 1), "late": limit is not None and minutes > limit, "fact": str(fact) if fact else None,
+        "post": str(post) if post else None,
     }
 
 
@@ -69,7 +70,7 @@ def review(response: Response, realm: Any) -> tuple[list[dict[str, Any]], list[d
     for decision in response.decisions.exclude(proposal=None).order_by("decided_at"):
         proposal: ResponseProposal = decision.proposal
         allowed = (proposal.answer_by - proposal.opened_at).total_seconds() / 60 if proposal.answer_by else None
-        steps.append(_step("proposal_to_decision", f"{plan} {decision.to_level}".strip(), proposal.opened_at, decision.decided_at, allowed, now))
+        steps.append(_step("proposal_to_decision", f"{plan} {decision.to_level}".strip(), proposal.opened_at, decision.decided_at, allowed, now, post=proposal.post_id))
     given = list(Order.plain.filter(realm_id=realm.pk, source=f"response:{response.pk}").select_related("post").order_by("issued_at", "id"))
     if given and first is not None:
         last = max((order for order in given if order.rule_version == response.plan_version), key=lambda order: order.issued_at, default=given[-1])
@@ -81,12 +82,12 @@ def review(response: Response, realm: Any) -> tuple[list[dict[str, Any]], list[d
             continue  # withdrawn before its time was up: nobody was late
         allowed = (order.answer_by - order.issued_at).total_seconds() / 60 if order.answer_by else limits["order_to_accept"]
         if order.read_at:
-            steps.append(_step("order_to_read", what, order.issued_at, order.read_at, None, now, order.cause))
+            steps.append(_step("order_to_read", what, order.issued_at, order.read_at, None, now, order.cause, order.post_id))
         refused = order.receipts.filter(state=Order.REFUSED).order_by("at").first()
         answered = order.accepted_at or (refused.at if refused else None)
-        steps.append(_step("order_to_accept", what, order.issued_at, answered, allowed, now, order.cause))
+        steps.append(_step("order_to_accept", what, order.issued_at, answered, allowed, now, order.cause, order.post_id))
         if order.due_at and order.state not in (Order.REFUSED, Order.WITHDRAWN):
-            steps.append(_step("order_to_done", what, order.issued_at, order.done_at, (order.due_at - order.issued_at).total_seconds() / 60, now, order.cause))
+            steps.append(_step("order_to_done", what, order.issued_at, order.done_at, (order.due_at - order.issued_at).total_seconds() / 60, now, order.cause, order.post_id))
     timeline = [
         {"fact": str(fact.id), "kind": fact.kind, "at": fact.received_at.isoformat(), "subject": fact.subject} for fact in timeline_of(response, realm)
     ]

@@ -25,7 +25,7 @@ class KernelConfig(AppConfig):
     verbose_name = "Kernel"
 
     def ready(self) -> None:
-        from . import access, checks, daily, facts, search, subjects  # noqa: F401
+        from . import access, checks, daily, facts, files, search, subjects  # noqa: F401
 
         access.declare("work.read", _("See work items of the region"))
         access.declare("orders.read", _("See orders of the region"))
@@ -51,6 +51,9 @@ class KernelConfig(AppConfig):
         access.declare("files.read", _("See attachments of the region"))
         access.declare("phone.settle", _("Decide about what was kept from the field"), machine=False)
         subjects.register("order", "kernel.Order", "kernel:order", _("Order"))
+        # Who has the order in hand may read and add its photographs, with or without a right to read the board.
+        files.readable("order", lambda actor, realm, row: row.realm_id == realm.pk and (
+            bool({row.post_id, row.escalated_to_id} & set(access.posts(actor))) or type(row).objects.seen_by(actor, realm).filter(pk=row.pk).exists()))
         subjects.register("work", "kernel.WorkItem", "", _("Work item"))
         subjects.register("realm", "kernel.Realm", "", _("Realm"))
         subjects.register("region", "kernel.Region", "", _("Region"))

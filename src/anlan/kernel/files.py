@@ -28,6 +28,8 @@ NOT_WHAT_IT_SAYS = Kind("kernel.file_not_what_it_says", 422, _("{name}: the cont
 FILE_GONE = Kind("kernel.file_gone", 500, _("The content of {name} is not on this machine. Restore it from the backup."), blame="ours")
 CANNOT_STRIP = Kind("kernel.cannot_strip", 422, _("{name} cannot be freed of its position marks and must not leave. Save it anew as JPEG or PNG."))
 
+EVIDENCE_STAYS = Kind("kernel.evidence_stays", 409, _("{name} is evidence of a step and stays with it. Write a remark if it is wrong."))
+
 MAX_BYTES = 32 * 1024 * 1024
 OOXML = "application/vnd.openxmlformats-officedocument."
 # Type by content → endings that fit it.
@@ -208,6 +210,10 @@ def remove(act: Act, *, file: UUID) -> Attachment:
         raise FORBIDDEN(capability="files.remove")
     if row.removed_at is not None:
         raise ILLEGAL_STEP(state="removed")
+    from .models import CaseStep
+
+    if CaseStep.plain.filter(case_id=subjects.row(row.subject).pk, files__contains=[row.pk]).exists():
+        raise EVIDENCE_STAYS(name=row.name)
     row.removed_at = act.now
     act.save(row)
     act.state(FileRemoved(file=row.pk, about=row.subject), subject=row.subject, region=row.region_id)
@@ -241,8 +247,11 @@ def outward(row: Attachment) -> bytes:
 
 def readable_row(actor: Any, realm: Any, file: UUID) -> Attachment:
     """The attachment, if this actor may read its record in this realm. kernel.not_found."""
-    row = Attachment.objects.of(realm).filter(pk=file, removed_at=None).first()
-    if row is None or not may_read(actor, realm, row.subject):
+    from . import realms
+
+    # A real order is answered from within an exercise, too: what is attached to it is found there.
+    row = Attachment.objects.everything().filter(pk=file, removed_at=None, realm__in={realm.pk, realms.actual().pk}).select_related("realm").first()
+    if row is None or not may_read(actor, row.realm, row.subject):
         raise NOT_FOUND(kind=_("attachment"), key=file)
     return row
 

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -12,8 +13,8 @@ from django.urls import path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from . import access, orders, realms, shell
-from .errors import NOT_FOUND
+from . import access, files, orders, realms, shell
+from .errors import INVALID, NOT_FOUND, TOO_LARGE
 from .models import Order, OrderReceipt, Realm
 
 OPEN_LIMIT, CLOSED_LIMIT = 100, 30
@@ -78,6 +79,7 @@ def order_page(request: HttpRequest, key: UUID) -> HttpResponse:
     context = {
         "order": order, "mine": mine, "steps": steps, "receipts": [(receipt, shell.person_name(receipt.person)) for receipt in receipts],
         "issuer": shell.person_name(order.issued_by), "order_subject": f"order:{order.pk}", "percents": (10, 25, 50, 75, 90),
+        "files": files.of(actor, order.realm, f"order:{order.pk}"), "may_attach": not order.realm.is_over,
         "may_withdraw": order.state in Order.OPEN_STATES and access.may(actor, "orders.withdraw", order.region_id),
     }
     return render(request, "kernel/orders/_order.html" if request.headers.get("HX-Target") == "order" else "kernel/orders/order.html", context)
@@ -89,6 +91,29 @@ def answer(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
     order = _find(request, key)
     act = _act(request, order)
     text = request.POST.get("text", "").strip()[:2000]
+    sent = _photographs(request)
+    if step == "photo" and not sent:
+        raise INVALID([{"field": "file", "why": _("choose a file")}])
+    with transaction.atomic():
+        for number, (name, content) in enumerate(sent):
+            files.attach(act.child(step=f"file {number}"), f"order:{key}", name, content, text if step == "photo" else "")
+        return _answer(request, act, key, step, order, text)
+
+
+def _photographs(request: HttpRequest) -> list[tuple[str, bytes]]:
+    """What came with the answer, ten at most. kernel.too_large."""
+    found = []
+    for file in request.FILES.getlist("file")[:10]:
+        if file.size > files.MAX_BYTES:
+            raise TOO_LARGE(size=file.size, limit=files.MAX_BYTES)
+        found.append((file.name or "photo.jpg", file.read()))
+    return found
+
+
+def _answer(request: HttpRequest, act: Any, key: UUID, step: str, order: Order, text: str) -> HttpResponse:
+    if step == "photo":
+        messages.success(request, _("Attached."))
+        return redirect("kernel:order", key)
     if step == "read":
         if order.state in (Order.ISSUED, Order.DELIVERED):
             orders.read(act, order=key)

@@ -19,6 +19,7 @@ from anlan.kernel.ids import new_id
 from anlan.kernel.models import Order, WorkItem
 from anlan.plans import queries as plan_queries
 from anlan.plans.models import ResponseInForce, ResponseProposal
+from anlan.plans.tests.builders import batch, reading
 from anlan.runtime.testing import make_actor
 
 from .builders import act, forward, rise
@@ -62,7 +63,7 @@ def test_the_plans_know_that_the_response_runs(replay, plan, proposal, commander
     response = approve(commander, replay, proposal)
     drain()
     assert ResponseInForce.objects.of(replay).get().response == response.pk
-    actions.end_response(act(commander, replay), response=response.pk, reason="水位已退")
+    actions.end_response(act(commander, replay), response=response.pk, reason="水位已退", still_met=["IV-3"])
     drain()
     assert not ResponseInForce.objects.of(replay).exists()
 
@@ -178,7 +179,7 @@ def test_ending_withdraws_what_is_open_and_writes_a_review_with_each_step_agains
     orders.accept(act(alice, replay), order=mine.pk)
     orders.done(act(alice, replay), order=mine.pk)
     forward(replay, 60)
-    ended = actions.end_response(act(commander, replay), response=response.pk, reason="水位已退至警戒以下")
+    ended = actions.end_response(act(commander, replay), response=response.pk, reason="水位已退至警戒以下", still_met=["IV-3"])
     assert ended.state == "ended"
     states = dict(Order.objects.of(replay).values_list("pk", "state"))
     assert states[mine.pk] == "done" and set(states.values()) <= {"done", "withdrawn"}
@@ -201,7 +202,7 @@ def test_ending_withdraws_what_is_open_and_writes_a_review_with_each_step_agains
 def test_a_gap_closes_only_when_it_is_said_what_was_changed(replay, proposal, commander):
     forward(replay, 40)
     response = approve(commander, replay, proposal)
-    actions.end_response(act(commander, replay), response=response.pk, reason="结束")
+    actions.end_response(act(commander, replay), response=response.pk, reason="结束", still_met=["IV-3"])
     gap = Gap.objects.of(replay).first()
     refused("kernel.reason_needed", lambda: actions.close_gap(act(commander, replay), gap=gap.pk, changed=""))
     assert actions.close_gap(act(commander, replay), gap=gap.pk, changed="预案 5.4：答复时限由带班领导代行").state == "closed"
@@ -209,10 +210,39 @@ def test_a_gap_closes_only_when_it_is_said_what_was_changed(replay, proposal, co
 
 def test_with_carry_open_orders_stay(replay, proposal, commander):
     response = approve(commander, replay, proposal)
-    actions.end_response(act(commander, replay), response=response.pk, reason="转入恢复", carry=True)
+    actions.end_response(act(commander, replay), response=response.pk, reason="转入恢复", carry=True, still_met=["IV-3"])
     assert set(Order.objects.of(replay).values_list("state", flat=True)) == {"issued"}
     fact = next(fact for fact in journal.about(f"response:{response.pk}") if fact.kind == "command.ResponseEnded")
     assert fact.payload["withdrawn"] == 0 and fact.payload["carried"] == Order.objects.of(replay).count()
+
+
+@pytest.mark.parametrize("later, proposed", [(49.3, ["IV"]), (40.0, [])])
+def test_a_stand_down_names_what_still_holds_and_two_hours_later_that_is_proposed_anew(later, proposed, replay, plan, proposal, commander, drain):
+    gauges = plan[1]
+    for name, value in {"hengyang": 50, "guiyang": 40, "hengdong": 45, "leiyang": 70, "shenshantou": 90, "ouyanghai": 80}.items():
+        reading(replay, gauges[name], value, replay.now_at)
+    response = approve(commander, replay, proposal)
+    drain()
+    forward(replay, 30)
+    refused("command.conditions_hold", lambda: actions.end_response(act(commander, replay), response=response.pk, reason="预报无雨"))
+    refused("command.conditions_hold", lambda: actions.end_response(act(commander, replay), response=response.pk, reason="预报无雨", still_met=["III-1"]))
+    actions.end_response(act(commander, replay), response=response.pk, reason="预报无雨", still_met=["IV-3"])
+    drain()
+    (ended,) = [fact for fact in journal.about(f"response:{response.pk}") if fact.kind == "command.ResponseEnded"]
+    assert ended.payload["still_met"] == ["IV-3"]
+    forward(replay, 10)
+    reading(replay, gauges["hengshan"], later, replay.now_at)
+    batch(replay, replay.now_at)
+
+    def waiting():
+        return list(ResponseProposal.objects.of(replay).filter(state="open").values_list("level__key", flat=True))
+
+    forward(replay, 100)
+    drain()
+    assert waiting() == [], "a person's decision stands unasked for two hours"
+    forward(replay, 11)
+    drain()
+    assert waiting() == proposed
 
 
 def take_step(actor, realm, step, op_id, proposal, response, level, reason):
@@ -223,7 +253,7 @@ def take_step(actor, realm, step, op_id, proposal, response, level, reason):
         return actions.refuse_proposal(doing, proposal=proposal, reason=reason)
     if step == "change":
         return actions.change_level(doing, response=response, level=level, reason=reason)
-    return actions.end_response(doing, response=response, reason=reason)
+    return actions.end_response(doing, response=response, reason=reason, still_met=["IV-3"])
 
 
 STEPS = st.lists(

@@ -50,7 +50,7 @@ def addresses(loop):
 def test_every_page_opens_in_both_languages(client, signed_in, replay, loop, alice, commander):
     review = Review.objects.of(replay).filter(pk=None).first()
     assert review is None
-    actions.end_response(act(commander, replay), response=loop["response"].pk, reason="水位已退")
+    actions.end_response(act(commander, replay), response=loop["response"].pk, reason="水位已退", still_met=["IV-3"])
     review = Review.objects.of(replay).get()
     enter(client, signed_in, alice, replay)
     for language in ("zh-hans", "en"):
@@ -120,7 +120,7 @@ def test_change_and_end_on_the_response_page(client, signed_in, replay, loop, co
     assert client.post(reverse("command:response_do", args=[key, "level"]), {"level": "II", "reason": "", "behalf": "", "means": ""}).status_code == 422
     assert client.post(reverse("command:response_do", args=[key, "level"]), {"level": "II", "reason": "雨势加强", "behalf": "", "means": ""}).status_code == 302
     assert Response.objects.of(replay).get().level == "II"
-    assert client.post(reverse("command:response_do", args=[key, "end"]), {"reason": "退水", "behalf": "", "means": ""}).status_code == 302
+    assert client.post(reverse("command:response_do", args=[key, "end"]), {"reason": "退水", "behalf": "", "means": "", "still_met": "IV-3"}).status_code == 302
     gap = Gap.objects.of(replay).first()
     client.post(reverse("command:gap", args=[gap.pk]), {"changed": "值班制度第三条"})
     assert Gap.objects.of(replay).get(pk=gap.pk).state == "closed"
@@ -150,7 +150,7 @@ def test_a_document_is_numbered_frozen_and_says_the_exercise_on_paper(replay, lo
 
 
 def test_the_notice_of_an_end_counts_the_orders(replay, loop, alice, commander):
-    actions.end_response(act(commander, replay), response=loop["response"].pk, reason="水位已退")
+    actions.end_response(act(commander, replay), response=loop["response"].pk, reason="水位已退", still_met=["IV-3"])
     row = actions.make_document(act(alice, replay), kind="end", response=loop["response"].pk)
     # Notices share one sequence: the one of the start was number 1.
     assert (loop["start"].number_text, row.number_text) == ("应急响应〔2021〕1号", "应急响应〔2021〕2号")

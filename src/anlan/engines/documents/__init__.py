@@ -17,6 +17,7 @@ from .values import (
     Official,
     Pack,
     Paragraph,
+    Picture,
     Table,
     Words,
     chinese_date,
@@ -26,6 +27,6 @@ from .values import (
 from .word import docx
 
 __all__ = [
-    "Band", "Block", "Column", "DocumentRefused", "Heading", "Official", "Pack", "Paragraph", "Table", "Words",
+    "Band", "Block", "Column", "DocumentRefused", "Heading", "Official", "Pack", "Paragraph", "Picture", "Table", "Words",
     "chinese_date", "chinese_ordinal", "document_number", "docx", "pdf",
 ]

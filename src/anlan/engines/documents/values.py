@@ -60,7 +60,16 @@ class Table:
     kind: str = field(default="table", init=False)
 
 
-Block = Heading | Paragraph | Table
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A photograph by its key; the bytes are handed to the renderer apart, so that frozen values stay small."""
+
+    key: str
+    caption: str = ""
+    kind: str = field(default="picture", init=False)
+
+
+Block = Heading | Paragraph | Table | Picture
 
 
 @dataclass(frozen=True, kw_only=True)

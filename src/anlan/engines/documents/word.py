@@ -1,7 +1,9 @@
 """Editable .docx by python-docx, with the standard's own fonts by name (the reader's machine has them)."""
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -119,7 +121,19 @@ def _table(word: Any, block: dict, width: float, size: float) -> None:
         _run(_line(word.add_paragraph(), None), block["note"], FANGSONG, size - 1.5)
 
 
-def _blocks(word: Any, blocks: list[dict], width: float, body: float, table: float, points: float | None) -> None:
+def _picture(word: Any, block: dict, content: bytes | None, width: float, size: float) -> None:
+    if content:
+        paragraph = _line(word.add_paragraph(), None, WD_ALIGN_PARAGRAPH.CENTER)
+        paragraph.paragraph_format.keep_with_next = True
+        with contextlib.suppress(Exception):  # WebP, or damaged on its way: the caption stays, the report goes out
+            shape = paragraph.add_run().add_picture(io.BytesIO(content), width=Mm(width * 0.8))
+            if shape.height > Mm(110):
+                shape.width, shape.height = int(shape.width * Mm(110) / shape.height), Mm(110)
+    if block["caption"]:
+        _run(_line(word.add_paragraph(), None, WD_ALIGN_PARAGRAPH.CENTER), block["caption"], FANGSONG, size)
+
+
+def _blocks(word: Any, blocks: list[dict], width: float, body: float, table: float, points: float | None, pictures: Mapping[str, bytes]) -> None:
     for block in blocks:
         if block["kind"] == "heading":
             face = {1: HEI, 2: KAI}.get(block["level"], FANGSONG)
@@ -130,6 +144,8 @@ def _blocks(word: Any, blocks: list[dict], width: float, body: float, table: flo
             for text in block["text"].split("\n"):
                 paragraph = _line(word.add_paragraph(), points, indent_chars=2 if block["indent"] else 0, size=body)
                 _run(paragraph, text, FANGSONG, body)
+        elif block["kind"] == "picture":
+            _picture(word, block, pictures.get(block["key"]), width, table)
         else:
             _table(word, block, width, table)
 
@@ -157,7 +173,7 @@ def _page_numbers(word: Any, section: Any, distance: float) -> None:
         _run(paragraph, " —", "宋体", 14)
 
 
-def _official(word: Any, d: dict) -> None:
+def _official(word: Any, d: dict, pictures: Mapping[str, bytes]) -> None:
     section = _page(word, 37, 35, 28, 26)
     _set(section._sectPr, "w:docGrid", type="linesAndChars", linePitch="579", charSpace="-849") if section._sectPr.find(qn("w:docGrid")) is None else None
     _page_numbers(word, section, 25)
@@ -177,7 +193,7 @@ def _official(word: Any, d: dict) -> None:
     _line(word.add_paragraph())
     if d["addressee"]:
         _run(_line(word.add_paragraph()), d["addressee"] + d["words"]["colon"], FANGSONG, 16)
-    _blocks(word, d["body"], 156, 16, 11, 28.95)
+    _blocks(word, d["body"], 156, 16, 11, 28.95, pictures)
     for number_, name in enumerate(d["attachments"], 1):
         if number_ == 1:
             _line(word.add_paragraph())
@@ -208,25 +224,25 @@ def _official(word: Any, d: dict) -> None:
         _border(last, "top", 8, "000000")
 
 
-def _pack(word: Any, d: dict) -> None:
+def _pack(word: Any, d: dict, pictures: Mapping[str, bytes]) -> None:
     section = _page(word, 22, 22, 18, 16)
     _page_numbers(word, section, 10)
     _run(_line(word.add_paragraph(), None), d["title"], HEI, 17)
     _run(_line(word.add_paragraph(), None), d["made"], FANGSONG, 10)
-    _blocks(word, d["body"], 176, 10.5, 9.5, None)
+    _blocks(word, d["body"], 176, 10.5, 9.5, None, pictures)
     if d["foot"]:
         _run(_line(word.add_paragraph(), None), d["foot"], FANGSONG, 9)
 
 
-def docx(document: Official | Pack, *, made_at: datetime | None = None) -> bytes:
-    """The document as .docx bytes, for a person to edit. Raises DocumentRefused when the values cannot be laid out."""
+def docx(document: Official | Pack, *, made_at: datetime | None = None, pictures: Mapping[str, bytes] | None = None) -> bytes:
+    """The document as .docx bytes, for a person to edit; pictures by the keys of its Picture blocks (JPEG, PNG). Raises DocumentRefused when the values cannot be laid out."""
     values = as_json(document)
     word = new_document()
     properties = word.core_properties
     properties.title, properties.author, properties.comments = values["title"], values.get("organ", ""), ""
     if made_at is not None:
         properties.created = properties.modified = made_at.replace(tzinfo=None)
-    (_official if isinstance(document, Official) else _pack)(word, values)
+    (_official if isinstance(document, Official) else _pack)(word, values, pictures or {})
     if values["band"]:
         _band(word.sections[0], values["band"]["text"])
     out = io.BytesIO()
