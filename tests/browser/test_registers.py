@@ -95,7 +95,7 @@ def test_from_the_list_to_the_label(open_browser, alice, teams, tmp_path):
     assert "2" in page.inner_text("[data-count]")
     page.click("[data-chosen] button[value=change]")
     page.check("input[name=set][value=vehicles]")
-    page.fill("#id_vehicles", "5")
+    page.fill("#id_to-vehicles", "5")
     page.click("main form .btn-primary")
     page.wait_for_url(f"**/registers/{TEAM}?*")
     assert rows.filter(vehicles=5).count() == 2

@@ -22,6 +22,8 @@ from .declare import Field, Register
 SHORT_LIST = 300
 FOUND = 30
 KEY_MARK = " · "
+# What the form opened with, in its page. With an underscore: a register may have a field called base.
+SEEN = "_seen"
 REGIONS = ("province", "city", "county", "town", "village", "grid")
 
 
@@ -309,6 +311,8 @@ def given_base(text: str) -> dict[str, Any]:
 
 class BulkForm(RegisterForm):
     """Values to set in many rows at once: only the ticked fields count."""
+
+    prefix = "to"  # a register's field may be called row, set or all, as the page's own are
 
     def __init__(self, register: Register, actor: Any, data: Any = None, *, ticked: list[str] | None = None) -> None:
         # A key would make them the same row; a position would put them on one spot.

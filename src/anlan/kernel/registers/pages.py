@@ -121,7 +121,7 @@ def views(request: HttpRequest, name: str) -> HttpResponse:
         messages.success(request, _("The view is deleted."))
         return redirect(back)
     query = request.POST.get("query", "")[:2000]
-    view = actions.save_view(act, register=declared.name, name=request.POST.get("name", ""), params=listing.view_params(declared, QueryDict(query)), shared=bool(request.POST.get("shared")))
+    view = actions.save_view(act, register=declared.name, name=request.POST.get("name", ""), params=listing.view_params(declared, QueryDict(query)), post=act.actor.post_id if request.POST.get("shared") else None)
     messages.success(request, _("The view {name} is saved.").format(name=view.name))
     return redirect(f"{back}?{query}")
 
@@ -132,7 +132,7 @@ def lookup(request: HttpRequest, name: str, field: str) -> HttpResponse:
     one = declared.by_name.get(field)
     if one is None or one.kind not in values.REFERENCES:
         raise NOT_FOUND(kind=_("field"), key=field)
-    text = request.GET.get(field, "") or request.GET.get("q", "")
+    text = request.GET.get(field, "") or request.GET.get(f"{forms.BulkForm.prefix}-{field}", "") or request.GET.get("q", "")
     return HttpResponse(format_html_join("", '<option value="{}">', ((label,) for _key, label in forms.look_up(request.actor, one, text, declared.write))))  # type: ignore[attr-defined]
 
 
@@ -376,7 +376,7 @@ def create(request: HttpRequest, name: str) -> HttpResponse:
         done, row = attempt(form, lambda: actions.create(request.act(expected_version=None), register=declared.name, values=form.values()))  # type: ignore[attr-defined]
         if done:
             messages.success(request, _("Entered: {name}.").format(name=values.label(row)))
-            return redirect("kernel:register_new", declared.name) if request.POST.get("again") else redirect("kernel:register_row", declared.name, row.pk)
+            return redirect("kernel:register_new", declared.name) if request.POST.get("_again") else redirect("kernel:register_row", declared.name, row.pk)
     links = Links.of(declared).at
     return render(request, "registers/form.html", {"reg": declared, "form": form, "heading": links["new_label"], "links": links})
 
@@ -392,7 +392,7 @@ def edit(request: HttpRequest, name: str, key: UUID) -> HttpResponse:
     seen = forms.seen(declared, actor, row)
     opened = sorted(one.name for one in declared.personal if seen.get(one.name))
     if request.method == "POST":
-        base = forms.given_base(request.POST.get("base", ""))
+        base = forms.given_base(request.POST.get(forms.SEEN, ""))
         seen = {one: base.get(one, value) for one, value in seen.items()}
     elif opened:
         access_log.note(actor, "read", f"{declared.kind}:{row.pk}", fields=opened, purpose="edit", address=address(request))

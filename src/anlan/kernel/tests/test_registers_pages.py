@@ -115,7 +115,7 @@ def test_a_field_may_be_closed_to_the_writer_of_the_others(client, signed_in, co
     signed_in(client, keeper)
     form = page(client, at("register_edit", team.pk))
     assert 'name="readiness"' not in form and 'name="members"' in form and "13812345678" not in form
-    base = re.search(r'name="base" value="([^"]*)"', form).group(1)
+    base = re.search(r'name="_seen" value="([^"]*)"', form).group(1)
     assert "13812345678" not in base and "张建国" not in base
     client.post(at("register_edit", team.pk), {**_form(client, team), "members": "41", "readiness": "resting"})
     team.refresh_from_db()
@@ -221,10 +221,10 @@ def test_many_at_once_is_all_or_none(client, signed_in, alice, charlie, actual, 
     rows = [str(team.pk), str(second.pk)]
     asked = client.post(at("register_chosen"), {"do": "change", "row": rows}).content.decode()
     assert "矿山队" in asked and 'name="set" value="vehicles"' in asked and 'name="set" value="code"' not in asked and 'name="set" value="leader_phone"' not in asked
-    client.post(at("register_chosen"), {"do": "change", "row": rows, "sure": "1", "set": "vehicles", "vehicles": "3", "members": "999"})
+    client.post(at("register_chosen"), {"do": "change", "row": rows, "sure": "1", "set": "vehicles", "to-vehicles": "3", "to-members": "999"})
     team.refresh_from_db(), second.refresh_from_db()
     assert (team.vehicles, second.vehicles, team.members) == (3, 3, 40)
-    client.post(at("register_chosen"), {"do": "change", "row": [*rows, str(theirs.pk)], "sure": "1", "set": "vehicles", "vehicles": "8"})
+    client.post(at("register_chosen"), {"do": "change", "row": [*rows, str(theirs.pk)], "sure": "1", "set": "vehicles", "to-vehicles": "8"})
     team.refresh_from_db(), theirs.refresh_from_db()
     assert (team.vehicles, theirs.vehicles) == (3, 0), "one row out of reach refuses all"
     client.post(at("register_chosen"), {"do": "verify", "all": "2", "query": "kind=department", "sure": "1"})
