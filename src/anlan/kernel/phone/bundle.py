@@ -217,7 +217,7 @@ def _case(actor: Actor, declared: Any, row: Any, lines: list[CaseStep], names: d
     shown = []
     for one in declared.fields_bound:
         value = have[one.name]
-        if values.empty(value) or one.name == declared.title or (one.read and not access.may(actor, one.read, row.region_id, row.organisation_id) and not one.personal):
+        if values.empty(value) or one.name == "title" or (one.read and not access.may(actor, one.read, row.region_id, row.organisation_id) and not one.personal):
             continue
         shown.append((one.title, values.mask(one.personal, value) if one.personal else values.text(one, row)))
     return {

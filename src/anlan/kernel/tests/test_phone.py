@@ -303,6 +303,8 @@ def test_a_case_reported_and_stepped_without_a_network_arrives_whole(phone, coun
     assert lines == [("step", "report"), ("step", "file"), ("comment", "")], "the photograph that came after stands on the timeline"
     note = Attachment.objects.everything().get().note
     assert "2026-11-20 09:12:33" in note and "119.05000" in note
+    case = next(one for one in phone.bundle()[0]["parts"]["cases"] if one["id"] == key)
+    assert case["state"] == "filed" and "assess" in case["steps"] and case["timeline"][0]["label"], "it comes back with the steps that are possible now"
     # no longer legal: somebody filed it already
     again = phone.op("loop.step", loop="inspection.danger", case=key, step="file")
     assert phone.outcomes(again) == ["kept"]
