@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import getpass
 import json
 import sys
 from pathlib import Path
@@ -33,7 +34,8 @@ def register(sub: Any, named: Any) -> None:
     way.add_argument("--frame", default="", help=_("coordinate frame, when the file does not say: WGS84, CGCS2000, GCJ02, BD09"))
     way.add_argument("--refused", type=Path, metavar="FILE", help=_("write the refused rows, with what is wrong, to an .xlsx"))
     way.add_argument("--json", action="store_true", help=_("answer as JSON"))
-    named(way)
+    way.add_argument("--as", dest="account", default="", metavar="ACCOUNT", help=_("account in whose name this is done; its password is asked for. Without it: this machine, with what machines may do"))
+    way.add_argument("--factor", default="", metavar="CODE", help=_("code of its authenticator, where the right needs it"))
     way.set_defaults(func=import_, services="data")
     way = ways.add_parser("export", help=_("write a register to a file, watermarked and logged"))
     way.add_argument("name", help=_("name of the register, e.g. resources.team"))
@@ -84,7 +86,6 @@ def template(args: argparse.Namespace) -> int:
 
 def import_(args: argparse.Namespace) -> int:
     """Exit status 1 when rows were refused: a script that ignores the answer must still stop."""
-    from ..commands import _act
     from ..errors import NOT_FOUND
     from . import exporting, importing, reading
     from .declare import get
@@ -93,7 +94,7 @@ def import_(args: argparse.Namespace) -> int:
     if not args.file.is_file():
         raise NOT_FOUND(kind=_("file"), key=args.file)
     reading.check_size(args.file.stat().st_size)
-    act = _act(args)
+    act = _who(args)
     sheet = reading.read(args.file)
     mapping = importing.propose(declared, sheet)
     bar = _bar(args.json)
@@ -116,6 +117,19 @@ def import_(args: argparse.Namespace) -> int:
         print(_("{read} rows read: {new} new, {changed} changed, {unchanged} unchanged, {refused} refused; {written} written in {seconds} s").format(
             read=result.read, new=result.new, changed=result.changed, unchanged=result.unchanged, refused=result.refused_rows, written=result.written, seconds=round(result.seconds, 1)))
     return 1 if result.refused else 0
+
+
+def _who(args: argparse.Namespace) -> Any:
+    """The account named; else this machine, as a nightly transfer is: journaled as such, with the system user beside it."""
+    from dataclasses import replace
+
+    from .. import realms
+    from ..actions import Act, Actor
+    from ..commands import _act
+
+    if args.account:
+        return _act(args)
+    return Act(replace(Actor.machine("import"), device=f"command:{getpass.getuser()}"[:60]), realms.actual())
 
 
 def _bar(silent: bool) -> Any:

@@ -198,7 +198,7 @@ class Register:
         """The declared fields as the model completes them; unit, region and position come at the end unless declared."""
         bound = [field.bind(self.model) for field in self.fields]
         have = {field.name for field in bound}
-        for extra in (Field("organisation", filter=True, synonyms=("所属单位", "主管单位", "单位")), Field("region", filter=True, synonyms=("所在区域", "行政区划", "地区")), Field("point")):
+        for extra in (Field("organisation", filter=True, synonyms=("所属单位", "主管单位", "单位")), Field("region", filter=True, synonyms=("所在区域", "行政区划", "区域", "地区", "县区", "乡镇", "辖区")), Field("point")):
             if extra.name not in have:
                 bound.append(extra.bind(self.model))
         return tuple(bound)

@@ -106,7 +106,8 @@ def _bad(name: str, why: str) -> Exception:
 def narrow(rows: QuerySet, declared: Register, *, q: str = "", filters: dict[str, Any] | None = None) -> QuerySet:
     """Rows that hold every word of `q` and pass every filter.
 
-    `filters`: {field: value or list of values}; {field__gte|lte|gt|lt|not|empty: value}; region (its subtree); `stale`: yes (never
+    `filters`: {field: value or list of values}; {field__gte|lte|gt|lt|not|empty: value} (the first four also of
+    fields the list can be sorted by); region (its subtree); `stale`: yes (never
     verified, or longer ago than the register allows), no, never; `ended`: yes (only what left the list), all; `bbox`:
     west,south,east,north; `placed`: yes, no; `conflict`: yes; `id`: keys. kernel.invalid names a filter that is none.
     """
@@ -120,7 +121,7 @@ def narrow(rows: QuerySet, declared: Register, *, q: str = "", filters: dict[str
             rows = _BUILT_IN[name](rows, declared, value)
             continue
         one = declared.by_name.get(base)
-        if one is None or not one.filter or (operator and operator not in OPERATORS) or one.kind == "point":
+        if one is None or (operator and operator not in OPERATORS) or one.kind == "point" or not (one.filter or (operator in OPERATORS[:4] and base in declared.sorts)):
             raise _bad(name, _("there is no such filter"))
         rows = _by_field(rows, declared, one, operator, value, look)
     query = search._tsquery(q[:200])
@@ -528,9 +529,10 @@ def conflicts(actor: Any, declared: Register, key: Any = None, *, realm: Any = N
 _EDGE_M = [1281256.0, 483056.8, 182512.9, 68979.2, 26071.8, 9854.1, 3724.5, 1406.5, 531.4, 200.8, 75.9, 28.7]
 
 
-def _resolution(zoom: float) -> int:
-    """The H3 resolution whose cells are about 80 pixels wide at this zoom (256-pixel tiles, latitude 30°)."""
-    metres = 135_600 / 2**zoom * 80
+def _resolution(zoom: float, width: float) -> int:
+    """The H3 resolution whose cells are about 80 pixels wide at this zoom (256-pixel tiles, latitude 30°), and not wider than
+    an eighth of the window: a position is known to a part of a cell, and must fall inside."""
+    metres = min(135_600 / 2**zoom * 80, max(width / 8, 30.0))
     return min(range(len(_EDGE_M)), key=lambda one: abs(math.log(_EDGE_M[one] * 1.73 / metres)))
 
 
@@ -602,7 +604,7 @@ def clusters(
         keys = [found[0] for found in cursor.fetchall()]
         if len(keys) <= POINTS:
             return {"total": len(keys), "clusters": [], "points": [_point(declared, one) for one in fetch(declared, keys)]}
-        coarse = _resolution(zoom)
+        coarse = _resolution(zoom, max((east - west) * 111_320 * math.cos(math.radians((south + north) / 2)), (north - south) * 110_540))
         fine = min(coarse + 1, CELL_RESOLUTION)
         shift = 3 * (15 - fine)
         ages = declared.fresh is not None and "verified_at" in declared.columns
