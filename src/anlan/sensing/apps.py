@@ -11,7 +11,7 @@ class SensingConfig(AppConfig):
     verbose_name = "Sensing"
 
     def ready(self) -> None:
-        from anlan.kernel import access, subjects
+        from anlan.kernel import access, daily, subjects
 
         from . import errors, facts  # noqa: F401
 
@@ -19,6 +19,9 @@ class SensingConfig(AppConfig):
         access.declare("sensing.manage", _("Change stations and their thresholds"))
         access.declare("sensing.sources", _("Manage sources of readings and their credentials"), second_factor=True)
         access.declare("sensing.rules", _("Put rule sets in force"), second_factor=True)
+        # A station's subject leads to what it reports; its entry in the register is one click from there.
+        subjects.register("station", "sensing.Station", "sensing:station", _("Station"))
         subjects.register("source", "sensing.Source", "sensing:source", _("Source of readings"))
         subjects.register("ruleset", "sensing.RuleSet", "sensing:ruleset", _("Rule set"))
+        daily.chore("sensing.forget_readings", "anlan.sensing.keeping.forget_readings")
         subjects.register("readings", "", "sensing:health", _("Readings"))

@@ -23,7 +23,7 @@ def now(request: Any, row: Station) -> tuple[Any, str, dict[str, Any]]:
 
 
 register(Register(
-    "sensing.station", Station, label=_("Stations"), one=_("Station"), icon="radio-tower", subject="station", page="sensing:station",
+    "sensing.station", Station, label=_("Stations"), one=_("Station"), icon="radio-tower", subject="station",
     read="sensing.read", write="sensing.manage", key=("code",), fresh=timedelta(days=365), note=("kind", "river"), panels=(now,),
     tabs=((_("As they report"), "sensing:stations", "activity"),),
     fields=(

@@ -177,3 +177,29 @@ def test_the_on_time_closure_rate_is_told_by_source_and_by_unit(actual, county, 
     assert by["self"].closed_rate == 50.0 and by["government"].closed_rate == 100.0
     whole = statistics.report(alice, actual, get(LOOP), start=now - days(days=1), end=now + days(days=1), by="organisation").total
     assert (whole.closed, whole.closed_on_time) == (3, 2)
+
+
+def test_a_ledger_of_dangers_is_taken_in_whole_or_not_at_all(actual, county, alice, charlie, client, signed_in):
+    from django.core.files.uploadedfile import SimpleUploadedFile
+
+    head = "隐患名称,隐患来源,隐患类别,受检单位,隐患描述,发现日期,所在区域\n"
+    good = head + "通道堵塞,企业自查,消防安全,甲市场,占用通道,2026年7月1日,甲县\n报警器失效,department,危险化学品,甲化工,2台无信号,2026/7/2,甲县\n"
+    bad = good + "护栏缺失,道听途说,道路交通,县道,缺30米,七月,甲县\n"
+
+    def send(text: str, **more):
+        return client.post(f"/loops/{LOOP}/import", {"file": SimpleUploadedFile("隐患.csv", text.encode()), **more})
+
+    signed_in(client, alice)
+    client.cookies["django_language"] = "en"
+    answer = send(bad)
+    page = answer.content.decode()
+    wrong = [(fault["row"], fault["field"]) for fault in answer.context["refused"]]
+    assert (answer.status_code, wrong) == (422, [(4, "source"), (4, "found_on")]) and "护栏缺失" not in page and not Danger.plain.exists()
+    assert send(good, look="1").status_code == 200 and not Danger.plain.exists()
+    for _again in range(2):
+        assert send(good).status_code == 302
+        assert set(Danger.plain.values_list("title", "source", "state")) == {("通道堵塞", "self", "reported"), ("报警器失效", "department", "reported")} and Danger.plain.count() == 2
+    assert CaseStep.plain.filter(step="report", person=alice.person_id).count() == 2
+    signed_in(client, charlie)
+    assert send(good).status_code == 422 and Danger.plain.count() == 2  # not her county
+    assert client.get(f"/loops/{LOOP}/import?template").content[:2] == b"PK"

@@ -22,7 +22,7 @@ from ..middleware import address
 from ..models import CaseRow, Organisation, Post, Recheck, RecheckDraw
 from ..registers import listing
 from ..registers import pages as register_pages
-from . import actions, holidays, lint, printing, queries, statistics
+from . import actions, holidays, importing, lint, printing, queries, statistics
 from .declare import LOOPS, Loop, Step, Within, get
 from .forms import StepForm
 
@@ -136,7 +136,7 @@ def case(request: HttpRequest, key: UUID, opened: frozenset[str] = frozenset()) 
     context = {
         "loop": declared, "case": row, "state_label": declared.state_label(row.state), "state_note": declared.state[row.state].note if row.state in declared.state else "",
         "subject": subject, "choices": [one for one in choices if not one.why], "blocked": [one for one in choices if one.why], "lines": lines, "facts": facts,
-        "left": queries.left(row, now), "now": now, "path": [(state, place) for state, place in path if place], "files": [file for file in files.of(actor, realm, subject) if file.pk not in used],
+        "left": queries.left(row, now), "now": now, "due_words": queries.day_words(row.due_at), "first_due_words": queries.day_words(row.first_due_at), "path": [(state, place) for state, place in path if place], "files": [file for file in files.of(actor, realm, subject) if file.pk not in used],
         "masked": [fact.label for fact in facts if fact.masked], "may_reveal": bool(queries.may_open(actor, declared, row)) and not opened and _has_personal(declared, facts, lines),
         "may_assign": may_assign, "posts": [(post, shell.post_name(post)) for post in able if post != row.post_id][:100], "opener": shell.person_name(row.opened_by),
         "small_map": reverse("web:map_data") + f"?at={row.lon},{row.lat}" if row.lon is not None and row.lat is not None else "",
@@ -190,7 +190,7 @@ def _says(declared: Loop, choice: queries.Choice | None) -> str:
     if choice.next_post:
         parts.append(_("{post} has it next.").format(post=choice.next_post))
     if choice.due_at:
-        parts.append(_("Deadline {when}.").format(when=f"{clock.local(choice.due_at):%Y-%m-%d %H:%M}"))
+        parts.append(_("Deadline {when}.").format(when=choice.due_words))
     return (" " if shell.localname_is_english() else "").join(parts)
 
 
@@ -436,7 +436,7 @@ def rechecks(request: HttpRequest, name: str) -> HttpResponse:
         mine = [cases[key] for key in draw.chosen if key in cases]
         draws.append({
             "draw": draw, "same": repeated == draw.chosen, "who": shell.person_name(draw.drawn_by) or _("system"), "size": len(draw.population), "cases": mine, "other": len(draw.chosen) - len(mine),
-            "last": draw.closed_to - timedelta(days=1),
+            "period": f"{clock.local(draw.closed_from):%Y-%m-%d} – {clock.local(draw.closed_to) - timedelta(days=1):%Y-%m-%d}",
         })
     again = get("kernel.recheck")
     for one in draws:
@@ -515,6 +515,7 @@ urlpatterns = [
     path("loops/<str:name>/export", export, name="loop_export"),
     path("loops/<str:name>/print", printed, name="loop_print"),
     path("loops/<str:name>/new", new, name="loop_new"),
+    path("loops/<str:name>/import", importing.page, name="loop_import"),
     path("loops/<str:name>/statistics", figures, name="loop_statistics"),
     path("loops/<str:name>/statistics/curve", curve, name="loop_curve"),
     path("loops/<str:name>/rechecks", rechecks, name="loop_rechecks"),
