@@ -16,7 +16,7 @@ from typing import Any
 from . import folder, postgres
 
 TEMPLATE = "anlan_template"
-KEEP = 6  # dumps in the cache; several branches may be worked on in turn
+KEEP = 8  # dumps in the cache; several branches may be worked on in turn
 
 
 def cache_folder() -> Path:
@@ -82,6 +82,10 @@ def _build(keep: bool) -> None:
     from django.core.management.sql import emit_post_migrate_signal
 
     dump = cache_folder() / f"{digest()}.dump"
+    # Two runs that need the same new schema do not both work it out.
+    making = folder.Lock(dump.with_suffix(".lock"))
+    if keep:
+        making.acquire(wait=True)
     half = f"{TEMPLATE}_new"
     _admin("DROP DATABASE IF EXISTS {}", half)
     _admin("CREATE DATABASE {}", half)
@@ -97,6 +101,8 @@ def _build(keep: bool) -> None:
             os.replace(fresh, dump)
             for old in sorted(dump.parent.glob("*.dump"), key=lambda path: path.stat().st_mtime)[:-KEEP]:
                 old.unlink(missing_ok=True)
+                old.with_suffix(".lock").unlink(missing_ok=True)
+    making.release()
     emit_post_migrate_signal(verbosity=0, interactive=False, db="default")
     _use("postgres")
     _admin("ALTER DATABASE {} RENAME TO {}", half, TEMPLATE)
