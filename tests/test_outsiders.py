@@ -15,6 +15,7 @@ PUBLIC = {
     "language", "theme",  # switch how the sign-in page looks
     "cap-atom", "cap_atom", "cap.atom", "feed",  # public warnings are public
     "certificate",  # the public half of the key that signs them
+    "phone", "phone_worker", "phone_manifest",  # the installed app's empty page and scripts: it must open without a sign-in to show what is unsent
     "openapi-json", "openapi-view", "api-root",  # the description of the API holds no data
 }
 VALUES = {"uuid": lambda: uuid4(), "int": lambda: 1, "str": lambda: "x", "slug": lambda: "x", "path": lambda: "x"}

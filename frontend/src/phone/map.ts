@@ -116,6 +116,6 @@ export function drawMap(ground: Ground, spots: Spot[], mine: { lon: number; lat:
   return {
     el: h('div.ground', canvas, h('div.ground-buttons', button('plus', say('Closer'), () => zoom(1.6)), button('minus', say('Farther'), () => zoom(1 / 1.6)), button('map', say('Whole area'), fit))),
     setSpots: (given) => { spots = given; draw(); },
-    setMine: (given) => { mine = given; centre = [given.lon, given.lat]; scale = Math.max(scale, 6000); draw(); },
+    setMine: (given) => { mine = given; centre = [given.lon, given.lat]; scale = Math.max(scale, 3000); draw(); },
   };
 }

@@ -6,7 +6,7 @@ import { keepPhoto, where } from './photo';
 import { scan } from './scan';
 import { act, count, status, sync, tell } from './sync';
 import type { Case, Draft, FieldSpec, Order, Photo, Queued } from './types';
-import { ask, h, icon, mark, say, sheet, size, span, toast, when } from './ui';
+import { ask, h, icon, left, mark, say, sheet, size, toast, when } from './ui';
 import { OPEN, rows, text, title, type Picture } from './view';
 
 export interface Screen { title?: string; tab: string; back?: string; el: Node; holds?: boolean }
@@ -15,7 +15,7 @@ const go = (to: string) => { location.hash = `#/${to}`; };
 const gone = (tab: string): Screen => ({ tab, back: tab, el: h('p.empty', say('This is not on the device. It may have been closed, or needs a network.')) });
 const realmOf = (known: Picture) => known.me?.realm.id ?? '';
 const unsentMark = () => h('span.state', icon('clock', 'icon-small'), say('not sent yet'));
-const due = (iso: string | null) => (iso ? h(`span.clock${Date.parse(iso) < Date.now() ? '.overdue' : ''}`, icon('clock', 'icon-small'), span(Date.now() - Date.parse(iso))) : null);
+const due = (iso: string | null) => (iso ? h(`span.clock${Date.parse(iso) < Date.now() ? '.overdue' : ''}`, icon('clock', 'icon-small'), left(iso)) : null);
 const STATES: Record<string, string> = { issued: mark('Issued'), delivered: mark('Delivered'), read: mark('Read'), accepted: mark('Accepted'), progress: mark('In progress'), done: mark('Done'), refused: mark('Refused'), withdrawn: mark('Withdrawn') };
 const order_state = (order: Order) => say(STATES[order.state] ?? order.state) + (order.state === 'progress' ? ` ${order.percent} %` : '');
 
@@ -71,7 +71,7 @@ const order: Draw = async (known, [id]) => {
   return {
     tab: 'orders', back: 'orders', holds: ['accepted', 'progress'].includes(found.state),
     el: h('div.stack', h('section.card.stack-small', h('div.row.between', h('span.state', order_state(found)), due(found.due_at)), h('p.order-text', found.text),
-      facts([[say('To'), found.post], [say('Place'), found.place], [say('Issued'), when(found.issued_at)], [say('Given by'), found.from], [say('Clause'), found.clause], [say('Deadline'), found.due_at ? when(found.due_at) : '']])),
+      facts([[say('To'), found.post], [say('Place'), found.place], [say('Issued'), when(found.issued_at)], [say('Order given by'), found.from], [say('Clause'), found.clause], [say('Deadline'), found.due_at ? when(found.due_at) : '']])),
     found.mine && OPEN.includes(found.state) ? h('section.card.stack', form) : null,
     found.receipts.length ? h('section.card', h('h2', say('Answers')), h('ol.timeline', found.receipts.map((line) => h('li', h('time', when(line.at, false)), h('div', say(STATES[line.state] ?? line.state), line.percent !== null && line.state === 'progress' ? ` ${line.percent} %` : '', line.text ? h('div.muted', line.text) : null, line.unsent ? unsentMark() : null))))) : null),
   };
@@ -130,7 +130,7 @@ const report: Draw = async (known) => {
   const drafts = await store.db().getAll('drafts'), waiting = (await store.db().getAll('files')).filter((file) => file.state === 'draft' && !drafts.some((draft) => draft.photos.includes(file.id)));
   const photos = picker(waiting, () => {}, true);
   const to = (address: string) => async () => { sessionStorage.setItem('anlan.photos', JSON.stringify(photos.ids())); go(address); };
-  const writable = known.registers.filter((register) => register.writable), openable = known.loops.filter((loop) => loop.open.may);
+  const writable = known.registers.filter((register) => register.writable), openable = known.loops.filter((loop) => loop.open.may && loop.open.form.length); // what has no form is opened by other means
   return {
     title: say('Report in'), tab: 'report', holds: true,
     el: h('div.stack', h('section.card.stack-small', photos.el, h('p.muted.small', say('Photograph first, words later. Time and place are kept with it.'))),

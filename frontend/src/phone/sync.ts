@@ -195,6 +195,7 @@ interface Page { parts: Record<string, unknown>; rows: { of: string; upsert: { i
 async function takeCopy(): Promise<void> {
   const device = store.current()!.device;
   tell('status', { busy: 'copy', done: 0, of: 0, bytes: 0, size: 0 });
+  const begun = Date.now();
   let taken = 0, more = true;
   while (more) {
     const since = (await store.meta<string>('cursor')) ?? '';
@@ -205,7 +206,7 @@ async function takeCopy(): Promise<void> {
     await keep(page);
     more = page.more;
   }
-  await store.setMeta('spoke', Date.now());
+  await store.setMeta('spoke', begun);
   await prune();
   const me = await store.part<Me>('me');
   if (me?.second_factor && (status.factor || (await store.queue()).some((item) => item.person))) await letGo();

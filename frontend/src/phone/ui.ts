@@ -77,6 +77,12 @@ export function span(ms: number): string {
   if (min < 48 * 60) return past ? say('{n} h ago', { n: Math.round(min / 60) }) : say('in {n} h', { n: Math.round(min / 60) });
   return past ? say('{n} days ago', { n: Math.round(min / 1440) }) : say('in {n} days', { n: Math.round(min / 1440) });
 }
+/** What is left of a time limit, or how long it is over: 1:25, 2 d 3 h. */
+export function left(iso: string): string {
+  const ms = Date.parse(iso) - Date.now(), min = Math.floor(Math.abs(ms) / 60_000), hours = Math.floor(min / 60);
+  const t = hours < 48 ? `${hours}:${two(min % 60)}` : say('{d} d {h} h', { d: Math.floor(hours / 24), h: hours % 24 });
+  return ms < 0 ? say('overdue {t}', { t }) : say('{t} left', { t });
+}
 export const size = (bytes: number) => (bytes < 1024 * 1024 ? `${Math.max(1, Math.round(bytes / 1024))} KB` : `${(bytes / 1024 / 1024).toFixed(1)} MB`);
 export const stamp = (at = new Date()) => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`;
 

@@ -4,7 +4,10 @@ import type { Case, LoopSpec, Me, Order, Queued, RegisterSpec, Row, Task } from 
 import { say } from './ui';
 
 export const OPEN = ['issued', 'delivered', 'read', 'accepted', 'progress'];
-const pending = (items: Queued[]) => items.filter((item) => item.state === 'waiting' || item.state === 'later');
+const unsent = (item: Queued) => item.state === 'waiting' || item.state === 'later';
+let copied = 0;
+/** What the copy does not know yet: not sent, or done after the copy was asked for. */
+const pending = (items: Queued[]) => items.filter((item) => unsent(item) || (['done', 'merged'].includes(item.state) && (item.answered_at ?? 0) > copied));
 
 export interface Picture { me: Me | undefined; queue: Queued[]; orders: Order[]; tasks: Task[]; cases: Case[]; registers: RegisterSpec[]; loops: LoopSpec[] }
 
@@ -12,6 +15,7 @@ export async function picture(): Promise<Picture> {
   const [me, queue, orders, tasks, cases, forms] = await Promise.all([
     store.part<Me>('me'), store.queue(), store.part<Order[]>('orders'), store.part<Task[]>('tasks'), store.part<Case[]>('cases'), store.part<{ registers: RegisterSpec[]; loops: LoopSpec[] }>('forms'),
   ]);
+  copied = (await store.meta<number>('spoke')) ?? 0;
   const mine = pending(queue), loops = forms?.loops ?? [];
   return { me, queue, tasks: tasks ?? [], registers: forms?.registers ?? [], loops, orders: (orders ?? []).map((order) => overOrder(order, mine)), cases: overCases(cases ?? [], mine, loops) };
 }
@@ -21,43 +25,45 @@ function overOrder(order: Order, items: Queued[]): Order {
   const mine = items.filter((item) => item.op.order === order.id);
   if (!mine.length) return order;
   const made = { ...order, receipts: [...order.receipts] };
-  for (const { op } of mine) {
+  for (const item of mine) {
+    const { op } = item;
     made.state = ORDER_STATE[op.kind] ?? made.state;
     if (op.percent !== undefined) made.percent = op.percent;
-    if (op.kind !== 'orders.deliver' && op.kind !== 'orders.read') made.unsent = true;
-    made.receipts.push({ state: made.state, at: op.at, text: op.text ?? '', percent: op.percent ?? null, unsent: true });
+    if (unsent(item) && op.kind !== 'orders.deliver' && op.kind !== 'orders.read') made.unsent = true;
+    made.receipts.push({ state: made.state, at: op.at, text: op.text ?? '', percent: op.percent ?? null, unsent: unsent(item) });
   }
   return made;
 }
 
 function overCases(cases: Case[], items: Queued[], loops: LoopSpec[]): Case[] {
   const made = new Map(cases.map((one) => [one.id, { ...one, timeline: [...one.timeline] }]));
-  for (const { op } of items) {
-    const loop = loops.find((one) => one.name === op.loop);
+  for (const item of items) {
+    const { op } = item, loop = loops.find((one) => one.name === op.loop);
     if (!loop || !op.case) continue;
     if (op.kind === 'loop.open' && !made.has(op.case)) {
       made.set(op.case, {
-        id: op.case, loop: loop.name, version: 0, number: say('not sent yet'), title: op.title, state: loop.open.to, since: op.at, due_at: null, lon: null, lat: null, place: '', realm: op.realm, steps: [], with: '', values: op.values ?? {}, shown: [], timeline: [], unsent: true,
+        id: op.case, loop: loop.name, version: 0, number: String(item.answer?.number ?? say('not sent yet')), title: op.title, state: loop.open.to, since: op.at, due_at: null, lon: null, lat: null, place: '', realm: op.realm, steps: [], with: '', values: op.values ?? {}, shown: [], timeline: [],
       });
     }
     const row = made.get(op.case), step = loop.steps.find((one) => one.name === op.step);
     if (!row) continue;
-    row.unsent = true;
+    row.unsent ||= unsent(item);
     if (op.kind === 'loop.step' && step) { row.state = step.to; row.steps = loop.steps.filter((one) => one.may && one.from.includes(step.to)).map((one) => one.name); }
-    row.timeline.push({ at: op.at, label: op.kind === 'loop.open' ? loop.open.label : step?.label ?? '', kind: 'unsent', who: say('not sent yet'), note: op.text ?? '' });
+    row.timeline.push({ at: op.at, label: op.kind === 'loop.open' ? loop.open.label : step?.label ?? '', kind: 'mine', who: unsent(item) ? say('not sent yet') : '', note: op.text ?? '' });
   }
   return [...made.values()];
 }
 
 export async function rows(register: RegisterSpec, queue: Queued[]): Promise<Row[]> {
   const found = new Map((await store.rowsOf<Row>(register.name)).map((row) => [row.id, row]));
-  for (const { op } of pending(queue)) {
+  for (const item of pending(queue)) {
+    const { op } = item;
     if (op.register !== register.name || !op.row) continue;
     const before = found.get(op.row) ?? { id: op.row, version: 0, lon: null, lat: null, verified_at: null, stale: false, values: {}, shown: {} };
     const shown = { ...before.shown };
     for (const [name, value] of Object.entries(op.values ?? {})) shown[name] = shownValue(register, name, value);
     const point = op.values?.point as [number, number] | null | undefined;
-    found.set(op.row, { ...before, lon: point?.[0] ?? before.lon, lat: point?.[1] ?? before.lat, values: { ...before.values, ...op.values }, shown, verified_at: op.kind === 'register.verify' ? op.at : before.verified_at, stale: op.kind === 'register.verify' ? false : before.stale, unsent: true });
+    found.set(op.row, { ...before, lon: point?.[0] ?? before.lon, lat: point?.[1] ?? before.lat, values: { ...before.values, ...op.values }, shown, verified_at: op.kind === 'register.verify' ? op.at : before.verified_at, stale: op.kind === 'register.verify' ? false : before.stale, unsent: before.unsent || unsent(item) });
   }
   return [...found.values()].sort((a, b) => title(register, a).localeCompare(title(register, b), 'zh'));
 }

@@ -41,7 +41,7 @@ WORDS: tuple[str, ...] = (
     noop("Refused"), noop("Withdrawn"), noop("Open orders"), noop("No order was closed in the last days."),
     noop("No open orders."), noop("Cases with me"), noop("Waits for my post"), noop("In words"), noop("Progress"),
     noop("Accept the order"), noop("Choose how far it is."), noop("Report progress"), noop("It is done"), noop("To"),
-    noop("Place"), noop("Given by"), noop("Clause"), noop("Deadline"), noop("Answers"), noop("Reason"),
+    noop("Place"), noop("Order given by"), noop("Clause"), noop("Deadline"), noop("Answers"), noop("Reason"),
     noop("It cannot be done"), noop("Refuse with this reason"), noop("with place"), noop("without place"),
     noop("Remove this photograph"), noop("{name} is no photograph this device can read."), noop("Take a photograph"),
     noop("{n} here"), noop("This device does not say where it is. Allow it in the browser."), noop("Layers"),
@@ -72,5 +72,6 @@ WORDS: tuple[str, ...] = (
     noop("A copy that finds no network for {n} days deletes itself. What you did stays until it is sent."),
     noop("{n} things are not sent and will be lost."), noop("The copy on this device is deleted."),
     noop("{time} ({age})"), noop("now"), noop("{n} min ago"), noop("in {n} min"), noop("{n} h ago"), noop("in {n} h"),
-    noop("{n} days ago"), noop("in {n} days"), noop("No, go back"), noop("Close"), noop("yes"), noop("no"),
+    noop("{n} days ago"), noop("in {n} days"), noop("{d} d {h} h"), noop("overdue {t}"), noop("{t} left"),
+    noop("No, go back"), noop("Close"), noop("yes"), noop("no"),
 )
