@@ -42,6 +42,11 @@ export function startSelect() {
     boxes(form).forEach((box) => { box.checked = false; });
     count(form);
   });
+  // Whoever fills a field in means it to be set.
+  document.addEventListener('input', (event) => {
+    const field = event.target.closest('.bulk-field');
+    if (field && event.target.name !== 'set') field.querySelector('input[name="set"]').checked = true;
+  });
   // A page that comes back with boxes still set (history, reload) says so.
   const begin = () => document.querySelectorAll('form[data-choose]').forEach(count);
   if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', begin); else begin();

@@ -315,8 +315,8 @@ class BulkForm(RegisterForm):
     prefix = "to"  # a register's field may be called row, set or all, as the page's own are
 
     def __init__(self, register: Register, actor: Any, data: Any = None, *, ticked: list[str] | None = None) -> None:
-        # A key would make them the same row; a position would put them on one spot.
-        names = [field.name for field in register.all if field.name not in register.key and field.kind not in ("point", "longtext") and not field.personal]
+        # A key or title would make them the same row; a position would put them on one spot.
+        names = [field.name for field in register.all if field.name not in (*register.key, register.title) and field.kind not in ("point", "longtext") and not field.personal]
         super().__init__(register, actor, data, only=names, optional=True)
         self.ticked = [name for name in ticked or [] if name in self.fields]
         for field in self.fields.values():
