@@ -26,6 +26,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "ANLAN_TIME_ZONE": ("Asia/Shanghai", "Time zone of the installation; times are UTC inside and this at the edge."),
     "ANLAN_SEAL_MS": ("50", "Least time in milliseconds between two runs of the journal's sealer."),
     "ANLAN_READING_HORIZON_H": ("72", "How many hours late a reading may come and still be used by the rules."),
+    "ANLAN_READINGS_DAYS": ("0", "How many days readings are kept (31 at least); 0 keeps all. Erased daily, with a fact saying how many and their digest."),
     "ANLAN_OUTBOUND_ALLOW": ("", "Hosts, comma separated, that the outbound client may call although they are private addresses."),
     "ANLAN_HEAD_FOLDER": ("", "Folder on another machine (a share) or a stick that gets the journal's signed head each day; it must exist."),
     "ANLAN_HEAD_URL": ("", "Address, best the upper level's, that gets the journal's signed head each day as a JSON document by POST."),
@@ -168,8 +169,11 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = bool(env("ANLAN_TLS_CERT"))
-CSRF_COOKIE_SECURE = bool(env("ANLAN_TLS_CERT"))
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = bool(env("ANLAN_TLS_CERT"))
+if SESSION_COOKIE_SECURE:
+    SESSION_COOKIE_NAME = "__Host-sessionid"  # the browser takes it from this very host and over TLS only
+    SECURE_HSTS_SECONDS = 366 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SESSION_COOKIE_AGE = 12 * 3600  # one shift: a duty PC is signed in anew by each shift
 LOGIN_URL = "/sign-in"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
@@ -185,5 +189,6 @@ PROCRASTINATE_ON_APP_READY = None
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "tasks"
 SEAL_INTERVAL_S = int(env("ANLAN_SEAL_MS")) / 1000
 READING_HORIZON_H = int(env("ANLAN_READING_HORIZON_H"))
+READINGS_DAYS = int(env("ANLAN_READINGS_DAYS"))
 HEAD_FOLDER, HEAD_URL = env("ANLAN_HEAD_FOLDER"), env("ANLAN_HEAD_URL")
 OUTBOUND_ALLOW = env("ANLAN_OUTBOUND_ALLOW").split(",")
