@@ -211,6 +211,7 @@ def of_rooms() -> list[tuple[str, Callable[[], list[Row]]]]:
         name = f"anlan.{room}.bench"
         if room != "demo" and f"anlan.{room}" in settings.INSTALLED_APPS and importlib.util.find_spec(name):
             found.append((room, importlib.import_module(name).bench))
+    found.append(("registers", importlib.import_module("anlan.kernel.registers.bench").bench))
     return found
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _later
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop
 
 from .. import access, clock, places, work
@@ -21,11 +21,11 @@ from . import queries, values
 from .declare import REGISTERS, Field, Register, get
 from .facts import RegisterBatchDone, RegisterConflictDecided, RegisterConflictFound, RegisterRowChanged
 
-ONLY_ACTUAL = Kind("kernel.register_only_actual", 409, _later("Registers are kept in actual operations, not in an exercise. Switch there first."))
-STEPS_ONLY = Kind("kernel.register_steps_only", 409, _later("{register} are changed by their steps only."))
-ROW_ENDED = Kind("kernel.register_row_ended", 409, _later("This entry has left the register. Restore it first."))
-STILL_USED = Kind("kernel.register_still_used", 409, _later("{count} entries of {register} still refer to this one. Change them first."))
-TOO_MANY = Kind("kernel.register_too_many", 422, _later("{count} entries at once are too many; narrow it to {limit}."))
+ONLY_ACTUAL = Kind("kernel.register_only_actual", 409, gettext_lazy("Registers are kept in actual operations, not in an exercise. Switch there first."))
+STEPS_ONLY = Kind("kernel.register_steps_only", 409, gettext_lazy("{register} are changed by their steps only."))
+ROW_ENDED = Kind("kernel.register_row_ended", 409, gettext_lazy("This entry has left the register. Restore it first."))
+STILL_USED = Kind("kernel.register_still_used", 409, gettext_lazy("{count} entries of {register} still refer to this one. Change them first."))
+TOO_MANY = Kind("kernel.register_too_many", 422, gettext_lazy("{count} entries at once are too many; narrow it to {limit}."))
 
 BULK_MOST = 20_000
 DECIDE_WITHIN = timedelta(days=3)

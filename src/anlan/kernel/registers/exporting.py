@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _later
+from django.utils.translation import gettext_lazy
 
 from .. import access, access_log, clock, sheets
 from ..errors import Kind
@@ -17,7 +17,7 @@ from .declare import Field, Register
 from .importing import Judged, Mapping, target_label
 from .reading import Sheet
 
-TOO_MANY_OUT = Kind("kernel.register_export_too_large", 422, _later("More than {limit} entries; narrow the list first."))
+TOO_MANY_OUT = Kind("kernel.register_export_too_large", 422, gettext_lazy("More than {limit} entries; narrow the list first."))
 MOST = 200_000
 BATCH = 2000
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

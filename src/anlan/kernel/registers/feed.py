@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import F, Func, Q
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _later
+from django.utils.translation import gettext_lazy
 
 from .. import access
 from ..errors import INVALID, Kind
@@ -22,7 +22,7 @@ from ..models import FeedEpoch
 from . import queries
 from .declare import REGISTERS, Register
 
-START_AGAIN = Kind("kernel.feed_start_again", 410, _later("The register was restored from a backup since; read it from the beginning (without `since`)."))
+START_AGAIN = Kind("kernel.feed_start_again", 410, gettext_lazy("The register was restored from a backup since; read it from the beginning (without `since`)."))
 MOST = 1000
 
 

@@ -23,7 +23,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection
 from django.utils import translation
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _later
+from django.utils.translation import gettext_lazy
 
 from anlan.engines import frames
 from anlan.engines.text import document_tokens
@@ -39,10 +39,9 @@ from .declare import Field, Register, get
 from .facts import RegisterBatchDone
 from .reading import MAX_BYTES, Sheet, check_size, read
 
-NO_HEADER = Kind("kernel.no_header_row", 422, _later("None of the first {rows} rows names columns of this register. Take the template, or choose what each column is."))
-NO_KEY = Kind("kernel.register_no_key", 409, _later("{register} has no key to tell rows apart by and cannot be imported."))
-STOPPED = Kind("kernel.import_stopped", 409, _later("The import was stopped; nothing was taken over."))
-ROWS_REFUSED = Kind("kernel.rows_refused", 422, _later("{refused} of {read} rows are wrong; nothing was taken over."))
+NO_HEADER = Kind("kernel.no_header_row", 422, gettext_lazy("None of the first {rows} rows names columns of this register. Take the template, or choose what each column is."))
+NO_KEY = Kind("kernel.register_no_key", 409, gettext_lazy("{register} has no key to tell rows apart by and cannot be imported."))
+STOPPED = Kind("kernel.import_stopped", 409, gettext_lazy("The import was stopped; nothing was taken over."))
 
 HEADER_WITHIN = 20
 _ESCAPED = ("=", "+", "-", "@")
