@@ -26,6 +26,13 @@ def address() -> str:
         return settings.NATS_URL
 
 
+def is_own() -> bool:
+    """Whether the broker is the embedded one, not one the operator named."""
+    from django.conf import settings
+
+    return not settings.NATS_URL or settings.NATS_URL == settings.ADDRESSES.get("nats")
+
+
 class Bridge:
     """A thread with an event loop and one connection, opened on first use and again when it is lost."""
 

@@ -334,6 +334,66 @@ async def ensure_streams(js: Any) -> None:
             await js.update_stream(config)
 
 
+MARK = "gate.v1.mark.0"  # an empty packed message of no source
+MQTT_STREAM, KEPT, MQTT_SUBJECT = "$MQTT_msgs", "anlan-kept", "$MQTT.msgs.anlan.v1.>"
+
+
+async def keep_mqtt(js: Any, *, own_broker: bool = True) -> bool:
+    """See to it that what a device was told is taken (QoS 1) is on disk before it is told so. Whether the bridge's stream is there.
+
+    The broker writes a QoS 1 message twice: onto its own subject, where READINGS takes it in its own time, and into the stream of
+    its MQTT bridge, after which it acknowledges. That stream keeps only what somebody wants; a durable consumer that nobody reads
+    is that wish. `Worker._recover` copies from it what READINGS never got.
+    """
+    from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
+    from nats.js.errors import NotFoundError
+
+    try:
+        await js.stream_info(MQTT_STREAM)
+    except NotFoundError:
+        if not own_broker:  # a cluster makes it with its own number of copies when the first device comes
+            return False
+        # As the broker itself would at the first device; before it, so that not even its first message is unwanted.
+        await js.add_stream(StreamConfig(name=MQTT_STREAM, subjects=["$MQTT.msgs.>"], storage=StorageType.FILE, retention=RetentionPolicy.INTEREST))
+    await js.add_consumer(MQTT_STREAM, ConsumerConfig(durable_name=KEPT, ack_policy=AckPolicy.EXPLICIT, filter_subject=MQTT_SUBJECT))
+    return True
+
+
+async def kept_mqtt(js: Any) -> tuple[int, str]:
+    """(number of the last message the bridge keeps, when its stream was made)."""
+    info = await js.stream_info(MQTT_STREAM)
+    return (info.state.last_seq if info.state.messages else 0), str(info.created)
+
+
+async def recover_mqtt(js: Any, *, batch: int = 500) -> int:
+    """Copy everything the MQTT bridge still keeps onto READINGS, then let go of it; how many. Repeats are dropped by the worker.
+
+    Called whenever this side or the broker was away: nothing that was acknowledged can then be missing from READINGS.
+    """
+    from nats.errors import TimeoutError as NothingMore
+    from nats.js.api import AckPolicy, ConsumerConfig
+
+    last, made = await kept_mqtt(js)
+    if not last:
+        return 0
+    reader = await js.pull_subscribe(MQTT_SUBJECT, stream=MQTT_STREAM, config=ConsumerConfig(ack_policy=AckPolicy.NONE, inactive_threshold=60))
+    count = seq = 0
+    try:
+        while seq < last:
+            try:
+                messages = await reader.fetch(batch, timeout=2)
+            except NothingMore:
+                break
+            for message in messages:
+                seq = message.metadata.sequence.stream
+                await js.publish(message.subject.removeprefix("$MQTT.msgs."), message.data, headers={"Nats-Msg-Id": f"mqtt.{made}.{seq}"})
+                count += 1
+    finally:
+        await reader.unsubscribe()
+    await js.purge_stream(MQTT_STREAM, seq=last + 1, subject=MQTT_SUBJECT)
+    return count
+
+
 async def publish(nc: Any, messages: Iterable[tuple[str, bytes]], *, ids: str = "", timeout: float = 10, window: int = 64) -> int:
     """Put messages on the broker and return when every one is acknowledged (on disk); how many.
 

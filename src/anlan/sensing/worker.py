@@ -369,6 +369,8 @@ class Worker:
         self.processor = Processor(self.owner, leased=True)
         # All database work in one thread: Django's connections belong to threads, and batches go one after another.
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="sense")
+        self.mark: tuple[int, int] | None = None  # (last number of the MQTT bridge, the mark's number in READINGS)
+        self.suspect = True
 
     async def db(self, function: Callable[..., Any], *values: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.pool, function, *values)
@@ -405,6 +407,8 @@ class Worker:
             await self.db(prepare)
             js = nc.jetstream(timeout=10)
             await ingest.ensure_streams(js)
+            self.mark, self.suspect = None, True
+            await self._settle_mqtt(js)
             await self.db(self.processor.lease)
             wake = asyncio.Event()
             feeds = [Feed(nc, stream, self.owner, wake) for stream in (READINGS, REPLAY)]
@@ -465,8 +469,34 @@ class Worker:
             info = await js.stream_info(feed.stream)
             await feed.begin(await self.db(self.processor.positions, feed.stream, queries.made(info)))
 
+    async def _settle_mqtt(self, js: Any) -> None:
+        """Let go of what the MQTT bridge keeps, once READINGS has it in the database; copy it over where READINGS may lack it.
+
+        A mark published into READINGS stands behind everything that was on its way there when the bridge's last number was read:
+        when all partitions are past the mark, the bridge's copies up to that number are not needed any more.
+        """
+        if not await ingest.keep_mqtt(js, own_broker=broker.is_own()):
+            return
+        if self.suspect:
+            count = await ingest.recover_mqtt(js)
+            self.mark, self.suspect = None, False
+            if count:
+                log.info("%d readings acknowledged over MQTT were copied again", count)
+        elif self.mark is None:
+            last, _made = await ingest.kept_mqtt(js)
+            if last:
+                self.suspect = True  # READINGS may be full and have refused what the bridge acknowledged: until the mark is in
+                answer = await js.publish(ingest.MARK, b"[]")
+                self.mark, self.suspect = (last, answer.seq), False
+        else:
+            info = await js.stream_info(READINGS)
+            if await self.db(queries.lowest, READINGS, queries.made(info)) >= self.mark[1]:
+                await js.purge_stream(ingest.MQTT_STREAM, seq=self.mark[0] + 1, subject=ingest.MQTT_SUBJECT)
+                self.mark = None
+
     async def _purge(self, js: Any) -> None:
         """Free the broker of what is in the database for all partitions, whoever holds them."""
+        await self._settle_mqtt(js)
         for stream in ingest.STREAMS:
             info = await js.stream_info(stream)
             low = await self.db(queries.lowest, stream, queries.made(info))

@@ -12,6 +12,7 @@ import sysconfig
 import threading
 import time
 import urllib.request
+from datetime import timedelta
 from pathlib import Path
 
 import bcrypt
@@ -313,6 +314,102 @@ def test_mqtt_device_lands_and_a_foreign_topic_does_not(actual, alice, server, h
         running.end()
     assert [(row.station.code, row.last_value) for row in Series.objects.select_related("station")] == [("R1", 2500)]
     assert [row.reason for row in Refused.objects.all()] == ["malformed"]
+
+
+def device(broker_, name, word):
+    import paho.mqtt.client as mqtt
+
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv311)
+    client.username_pw_set(name, word)
+    client.connect("127.0.0.1", broker_.mqtt)
+    client.loop_start()
+    return client
+
+
+def tell(client, values):
+    """Publish with QoS 1 and return when the broker has acknowledged each."""
+    now = clock.now() - timedelta(minutes=len(values))
+    for n, value in enumerate(values):
+        body = orjson.dumps({"t": (now + timedelta(minutes=n)).isoformat(), "v": value, "u": "mm"})
+        client.publish("anlan/v1/anywhere/R1/rain", body, qos=1).wait_for_publish(10)
+
+
+def on_broker(server, work):
+    async def go():
+        nc = await nats.connect(server.url())
+        try:
+            return await work(nc.jetstream())
+        finally:
+            await nc.close()
+
+    return asyncio.run(go())
+
+
+@pytest.mark.parametrize("readings", ["full", "gone"])
+def test_what_a_device_was_told_is_taken_is_not_lost_when_the_copy_never_came(readings, actual, alice, server, settings):
+    """The sensing side is down, READINGS takes nothing, the broker acknowledges and is killed: every reading is there in the end."""
+    station(actual, "R1")
+    _row, word = source(actual, alice, "gauge-1", "mqtt", ["R1"])
+    broker_ = server(sources.broker_users())
+    settings.NATS_URL, settings.ADDRESSES = broker_.url(), {"nats": broker_.url()}
+    make_streams(broker_)
+
+    async def spoil(js):
+        await ingest.keep_mqtt(js)  # as the worker had done while it ran
+        if readings == "gone":
+            await js.delete_stream(ingest.READINGS)
+        else:
+            config = (await js.stream_info(ingest.READINGS)).config
+            await js.update_stream(config.evolve(max_bytes=1))
+
+    on_broker(broker_, spoil)
+    client = device(broker_, "gauge-1", word)
+    tell(client, [1.0, 2.0, 3.0])
+    broker_.kill()
+    client.loop_stop()
+    broker_.start()
+    running = Running(broker_.url())
+    try:
+        until(lambda: Reading.objects.count() == 3)
+    finally:
+        running.end()
+    assert sorted(Reading.objects.values_list("value", flat=True)) == [1000, 2000, 3000]
+
+
+def test_the_bridge_lets_go_of_what_is_in_the_database(actual, alice, server, settings, monkeypatch):
+    monkeypatch.setattr(worker, "PURGE_S", 0.3)
+    station(actual, "R1")
+    _row, word = source(actual, alice, "gauge-1", "mqtt", ["R1"])
+    broker_ = server(sources.broker_users())
+    settings.NATS_URL, settings.ADDRESSES = broker_.url(), {"nats": broker_.url()}
+
+    async def kept(js):
+        return (await js.stream_info(ingest.MQTT_STREAM)).state.messages
+
+    running = Running(broker_.url())
+    try:
+        until(lambda: running.thread.is_alive() and _there(broker_))
+        client = device(broker_, "gauge-1", word)
+        tell(client, [1.0, 2.0])
+        until(lambda: Reading.objects.count() == 2)
+        until(lambda: on_broker(broker_, kept) == 0)
+        tell(client, [4.0])
+        until(lambda: Reading.objects.count() == 3)
+        client.loop_stop()
+        client.disconnect()
+    finally:
+        running.end()
+    assert not Refused.objects.exists()
+
+
+def _there(server):
+    async def look(js):
+        try:
+            return bool(await js.consumer_info(ingest.MQTT_STREAM, ingest.KEPT))
+        except nats.js.errors.NotFoundError:
+            return False
+
+    return on_broker(server, look)
 
 
 def test_a_wrong_password_does_not_get_in(actual, alice, server):
