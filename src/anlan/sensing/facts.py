@@ -124,3 +124,14 @@ class RulesAdopted:
     origin: str
     digest: str
     replaced: str
+
+
+@fact("sensing.ReadingsErased")
+class ReadingsErased:
+    """Readings older than the installation keeps were erased: how many, of which times, and a digest over them (sha256)."""
+
+    count: int
+    first: datetime
+    last: datetime
+    received_before: datetime
+    digest: str

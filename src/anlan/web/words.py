@@ -11,6 +11,7 @@ WORDS: dict[str, Any] = {
     "sensing.SignalChanged": _("{name}: {quantity} {value} {unit}, from {old} to {new}"),
     "sensing.GaugeSilent": _("{name} has fallen silent (last {last_value} {unit})"),
     "sensing.GaugeHeard": _("{name} reports again: {quantity} {value} {unit}"),
+    "sensing.ReadingsErased": _("{count} readings older than the installation keeps were erased"),
     "sensing.StationChanged": _("Station {code} was changed in the register"),
     "sensing.StationsImported": _("{count} stations were entered from {origin}"),
     "sensing.SourceChanged": _("Source of readings {name} was changed"),
