@@ -199,6 +199,44 @@ def area_answer(actor: Any, realm: Any, region: Region) -> dict[str, Any]:
     answer["alerts"] = _alerts_in(actor, realm, below)
     answer["incidents"] = _incidents_in(actor, realm, below)
     answer["posts"] = _posts_in(below)
+    answer["kept"] = _registers_in(actor, realm, below)
+    return answer
+
+
+# The questions of the side sheet (after people), and the registers that answer them when the house keeps them; "x.*" is every one of a room.
+TOPICS: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (_("Dangers and risks"), ("inspection.danger", "risk.*")),
+    (_("Forces"), ("resources.team", "resources.expert")),
+    (_("Supplies"), ("resources.stock", "resources.warehouse", "resources.supply", "resources.equipment")),
+    (_("Shelters"), ("resources.shelter",)),
+    (_("Roads"), ("resources.road", "logistics.road")),
+)
+SHOWN = 4
+
+
+def _registers_in(actor: Any, realm: Any, below: set[UUID]) -> list[dict[str, Any]]:
+    """Each question with its registers: how many rows lie in the area, the first few with their note, and where to see the rest.
+
+    `rows` None: no such register is kept in this house, which is not the same as none being there.
+    """
+    from anlan.kernel import shell, subjects
+    from anlan.kernel.registers import REGISTERS, queries
+
+    answer = []
+    for words, names in TOPICS:
+        found = []
+        for name, declared in sorted(REGISTERS.items()):
+            if not any(name == wanted or (wanted.endswith("*") and name.startswith(wanted[:-1])) for wanted in names) or not access.may(actor, declared.read):
+                continue
+            rows = queries.scope(actor, declared, realm=realm).filter(region_id__in=below)
+            columns = {field.name for field in declared.model._meta.fields}
+            rows = rows.filter(**{name: None for name in ("ended_at", "closed_at") if name in columns})
+            total = rows.count()
+            found.append({
+                "label": declared.label, "total": total, "url": shell.address("kernel:register", "", name),
+                "rows": [{"name": str(getattr(row, declared.title, "") or row), "url": subjects.url(f"{declared.kind}:{row.pk}")} for row in rows.order_by("pk")[:SHOWN]],
+            })
+        answer.append({"label": words, "registers": found})
     return answer
 
 

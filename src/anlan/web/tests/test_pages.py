@@ -118,6 +118,9 @@ def test_a_point_on_the_map_answers_the_smallest_region_that_holds_it(client, si
     client = signed_in(client, alice)
     assert "甲一镇" in client.get("/map/area?lon=119.05&lat=28.05").content.decode()
     assert "甲县" in client.get("/map/area?lon=119.3&lat=28.3").content.decode()
+    sheet = client.get("/map/area?lon=119.05&lat=28.05").content.decode()
+    # What the house keeps is counted with a link; what it keeps no register of says so, and is not "none".
+    assert "/registers/resources.team" in sheet and "避难场所" in sheet and "尚未建立台账" in sheet
     assert client.get("/map/area?lon=0&lat=0").status_code == 200
     assert client.get("/map/area?lon=x&lat=0").status_code == 422
 
