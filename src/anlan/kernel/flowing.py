@@ -21,7 +21,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from . import access, clock, journal, work
+from . import access, clock, due, journal, work
 from .actions import Act, Actor, action
 from .errors import REASON_NEEDED, Kind
 from .facts import ParkedDecided, ReactionParked
@@ -294,11 +294,21 @@ def sweep(limit: int = 200) -> int:
     return ran
 
 
+class _Overtaken(Exception):
+    """The timer was cancelled or put off while its handler ran: what the handler did is undone."""
+
+
 def _fire(key: UUID) -> int:
     """Fire one due row. A failure is tried again at the next sweep and, after N tries, parked: a person decides."""
     try:
         with transaction.atomic():
-            row = Due.objects.select_for_update(skip_locked=True).select_related("realm").filter(pk=key).first()
+            # No row lock: a person's step locks its subject and then its timers; with ours locked first the two would wait for each
+            # other, and a lock on the realm's row would hold up everybody who writes in it.
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"due {key}"])
+                if not cursor.fetchone()[0]:
+                    return 0  # another process has it
+            row = Due.objects.select_related("realm").filter(pk=key).first()
             if row is None or row.due_at > row.realm.time():
                 return 0
             timer = next((timer for timer in _table().TIMERS if timer.name == row.timer), None)
@@ -310,10 +320,14 @@ def _fire(key: UUID) -> int:
                 Actor.machine(row.timer.partition(".")[0]), row.realm,
                 op_id=derived_id("due", row.pk, row.due_at.isoformat()), cause=row.cause,
             )
-            # Gone before it runs: the handler may arm the same timer again.
-            Due.objects.filter(pk=row.pk).delete()
-            _handler(timer.handler)(act, row.subject, row.params)
+            with due.watched() as touched:
+                _handler(timer.handler)(act, row.subject, row.params)
+            # Armed anew or cancelled by the handler itself, it is done with; by somebody else meanwhile, it never fired.
+            if (row.timer, row.subject) not in touched and not Due.objects.filter(pk=row.pk, due_at=row.due_at).delete()[0]:
+                raise _Overtaken
             return 1
+    except _Overtaken:
+        return 0
     except (OperationalError, InterfaceError):
         raise
     except Exception:

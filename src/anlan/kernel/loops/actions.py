@@ -18,8 +18,8 @@ from ..errors import FORBIDDEN, INVALID, NOT_FOUND, OP_REUSED, REASON_NEEDED, ST
 from ..ids import derived_id, new_id
 from ..models import Attachment, CaseRow, CaseStep, Grant, Post, Recheck, RecheckDraw, RegionPath
 from ..registers.values import plain
-from . import holidays, values
-from .declare import Loop, Step, get
+from . import values
+from .declare import Loop, Step, Within, get
 from .errors import CASE_FILE, DRAWN, EVIDENCE, ILLEGAL, NO_DRAW, NO_STEP, NOT_ALLOWED, NOT_HOLDER, SAME_DOER, TOO_EARLY
 from .facts import (
     CaseAssigned,
@@ -175,10 +175,11 @@ def _guard(step: Step, row: CaseRow, data: dict[str, Any]) -> None:
 
 
 def _evidence(act: Act, declared: Loop, step: Step, row: CaseRow, attached: list[UUID]) -> None:
-    """The files belong to this case, are on it still, and were not handed in before."""
+    """The files belong to this case, are on it still, and were not handed in before; those of an opening are the opener's own."""
     found = {file.pk: file for file in Attachment.plain.filter(realm_id=act.realm.pk, pk__in=attached, subject=declared.subject_of(row), removed_at=None)}
     used = set(CaseStep.plain.filter(case_id=row.pk, files__overlap=attached).values_list("pk", flat=True)) if attached else set()
-    wrong = next((key for key in attached if key not in found), None) or (attached[0] if used else None)
+    foreign = [key for key, file in found.items() if step is declared.open and file.added_by != act.actor.person_id]
+    wrong = next((key for key in attached if key not in found or key in foreign), None) or (attached[0] if used else None)
     if wrong is not None:
         raise CASE_FILE(file=found[wrong].name if wrong in found else str(wrong)[-6:], fields=[{"field": "files", "why": ""}])
     digests = {file.sha256 for file in found.values()}
@@ -225,8 +226,12 @@ def _move(act: Act, declared: Loop, step: Step, row: CaseRow, data: dict[str, An
         seconds=None if made else max(0.0, (at - row.state_since).total_seconds()), due_at=None if made else row.first_due_at, on_time=on_time, fact=(fact := new_id()),
     )
     row.state = step.to
+    # A step that stays and gives no new deadline (a report of progress) leaves clock and escalation as they are.
+    renewed = not stays or step.within is not None
     if not stays:
-        row.state_since, row.first_due_at, row.escalated, row.escalated_to_id = at, None, 0, None
+        row.state_since, row.first_due_at = at, None
+    if renewed:
+        row.escalated, row.escalated_to_id = 0, None
     if on_time is False:
         row.late = True
     if reopens:
@@ -234,8 +239,9 @@ def _move(act: Act, declared: Loop, step: Step, row: CaseRow, data: dict[str, An
         row.late = False
     final = declared.state[step.to].final
     row.closed_at = at if final else None
-    if not stays or step.within is not None:
+    if renewed:
         _deadline(declared, step, row, at)
+    held = row.post_id
     row.post_id = None if final else next_post(declared, step, row)
     if declared.risk:
         row.risk = _weight(declared.risk(row))
@@ -253,7 +259,11 @@ def _move(act: Act, declared: Loop, step: Step, row: CaseRow, data: dict[str, An
             post=row.post_id, due_at=until,
         ), **about,
     )
-    _wait(act, declared, row, stated)
+    if renewed:
+        _wait(act, declared, row, stated)
+        _arm(act, declared, row)
+    elif held != row.post_id:
+        _wait(act, declared, row, stated, kinds=(WAITS, SOON))
     if step.after:
         step.after(act.child(cause=stated), row, data)
     if step.opens:
@@ -313,20 +323,20 @@ def _params(declared: Loop, row: CaseRow) -> dict[str, Any]:
     return {"number": row.number, "title": row.title[:80], "case_state": f"{declared.name}/{row.state}"}
 
 
-def _wait(act: Act, declared: Loop, row: CaseRow, cause: UUID) -> None:
-    """Work items, the reminder and the deadline of the state just reached."""
+def _wait(act: Act, declared: Loop, row: CaseRow, cause: UUID, kinds: tuple[str, ...] = (WAITS, LATE, SOON)) -> None:
+    """What waited no longer does; the case waits for whoever has it now."""
     subject = declared.subject_of(row)
-    for kind in (WAITS, LATE, SOON):
+    for kind in kinds:
         work.close(act, kind=kind, subject=subject)
     if row.post_id:
         work.open(
             act, post=row.post_id, kind=WAITS, subject=subject, region=row.region_id, due_at=row.due_at, on_silence="", cause=cause,
             msgid=gettext_noop("{number} “{title}”: {case_state}"), params=_params(declared, row),
         )
-    _arm(act, declared, row)
 
 
 def _arm(act: Act, declared: Loop, row: CaseRow) -> None:
+    """The reminder and the deadline of the present state."""
     subject = declared.subject_of(row)
     if row.due_at is None:
         due.cancel(act, "loops.remind", subject)
@@ -344,10 +354,9 @@ def reminder_at(declared: Loop, row: CaseRow) -> datetime | None:
     """When whoever has it is reminded: as declared, else one working day before, else when a quarter of the time is left."""
     if row.due_at is None:
         return None
-    if declared.remind:
-        return declared.remind.before(row.due_at)
     whole = row.due_at - row.state_since
-    return holidays.before(row.due_at, 1) if whole > timedelta(days=2) else row.due_at - whole / 4
+    wanted = (declared.remind or Within(working_days=1)).before(row.due_at)
+    return wanted if wanted > row.state_since else row.due_at - whole / 4
 
 
 def _of_subject(subject: str, params: dict) -> dict[str, Any]:
@@ -400,7 +409,8 @@ def overdue(act: Act, *, loop: str, case: UUID) -> None:
     if superior:
         row.escalated += 1
         row.escalated_to_id = superior
-    act.save(row)
+    # Not a new version: whoever has the case open decides on what he sees; it is late, not another.
+    row.save(update_fields=["late", "escalated", "escalated_to"])
     fact = new_id()
     _line(act, declared, row, kind=CaseStep.OVERDUE, to_post=superior, due_at=row.due_at, data={"level": row.escalated}, fact=fact)
     stated = act.state(
@@ -431,7 +441,7 @@ def _recount(act: Act, declared: Loop, row: CaseRow) -> bool:
     if row.first_due_at == before:
         row.first_due_at = found.at
     row.due_at, row.due_provisional = found.at, found.provisional
-    act.save(row)
+    row.save(update_fields=["due_at", "first_due_at", "due_provisional"])
     if found.at != before:
         _line(act, declared, row, kind=CaseStep.DEADLINE, due_at=found.at, data={"before": before.isoformat() if before else ""})
         act.state(
@@ -516,7 +526,7 @@ def assign(act: Act, *, loop: str, case: UUID, post: UUID, note: str = "") -> Ca
     fact = new_id()
     _line(act, declared, row, kind=CaseStep.ASSIGN, to_post=post, note=note.strip()[:4000], fact=fact)
     stated = act.state(CaseAssigned(loop=loop, number=row.number, from_post=before, to_post=post), subject=declared.subject_of(row), region=row.region_id, id=fact)
-    _wait(act, declared, row, stated)
+    _wait(act, declared, row, stated, kinds=(WAITS, SOON))  # what is late with a superior stays with him
     return row
 
 

@@ -54,7 +54,7 @@ def case_file(actor: Any, declared: Loop, row: CaseRow, foot: str) -> bytes:
         ], rows=steps, empty="—"),
     ]
     if evidence:
-        blocks += [Heading(text=_("Evidence")), Table(columns=[Column(title=_("Step"), share=1.5), Column(title=_("File"), share=2.5), Column(title=_("Bytes"), share=0.8, align="right"), Column(title="SHA-256", share=1.8)], rows=evidence, empty="—")]
+        blocks += [Heading(text=_("Evidence handed in")), Table(columns=[Column(title=_("Step"), share=1.5), Column(title=_("File"), share=2.5), Column(title=_("Bytes"), share=0.8, align="right"), Column(title="SHA-256", share=1.8)], rows=evidence, empty="—")]
     made = _stamp(clock.now(row.realm))
     return pdf(Pack(title=_("Case file: {one} {number}").format(one=declared.one, number=row.number), made=made, body=blocks, foot=foot, band=band(row.realm), lang=_lang()))
 

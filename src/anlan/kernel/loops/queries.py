@@ -57,6 +57,10 @@ class Choice:
     provisional: bool = False
     final: bool = False
 
+    @property
+    def due_words(self) -> str:
+        return day_words(self.due_at)
+
 
 class _Unasked(dict):
     """The form nobody has filled in yet: a guard that looks into it cannot be answered before."""
@@ -269,12 +273,20 @@ def counts(actor: Actor, realm: Any, declared: Loop) -> dict[str, int]:
     )
 
 
+def day_words(at: datetime | None) -> str:
+    """A deadline as a person writes it: the day alone when it runs to the day's end."""
+    if at is None:
+        return ""
+    here = clock.local(at)
+    return f"{here:%Y-%m-%d}" if (here.hour, here.minute) == (23, 59) else f"{here:%Y-%m-%d %H:%M}"
+
+
 def left(row: CaseRow, now: datetime) -> dict[str, Any]:
     """The countdown of a case: working days and hours left, or over."""
     if row.due_at is None:
         return {}
     seconds = (row.due_at - now).total_seconds()
-    return {"seconds": seconds, "over": seconds < 0, "days": abs(holidays.working_days_between(now, row.due_at)), "hours": abs(seconds) / 3600, "provisional": row.due_provisional}
+    return {"seconds": seconds, "over": seconds < 0, "words": day_words(row.due_at), "days": abs(holidays.working_days_between(now, row.due_at)), "hours": abs(seconds) / 3600, "provisional": row.due_provisional}
 
 
 def as_json(actor: Actor, declared: Loop, row: CaseRow, *, steps: bool = False) -> dict[str, Any]:

@@ -214,7 +214,7 @@ HEAD = ("group", "opened", "closed", "closed_on_time", "on_time_closure_rate", "
 
 def head_words() -> list[str]:
     return [
-        _("Group"), _("Opened"), _("Closed"), _("Closed on time"), _("On-time closure, %"), _("Steps with a deadline"), _("Steps on time"), _("On-time steps, %"), _("Reopened"),
+        _("Group"), _("Cases opened"), _("Closed"), _("Closed on time"), _("On-time closure, %"), _("Steps with a deadline"), _("Steps on time"), _("On-time steps, %"), _("Reopened"),
         _("Reopened, %"), _("Median days to close"), _("Open now"), _("Overdue now"),
     ]
 

@@ -306,3 +306,43 @@ def test_eight_browsers_at_once_take_one_step_and_the_others_are_told_who_was_qu
         assert work.waiting_for(alice, actual).filter(kind="loop.case").count() <= 1
     finally:
         declare.forget("test.fix")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_step_and_its_own_deadline_at_the_same_moment_do_not_wait_for_each_other(actual, county, alice):
+    """The ticker has the timer in hand and waits for the case; the person has the case and sets its timers anew."""
+    loop(make_loop())
+    declare.write_rules()
+    try:
+        case = actions.open(Act(alice, actual), loop="test.fix", values={"title": "x", "region": str(county.pk)})
+        file = actions.hold(Act(alice, actual), loop="test.fix", case=case.pk, name="a.png", content=png())
+        past = clock.now() - timedelta(minutes=1)
+        Recheck.plain.filter(pk=case.pk).update(due_at=past, first_due_at=past)
+        Due.objects.filter(timer="loops.overdue").update(due_at=past)
+        held, waiting = threading.Event(), threading.Event()
+
+        def person():
+            with transaction.atomic():
+                Recheck.plain.select_for_update().get(pk=case.pk)
+                held.set()
+                assert waiting.wait(30)
+                actions.step(Act(alice, actual), loop="test.fix", case=case.pk, step="mend", data={"finding": "x"}, files=[str(file.pk)])
+
+        def ticker():
+            assert held.wait(30)
+            flowing.sweep()
+
+        def look():
+            with connection.cursor() as cursor:
+                for _n in range(3000):
+                    cursor.execute("SELECT pg_sleep(0.01), count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+                    if cursor.fetchone()[1]:
+                        break
+            waiting.set()
+
+        together(person, ticker, look)
+        case.refresh_from_db()
+        assert case.state == "mended" and case.escalated == 0 and not CaseStep.plain.filter(case_id=case.pk, kind="overdue").exists()
+        assert Due.objects.get(timer="loops.overdue").due_at == case.due_at > clock.now()
+    finally:
+        declare.forget("test.fix")
