@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -18,3 +19,8 @@ def new_id() -> UUID:
 def derived_id(*parts: object) -> UUID:
     """UUIDv5 of the parts, in order; the same parts give the same key on every machine."""
     return uuid.uuid5(NAMESPACE, "\x1f".join(str(part) for part in parts))
+
+
+def key_of(value: Any) -> Any:
+    """The key of a row, or the key itself."""
+    return getattr(value, "pk", value)

@@ -25,7 +25,7 @@ from .facts import (
     OrderReminded,
     OrderWithdrawn,
 )
-from .ids import derived_id
+from .ids import derived_id, key_of
 from .models import Order, OrderReceipt, Post
 
 BAD_PERCENT = Kind("orders.bad_percent", 422, _("Progress is a number from 0 to 100, not {percent}."))
@@ -44,20 +44,16 @@ STEPS: dict[str, tuple[str, ...]] = {
 ANSWER_MINUTES = 15
 
 
-def _key(value: Any) -> Any:
-    return getattr(value, "pk", value)
-
-
 def issue(
     act: Act, *, post: Any, text: str, source: str, due_at: datetime | None = None, clause: str = "", region: Any = None, text_en: str = "",
     rule_version: str = "", answer_by: datetime | None = None, cause: UUID | None = None, key: Any = None,
 ) -> Order:
     """Give an order to a post. Called inside an action that has checked the right to. `key` makes it repeatable."""
-    region = region or Post.objects.values_list("region_id", flat=True).get(pk=_key(post))
+    region = region or Post.objects.values_list("region_id", flat=True).get(pk=key_of(post))
     answer_by = answer_by or min(act.now + timedelta(minutes=ANSWER_MINUTES), due_at or datetime.max.replace(tzinfo=act.now.tzinfo))
     extra = {"id": derived_id("order", act.realm.pk, key)} if key is not None else {}
     order = act.create(
-        Order, post_id=_key(post), region_id=_key(region), source=source, text=text, text_en=text_en, clause=clause, rule_version=rule_version,
+        Order, post_id=key_of(post), region_id=key_of(region), source=source, text=text, text_en=text_en, clause=clause, rule_version=rule_version,
         issued_at=act.now, issued_by=act.actor.person_id, answer_by=answer_by, due_at=due_at, **extra,
     )
     stated = act.state(
@@ -242,5 +238,5 @@ def inbox(actor: Actor, realm: Any = None) -> QuerySet[Order]:
     held = access.posts(actor)
     rows = Order.objects.everything().filter(Q(post_id__in=held) | Q(escalated_to_id__in=held), realm__ended_at=None)
     if realm is not None:
-        rows = rows.filter(realm_id=_key(realm))
+        rows = rows.filter(realm_id=key_of(realm))
     return rows.select_related("post", "region", "realm").order_by("due_at", "issued_at")

@@ -15,13 +15,10 @@ from django.utils.translation import gettext
 from . import access, due
 from .actions import Act, Actor, action
 from .facts import DutyCalled, WorkClosed, WorkEscalated, WorkOpened, WorkSeen, WorkUnanswered
+from .ids import key_of
 from .models import Post, WorkItem
 
 LEAST_CALL = timedelta(minutes=2)  # half of less is over before anybody is reached
-
-
-def _key(value: Any) -> Any:
-    return getattr(value, "pk", value)
 
 
 def open(
@@ -32,13 +29,13 @@ def open(
 
     Called inside an action. The same kind and subject open once per post; a repeat returns the open one.
     """
-    post_id = _key(post)
+    post_id = key_of(post)
     found = WorkItem.plain.filter(realm_id=act.realm.pk, kind=kind, subject=subject, first_post_id=post_id, state=WorkItem.OPEN).first()
     if found is not None:
         return found
     minutes = max(1, round((due_at - act.now).total_seconds() / 60)) if due_at else None
     item = act.create(
-        WorkItem, post_id=post_id, first_post_id=post_id, kind=kind, subject=subject, region_id=_key(region), msgid=msgid, params=params or {},
+        WorkItem, post_id=post_id, first_post_id=post_id, kind=kind, subject=subject, region_id=key_of(region), msgid=msgid, params=params or {},
         level=level, since=act.now, due_at=due_at, on_silence=on_silence, minutes=minutes, cause=cause or act.cause,
     )
     act.state(
@@ -69,7 +66,7 @@ def call_next(act: Act, post: Any, about: str, region: Any = None, cause: UUID |
         return None
     first = duties[0].person.pk
     chosen = next((duty for duty in duties if duty.person.pk != first), duties[0])
-    act.state(DutyCalled(post=_key(post), person=chosen.person.pk, role=chosen.role, about=about), subject=about, region=region, cause=cause)
+    act.state(DutyCalled(post=key_of(post), person=chosen.person.pk, role=chosen.role, about=about), subject=about, region=region, cause=cause)
     return chosen.person.pk
 
 
@@ -77,7 +74,7 @@ def close(act: Act, *, kind: str, subject: str, outcome: str = "done", post: Any
     """Close the open items of this kind and subject; returns how many. Called inside an action."""
     items = WorkItem.plain.select_for_update().filter(realm_id=act.realm.pk, kind=kind, subject=subject, state=WorkItem.OPEN)
     if post is not None:
-        items = items.filter(post_id=_key(post))
+        items = items.filter(post_id=key_of(post))
     count = 0
     for item in items.order_by("id"):
         item.state = WorkItem.OVERTAKEN if outcome == "overtaken" else WorkItem.DONE
@@ -145,7 +142,7 @@ def waiting_for(actor: Actor, realm: Any = None) -> QuerySet[WorkItem]:
     """Open items of the actor's posts, what runs out first on top; in every realm if none is named."""
     items = WorkItem.objects.everything().filter(Q(post_id__in=access.posts(actor)), state=WorkItem.OPEN, realm__ended_at=None)
     if realm is not None:
-        items = items.filter(realm_id=_key(realm))
+        items = items.filter(realm_id=key_of(realm))
     return items.select_related("post", "realm", "region").order_by(F("due_at").asc(nulls_last=True), "since")
 
 

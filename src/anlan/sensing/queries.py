@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from anlan.kernel import access, clock
+from anlan.kernel.ids import key_of
 from anlan.kernel.models import RegionPath
 
 from . import broker, ingest, rules
@@ -20,10 +21,6 @@ from .models import PARTITIONS, Series, Signal, Source, Station
 from .quantities import COLOURS, QUANTITIES, flag_names
 
 CAPABILITY = "sensing.read"
-
-
-def _key(value: Any) -> Any:
-    return getattr(value, "pk", value)
 
 
 def reach(actor: Any) -> Any:
@@ -44,7 +41,7 @@ def stations_seen_by(actor: Any) -> QuerySet[Station]:
 
 def inside(region: Any, hierarchy: str = "administrative") -> Any:
     """Keys of a region and everything below it."""
-    return RegionPath.objects.filter(ancestor_id=_key(region), hierarchy=hierarchy).values("descendant_id")
+    return RegionPath.objects.filter(ancestor_id=key_of(region), hierarchy=hierarchy).values("descendant_id")
 
 
 def stations(actor: Any, realm: Any, *, text: str = "", kind: str = "", region: Any = None, colour: str = "", state: str = "") -> QuerySet[Station]:
@@ -64,7 +61,7 @@ def stations(actor: Any, realm: Any, *, text: str = "", kind: str = "", region: 
         rows = rows.filter(pk__in=Signal.objects.of(realm).filter(colour=-1).values("station_id"))
     elif colour in COLOURS.values():
         rows = rows.filter(pk__in=raised.filter(colour={name: number for number, name in COLOURS.items()}[colour]).values("station_id"))
-    series = Series.objects.filter(realm_id=_key(realm))
+    series = Series.objects.filter(realm_id=key_of(realm))
     if state == "silent":
         rows = rows.filter(active=True, pk__in=series.filter(silent__gt=0).values("station_id"))
     elif state == "reporting":
@@ -89,9 +86,9 @@ def latest(realm: Any, *, stations: Iterable[Any] | None = None, quantity: str =
 
     A system read, for reactions of the rooms above; pages use `station_state`.
     """
-    rows = Series.objects.filter(realm_id=_key(realm), last_time__isnull=False).select_related("station")
+    rows = Series.objects.filter(realm_id=key_of(realm), last_time__isnull=False).select_related("station")
     if stations is not None:
-        rows = rows.filter(station_id__in=[_key(station) for station in stations])
+        rows = rows.filter(station_id__in=[key_of(station) for station in stations])
     if codes is not None:
         rows = rows.filter(station__code__in=list(codes))
     if quantity:
@@ -112,7 +109,7 @@ def value_at(realm: Any, station: Any, quantity: str, at: datetime | None = None
         cursor.execute(
             "SELECT r.time, r.value, r.flags FROM sensing_reading r JOIN sensing_series s ON s.id = r.series_id "
             "WHERE s.realm_id = %s AND s.station_id = %s AND s.quantity = %s AND r.time <= coalesce(%s, 'infinity'::timestamptz) ORDER BY r.time DESC LIMIT 1",
-            [_key(realm), _key(station), quantity, at],
+            [key_of(realm), key_of(station), quantity, at],
         )
         row = cursor.fetchone()
     if row is None:
@@ -135,16 +132,16 @@ def window_sum(
     end = at or clock.now(realm)
     where, values = "", []
     if stations is not None:
-        where, values = " AND s.station_id = ANY(%s)", [[_key(station) for station in stations]]
+        where, values = " AND s.station_id = ANY(%s)", [[key_of(station) for station in stations]]
     if region is not None:
         where += " AND t.region_id IN (SELECT descendant_id FROM kernel_regionpath WHERE ancestor_id = %s AND hierarchy = 'administrative')"
-        values.append(_key(region))
+        values.append(key_of(region))
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT s.station_id, sum(r.value)::bigint, count(*), min(r.time), max(r.time) FROM sensing_series s "
             "JOIN sensing_station t ON t.id = s.station_id JOIN sensing_reading r ON r.series_id = s.id AND r.time > %s AND r.time <= %s "
             f"WHERE s.realm_id = %s AND s.quantity = %s{where} GROUP BY s.station_id",
-            [end - timedelta(hours=hours), end, _key(realm), quantity, *values],
+            [end - timedelta(hours=hours), end, key_of(realm), quantity, *values],
         )
         return {
             station: {"sum": kind.value(total), "count": count, "first": first, "last": last, "unit": kind.unit}
@@ -162,7 +159,7 @@ def change_over(realm: Any, station: Any, quantity: str, hours: float, at: datet
         cursor.execute(
             "SELECT min(r.value) FROM sensing_reading r JOIN sensing_series s ON s.id = r.series_id WHERE s.realm_id = %s AND s.station_id = %s "
             "AND s.quantity = %s AND r.time >= %s AND r.time <= %s",
-            [_key(realm), _key(station), quantity, now["time"] - timedelta(hours=hours), now["time"]],
+            [key_of(realm), key_of(station), quantity, now["time"] - timedelta(hours=hours), now["time"]],
         )
         (low,) = cursor.fetchone() or (0,)
     return {"rise": round(now["value"] - kind.value(low), 6), "value": now["value"], "time": now["time"], "unit": kind.unit}
@@ -193,7 +190,7 @@ def rain_by_town(realm: Any, day: date, *, kind: str = "08-08", region: Any = No
     where, values = "", []
     if region is not None:
         where = "AND t.region_id IN (SELECT descendant_id FROM kernel_regionpath WHERE ancestor_id = %s AND hierarchy = 'administrative')"
-        values = [_key(region)]
+        values = [key_of(region)]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -213,7 +210,7 @@ def rain_by_town(realm: Any, day: date, *, kind: str = "08-08", region: Any = No
             GROUP BY g.region_id, p.name, p.kind, up.name
             ORDER BY max(g.total) DESC NULLS LAST, avg(g.total) DESC NULLS LAST, p.name
             """,
-            [start, end, _key(realm), *values],
+            [start, end, key_of(realm), *values],
         )
         rows = cursor.fetchall()
     kind_ = QUANTITIES["rain"]
@@ -238,7 +235,7 @@ def series_points(realm: Any, station: Station, quantity: str, start: datetime, 
         cursor.execute(
             "SELECT r.time, r.value, r.flags FROM sensing_reading r JOIN sensing_series s ON s.id = r.series_id "
             "WHERE s.realm_id = %s AND s.station_id = %s AND s.quantity = %s AND r.time > %s AND r.time <= %s ORDER BY r.time LIMIT %s",
-            [_key(realm), station.pk, quantity, start, end, limit],
+            [key_of(realm), station.pk, quantity, start, end, limit],
         )
         return [(at, kind.value(value), flags) for at, value, flags in cursor.fetchall()]
 
@@ -268,7 +265,7 @@ def thresholds_of(station: Station, quantity: str) -> list[dict[str, Any]]:
 def summary(actor: Any, realm: Any) -> dict[str, Any]:
     """Counts for the head of a page: stations, reporting, silent, silent while rising, by colour; and how fresh."""
     keys = stations_seen_by(actor).filter(active=True)
-    series = Series.objects.filter(realm_id=_key(realm), station__in=keys.values("pk"))
+    series = Series.objects.filter(realm_id=key_of(realm), station__in=keys.values("pk"))
     counts = dict.fromkeys(COLOURS.values(), 0)
     seen: dict[UUID, int] = {}
     for station, colour in Signal.objects.seen_by(actor, realm).exclude(colour=0).values_list("station_id", "colour"):
@@ -291,7 +288,7 @@ def freshness(realm: Any) -> dict[str, Any]:
         cursor.execute(
             "SELECT max(last_time), count(*) FILTER (WHERE silent > 0), count(*) FILTER (WHERE last_time IS NOT NULL), max(last_received) "
             "FROM sensing_series WHERE realm_id = %s",
-            [_key(realm)],
+            [key_of(realm)],
         )
         newest, silent, heard, received = cursor.fetchone() or (None, 0, 0, None)
     return {"newest": newest, "silent": silent, "heard": heard, "received": received}
@@ -311,13 +308,13 @@ def canonical(realm: Any) -> dict[str, Any]:
             "SELECT t.code || '|' || s.quantity || '|' || extract(epoch FROM r.time)::bigint || '|' || r.value || '|' || r.flags "
             "FROM sensing_reading r JOIN sensing_series s ON s.id = r.series_id JOIN sensing_station t ON t.id = s.station_id "
             "WHERE s.realm_id = %s ORDER BY t.code COLLATE \"C\", s.quantity COLLATE \"C\", r.time",
-            [_key(realm)],
+            [key_of(realm)],
         )
         readings = [row[0] for row in cursor.fetchall()]
         cursor.execute(
             "SELECT t.code || '|' || g.rule || '|' || g.rule_version || '|' || g.colour || '|' || extract(epoch FROM g.since)::bigint || '|' || g.value "
             "FROM sensing_signal g JOIN sensing_station t ON t.id = g.station_id WHERE g.realm_id = %s ORDER BY 1",
-            [_key(realm)],
+            [key_of(realm)],
         )
         signals = sorted(row[0] for row in cursor.fetchall())
     return {
@@ -363,7 +360,7 @@ async def _ends(nc: Any, realm: Any) -> list[tuple[str, int, str]]:
     if getattr(realm, "is_actual", False):
         subjects = [(ingest.READINGS, "anlan.v1.>"), (ingest.READINGS, "gate.v1.>")]
     else:
-        subjects = [(ingest.REPLAY, f"replay.v1.{_key(realm)}.>")]
+        subjects = [(ingest.REPLAY, f"replay.v1.{key_of(realm)}.>")]
     return [(stream, *await _last(nc, stream, subject)) for stream, subject in subjects]
 
 
@@ -428,10 +425,10 @@ def geojson(actor: Any, realm: Any) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT station_id, quantity, last_value, last_time, silent FROM sensing_series WHERE realm_id = %s AND last_time IS NOT NULL ORDER BY quantity",
-            [_key(realm)],
+            [key_of(realm)],
         )
         found = cursor.fetchall()
-        cursor.execute("SELECT station_id, max(colour) FROM sensing_signal WHERE realm_id = %s AND colour <> 0 GROUP BY station_id", [_key(realm)])
+        cursor.execute("SELECT station_id, max(colour) FROM sensing_signal WHERE realm_id = %s AND colour <> 0 GROUP BY station_id", [key_of(realm)])
         colours = dict(cursor.fetchall())
     state: dict[UUID, list[tuple[str, int, datetime, int]]] = {}
     for station, quantity, value, at, silent in found:
