@@ -218,7 +218,7 @@ class Loop:
         """The cases as a list: search, filters, saved views, columns, export come from the registers' mechanism; writes only through steps."""
         given = {item.name: item for item in self.fields}
         listed = (
-            Field("number", column=True, search=True, sort=True, readonly=True), given.pop("title", Field("title", column=True, search=True)),
+            Field("number", label=_("Case number"), column=True, search=True, sort=True, readonly=True), given.pop("title", Field("title", column=True, search=True)),
             Field("state", kind="choice", choices=tuple((state.name, state.label) for state in self.states), column=True, filter=True, readonly=True),
             Field("due_at", column=True, sort=True, readonly=True), Field("late", label=_("Late"), filter=True, readonly=True),
             given.pop("source", Field("source", codes=self.sources, filter=bool(self.sources))), *given.values(),

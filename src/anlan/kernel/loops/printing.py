@@ -34,7 +34,7 @@ def band(realm: Any) -> Band | None:
 def case_file(actor: Any, declared: Loop, row: CaseRow, foot: str) -> bytes:
     """The case's file: what it is, where it stands, every step with who and when, the evidence by its digest."""
     facts = [
-        [_("Number"), row.number], [_("Matter"), row.title], [_("State"), declared.state_label(row.state)],
+        [_("Case number"), row.number], [_("Matter"), row.title], [_("State"), declared.state_label(row.state)],
         [_("Opened"), f"{_stamp(row.opened_at)} {shell.person_name(row.opened_by)}".strip()], [_("Place"), shell.localname(row.region)],
         [_("Unit"), shell.localname(row.organisation)], [_("With"), shell.post_name(row.post_id) if row.post_id else ""], [_("Deadline"), _stamp(row.due_at)],
         [_("Closed"), _stamp(row.closed_at)], *([fact.label, fact.text] for fact in queries.facts(actor, declared, row)),
@@ -71,7 +71,7 @@ def _said(line: queries.Line) -> str:
 def ledger(declared: Loop, realm: Any, rows: list[Any], foot: str) -> bytes:
     """The list of cases under the reader's filters."""
     columns = [
-        Column(title=_("Number"), share=1.3), Column(title=_("Matter"), share=2.6), Column(title=_("State"), share=1.2), Column(title=_("Unit"), share=1.6), Column(title=_("With"), share=1.5),
+        Column(title=_("Case number"), share=1.3), Column(title=_("Matter"), share=2.6), Column(title=_("State"), share=1.2), Column(title=_("Unit"), share=1.6), Column(title=_("With"), share=1.5),
         Column(title=_("Deadline"), share=1.2, align="center"), Column(title=_("Closed"), share=1.2, align="center"),
     ]
     cells = [

@@ -79,7 +79,7 @@ def choices(actor: Actor, declared: Loop, row: CaseRow) -> list[Choice]:
     found = []
     done = actions.doers(row)
     over = row.realm.is_over
-    for step in declared.steps_from(row.state):
+    for step in sorted(declared.steps_from(row.state), key=lambda one: one.danger):  # what cannot be taken back stands last
         choice = Choice(step, next_label=declared.state_label(step.to), final=declared.state[step.to].final)
         try:
             actions.check(declared, step, row, actor, done)

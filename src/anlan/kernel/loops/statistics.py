@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.utils.translation import gettext as _
 
@@ -96,11 +97,11 @@ def report(actor: Any, realm: Any, declared: Loop, *, start: datetime, end: date
     reopen = declared.reopen.name if declared.reopen else ""
     group = {
         "organisation": "organisation_id::text", "region": "region_id::text", "source": "source",
-        "month": "to_char(at AT TIME ZONE current_setting('anlan.zone'), 'YYYY-MM')",
+        "month": "to_char(at AT TIME ZONE %s, 'YYYY-MM')",
     }[by]
+    zone = [settings.TIME_ZONE_LOCAL] if by == "month" else []
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('anlan.zone', %s, true)", [str(clock.local(start).tzinfo)])
-        cursor.execute(_COUNTS.format(lines=sql, group=group), [*params, reopen, list(declared.finals), list(declared.finals), start, end])
+        cursor.execute(_COUNTS.format(lines=sql, group=group), [*params, reopen, list(declared.finals), list(declared.finals), *zone, start, end])
         rows = cursor.fetchall()
         cursor.execute(_STAYS.format(lines=sql), [*params, start, end])
         stays = {row[0]: row[1:] for row in cursor.fetchall()}

@@ -70,6 +70,8 @@ def test_figures_by_hand(sampled, replay, alice, bob, county, county2, charlie):
     step(replay, bob, third, "accept")
     assert statistics.report(alice, replay, sampled, start=start, end=end).total.closed_on_time == 3
     assert statistics.report(charlie, replay, sampled, start=start, end=end).total.opened == 0
+    (month,) = statistics.report(alice, replay, sampled, start=start, end=end, by="month").groups
+    assert (month.key, month.closed, month.opened) == ("2021-07", 4, 3)
     empty = statistics.report(alice, replay, sampled, start=end, end=end + timedelta(days=1)).total
     assert (empty.closed, empty.closed_rate, empty.step_rate) == (0, None, None)
 
