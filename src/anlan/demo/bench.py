@@ -269,4 +269,7 @@ def as_markdown(rows: list[Row]) -> str:
 
 
 def write(path: str, rows: list[Row]) -> None:
-    Path(path).write_text(as_markdown(rows), encoding="utf-8")
+    """Write the table; sections below it were measured by other means (a browser) and stay."""
+    file = Path(path)
+    _table, mark, below = (file.read_text(encoding="utf-8") if file.exists() else "").partition("\n## ")
+    file.write_text(as_markdown(rows) + mark + below, encoding="utf-8")
