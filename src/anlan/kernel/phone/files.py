@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, Sum
 from django.utils.translation import gettext_lazy as _
 from ninja import Schema
 from pydantic import Field
@@ -31,7 +32,7 @@ OTHER_FILE = Kind("phone.other_file", 409, _("This key was used for another file
 TOO_MANY = Kind("phone.too_many", 429, _("Too many unfinished files ({count}) from this device. Let it finish some, then go on."))
 
 PART = 256 * 1024  # bytes a part may have; the device sends smaller ones on a slow link
-MAX_UNFINISHED = 2000
+MAX_UNFINISHED, MAX_UNFINISHED_BYTES = 2000, 2 * 1024**3
 KEPT_DAYS = 30
 
 
@@ -66,9 +67,9 @@ def announce(device: PhoneDevice, said: Announced) -> PhoneFile:
             if (row.device_id, row.op, row.sha256, row.size) != (device.pk, said.op, said.sha256, said.size):
                 raise OTHER_FILE()
             return row
-        unfinished = PhoneFile.objects.filter(device=device, attachment=None, refused="").count()
-        if unfinished >= MAX_UNFINISHED:
-            raise TOO_MANY(count=unfinished)
+        unfinished = PhoneFile.objects.filter(device=device, attachment=None, refused="").aggregate(n=Count("pk"), bytes=Sum("size"))
+        if unfinished["n"] >= MAX_UNFINISHED or (unfinished["bytes"] or 0) + said.size > MAX_UNFINISHED_BYTES:
+            raise TOO_MANY(count=unfinished["n"])
         return PhoneFile.objects.create(
             id=said.id, device=device, op=said.op, name=said.name.replace("\x00", ""), size=said.size, sha256=said.sha256, taken_at=said.taken_at.replace("\x00", ""),
             lon=said.lon, lat=said.lat, accuracy_m=said.accuracy_m, added_at=clock.now(),
@@ -85,6 +86,8 @@ def take_part(actor: Actor, device: PhoneDevice, key: UUID, offset: int, part: b
             raise NOT_FOUND(kind=_("file"), key=str(key)[-6:])
         if row.attachment or row.refused or row.received == row.size:
             return row
+        if row.received and not path_of(key).exists():
+            row.received = 0  # after a restore: the parts lie in no backup
         if offset != row.received or row.received + len(part) > row.size or not part:
             raise WRONG_OFFSET(received=row.received)
         _write(path_of(key), offset, part)
@@ -149,6 +152,8 @@ def attach(act: Act, row: PhoneFile, subject: str, told: Any = None) -> UUID | N
             row.attachment = made.pk
     except Problem as problem:
         row.refused = problem.message[:300]
+    except OSError:  # the parts lay in no backup
+        row.refused = files.FILE_GONE(name=row.name).message[:300]
     if row.attachment and told is not None:
         with contextlib.suppress(Problem), transaction.atomic():  # who may not read the case he reported has attached his photograph all the same
             told(act, subject, made)

@@ -27,7 +27,7 @@ from django.utils.translation import gettext_noop
 from ninja import Schema
 from pydantic import Field
 
-from .. import access, clock, files, journal, subjects, work
+from .. import access, clock, files, journal, realms, subjects, work
 from ..actions import Act, Actor, action
 from ..errors import (
     EXERCISE_OVER,
@@ -227,7 +227,7 @@ def take(actor: Actor, standing: Realm, batch: Batch, received_at: datetime) -> 
     )
     if new:
         note_sync(
-            Act(actor, standing, op_id=derived_id("phone.sync", *(answer["op_id"] for answer in new))),
+            Act(actor, realms.actual(), op_id=derived_id("phone.sync", *(answer["op_id"] for answer in new))),
             device=device.pk, count=len(new), kept=sum(a["outcome"] == KEPT for a in new), refused=sum(a["outcome"] == REFUSED for a in new),
             conflicts=sum(a["outcome"] == CONFLICT for a in new), offset_s=round(offset.total_seconds()), digest=_sha([a["op_id"] for a in new]),
         )
@@ -245,8 +245,8 @@ def _digest(op: Op) -> str:
 
 def _take_one(actor: Actor, standing: Realm, device: UUID, op: Op, offset: timedelta, received_at: datetime) -> tuple[dict[str, Any], bool]:
     """(answer, whether it is newly recorded). An operation never breaks the batch it came in."""
-    if b"\\u0000" in journal.canonical(op.dict()):
-        return _answer(op, REFUSED, INVALID()), False  # no column can hold a NUL
+    if b"\\u0000" in journal.canonical(op.dict()) or not 1980 < op.at.year < 2200:
+        return _answer(op, REFUSED, INVALID()), False  # no column can hold a NUL, no clock of ours such a time
     try:
         with transaction.atomic():
             # One operation of a device at a time: a batch sent twice at once is done once.
