@@ -14,7 +14,7 @@ from anlan.kernel.installation import hold_channels
 from anlan.kernel.models import Account, Grant, Installation
 from anlan.runtime import backup
 
-SECRET = "JBSWY3DPEHPK3PXP"
+SECRET = pyotp.random_base32()
 
 
 @pytest.fixture

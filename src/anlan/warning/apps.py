@@ -21,10 +21,11 @@ class WarningConfig(AppConfig):
     verbose_name = "Warning"
 
     def ready(self) -> None:
-        from anlan.kernel import access, search, shell, subjects
+        from anlan.kernel import access, daily, search, shell, subjects
 
         from . import checks, errors, facts  # noqa: F401
 
+        daily.chore("warning.forget_targets", "anlan.warning.delivery.forget_targets")
         access.declare("warning.read", _("See warnings of the region"))
         access.declare("warning.compose", _("Write and submit warnings"))
         access.declare("warning.enter", _("Take down outside warnings"))

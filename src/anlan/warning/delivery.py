@@ -20,8 +20,10 @@ from django.utils.translation import gettext as _
 
 from anlan.kernel import access, clock, due
 from anlan.kernel.actions import Act, Actor, action
+from anlan.kernel.facts import PersonalErased
 from anlan.kernel.ids import derived_id
 from anlan.kernel.models import Installation
+from anlan.kernel.retention import BASIS
 
 from . import ports
 from .errors import IN_FLIGHT, NOT_POSSIBLE, NOT_SENT
@@ -243,3 +245,20 @@ def record_receipt(channel: Channel, reference: str, ok: bool, text: str = "") -
             attempt.version += 1
             attempt.save(update_fields=["state", "error", "version"])
         return True
+
+
+KEPT = timedelta(days=365)  # as Attempt.PERSONAL says
+ERASED = "erased:"
+
+
+@action("warning.forget_targets")
+def forget_targets(act: Act) -> int:
+    """Each day: erase numbers and addresses of persons from attempts whose alert ended a year ago. The rows stay and still count."""
+    rows = Attempt.plain.filter(realm=act.realm, alert__ended_at__lt=act.now - KEPT, channel__adapter__in=("sms", "email")).exclude(target__startswith=ERASED)
+    found = list(rows[:5000])
+    for row in found:
+        row.target, row.target_name, row.error = f"{ERASED}{row.pk}", "", ""
+    Attempt.plain.bulk_update(found, ["target", "target_name", "error"], batch_size=500)
+    if found:
+        act.state(PersonalErased(about="warning.attempt", fields=["target", "target_name", "error"], basis=BASIS), subject=f"realm:{act.realm.pk}")
+    return len(found)

@@ -251,3 +251,18 @@ def test_every_adapter_has_a_name_and_judges_settings():
     assert set(ports.adapters()) == {"in_app", "cap_feed", "sms", "webhook", "email", "text_file"}
     for code in ("sms", "webhook", "email", "text_file"):
         assert ports.adapters()[code].problem({})
+
+
+def test_numbers_are_erased_a_year_after_the_alert_and_the_attempts_still_count(actual, county, alice, bob, machine, gateway, drain):
+    one = sms(gateway)
+    old, recent = issued(alice, bob, actual, county), issued(alice, bob, actual, county, headline="another")
+    drain()
+    rows = Attempt.plain.filter(channel=one)
+    before = rows.count()
+    Alert.plain.filter(pk=old.pk).update(ended_at=clock.now() - timedelta(days=366))
+    Alert.plain.filter(pk=recent.pk).update(ended_at=clock.now() - timedelta(days=300))
+    assert delivery.forget_targets(act(machine, actual)) == 2
+    assert not rows.filter(alert=old, target__contains="138").exists() and rows.count() == before
+    assert rows.filter(alert=recent, target__contains="138").count() == 2
+    assert delivery.forget_targets(act(machine, actual)) == 0
+    assert "138" not in json.dumps([fact.payload for fact in journal.select("WHERE f.kind = 'kernel.PersonalErased'")])
