@@ -27,7 +27,7 @@ class Team(RegisterRow):
     code = models.CharField(_("Code"), max_length=40)
     name = models.CharField(_("Name"), max_length=120)
     kind = models.CharField(_("Kind"), max_length=20)
-    hazards = models.JSONField(_("Hazards"), default=list, blank=True, help_text=_("what the team is trained and equipped for"))
+    hazards = models.JSONField(_("Rescue work"), default=list, blank=True, help_text=_("what the team is trained and equipped for"))
     grade = models.CharField(_("Grade"), max_length=10, blank=True, help_text=_("of a social team, by ability test; only graded teams are sent on a task of that grade"))
     grade_evidence = models.CharField(_("Evidence of the grade"), max_length=200, blank=True)
     registration = models.CharField(_("Registration number"), max_length=18, blank=True, help_text=_("unified social credit code, 18 characters"))
@@ -52,7 +52,7 @@ class Team(RegisterRow):
     speed_kmh = models.PositiveIntegerField(_("Marching speed"), default=50)
     # who answers
     duty_phone = models.CharField(_("Duty telephone"), max_length=40, blank=True, help_text=_("of the team, not of a person"))
-    leader = models.CharField(_("Leader"), max_length=80, blank=True)
+    leader = models.CharField(_("Team leader"), max_length=80, blank=True)
     leader_phone = models.CharField(_("Leader's mobile number"), max_length=40, blank=True)
     # papers
     certificates_until = models.DateField(_("Certificates valid until"), null=True, blank=True, help_text=_("the earliest date on which a member's certificate runs out"))

@@ -18,8 +18,7 @@ def board(request: HttpRequest) -> HttpResponse:
     found = queries.board(actor, today)
     for line in found["kinds"]:
         line["name"] = codes.name("team_kind", line["code"])
-    for line in found["states"]:
-        line["name"] = codes.name("team_readiness", line["code"])
+    found["states"] = [f"{codes.name('team_readiness', line['code'])} {line['n']}" for line in found["states"] if line["n"]]
     for line in found["cover"]:
         line["name"] = codes.name("team_hazard", line["code"])
     return render(request, "resources/board.html", found)

@@ -54,7 +54,7 @@ register(Register(
         Field("vehicles", group=_("Means"), max=10_000, synonyms=("救援车辆",)), Field("boats", max=10_000, synonyms=("舟艇",)), Field("pump_m3h", unit="m³/h", max=1_000_000, synonyms=("排涝能力",)),
         Field("generator_kw", unit="kW", max=1_000_000, synonyms=("发电能力",)), Field("drones", max=10_000, synonyms=("无人机",)),
         Field("detectors", max=10_000, synonyms=("生命探测仪",)), Field("satellite_phones", max=10_000, synonyms=("卫星电话",)), Field("equipment", synonyms=("其他装备",)),
-        Field("assemble_min", group=_("Time to be there"), unit="min", max=10_000, sort=True, column=True, synonyms=("集结时间", "响应时间")), Field("speed_kmh", unit="km/h", min=1, max=300, synonyms=("行进速度",)),
+        Field("assemble_min", group=_("Time to be there"), unit=_("minutes"), max=10_000, sort=True, column=True, synonyms=("集结时间", "响应时间")), Field("speed_kmh", unit="km/h", min=1, max=300, synonyms=("行进速度",)),
         Field("duty_phone", group=_("Who answers"), kind="phone", synonyms=("值班电话",)),
         Field("leader", personal=Personal(mask="name", **CALL_OUT), read="resources.contacts", synonyms=("负责人", "队长")),
         Field("leader_phone", kind="phone", personal=Personal(mask="phone", **CALL_OUT), read="resources.contacts", synonyms=("负责人电话", "队长电话")),
