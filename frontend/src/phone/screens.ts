@@ -40,10 +40,17 @@ const orders: Draw = async (known, [tab = '']) => {
       shown.length ? h('div.stack-small', shown.map(card)) : h('p.empty', tab === 'done' ? say('No order was closed in the last days.') : say('No open orders.')),
       tab ? null : [
         mine.length ? h('section.stack-small', h('h2', say('Cases with me')), mine.map((one) => caseCard(known, one))) : null,
-        known.tasks.length ? h('section.stack-small', h('h2', say('Waits for my post')), known.tasks.map((task) => h('a.item', { href: task.url || '#/orders' }, h('div.text', task.text), h('div.row.between.muted.small', h('span', task.place), due(task.due_at))))) : null,
+        known.tasks.length ? h('section.stack-small', h('h2', say('Waits for my post')), known.tasks.map((task) => h('a.item', { href: inside(known, task.subject) || task.url || '#/orders' }, h('div.text', task.text), h('div.row.between.muted.small', h('span', task.place), due(task.due_at))))) : null,
       ]),
   };
 };
+
+/** The screen of a record that is on this device; what is not opens on the desk's pages, with a network. */
+function inside(known: Picture, subject: string): string {
+  const [kind, id] = subject.split(':');
+  if (kind === 'order' && known.orders.some((order) => order.id === id)) return `#/order/${id}`;
+  return known.cases.some((one) => one.id === id) ? `#/case/${id}` : '';
+}
 
 function caseCard(known: Picture, one: Case): Node {
   const loop = known.loops.find((item) => item.name === one.loop);

@@ -56,7 +56,7 @@ export async function sync(why: 'asked' | 'queued' | 'back' | 'timer' = 'asked')
   if (why !== 'timer') { clearTimeout(timer); if (why === 'asked' || why === 'back') failures = 0; }
   if (!navigator.onLine) { tell('status', { network: false }); return; }
   await navigator.locks.request('anlan-sync', { ifAvailable: true }, async (lock) => {
-    if (!lock) { again = true; return; } // the run that goes on looks at the queue again before it ends
+    if (!lock) { again = true; timer = window.setTimeout(() => sync('timer'), 3000); return; } // a run of this tab looks again before it ends; of another tab, a little later
     try {
       do { again = false; await run(); } while (again);
       failures = 0;
