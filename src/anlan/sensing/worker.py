@@ -521,6 +521,10 @@ async def _log_error(error: Exception) -> None:
 
 def run(stop: threading.Event, beat: Callable[[], None] | None = None, url: str = "") -> None:
     """`anlan sense`: until `stop` is set. Several such processes share the partitions."""
+    from anlan.engines.series.warm import warm
+
+    # On a new installation the compiler needs some seconds: better now than when the first reading comes.
+    threading.Thread(target=warm, daemon=True, name="warm").start()
     worker = Worker(stop, beat, url)
     try:
         asyncio.run(worker.main())

@@ -38,10 +38,11 @@ class Exact:
 
     def __init__(self, series: int, rules: Sequence[AnyRule], *, lateness: int = 900, grid: Grid | None = None, sources: Any = None,
                  extra: Sequence[Measure] = (), ahead: int = 600, idle: int = 0) -> None:
-        """lateness: seconds of event time the watermark stays behind a source's newest reading. sources: source number of
+        """lateness: seconds of event time the watermark stays behind a source's newest reading, at least 1. sources: source number of
         each series (default: one source). ahead: seconds a reading may be ahead of the clock told with it. idle: seconds of
         a tick's clock without a newer reading after which everything a source has sent is judged (0 = it waits)."""
         self.plan = Plan(series, list(rules), extra)
+        lateness = max(1, lateness)  # with 0 a reading would be behind the watermark it sets itself
         self.series, self.rules, self.lateness, self.grid, self.ahead, self.idle = series, list(rules), lateness, grid, ahead, idle
         self._sources = np.zeros(series, np.int64) if sources is None else np.asarray(sources, np.int64)
         if len(self._sources) != series:
@@ -87,10 +88,7 @@ class Exact:
         receiver's time at each reading, against which the future is told. The changes are of the bins judged meanwhile."""
         from . import kernels
 
-        series, time, value = (np.asarray(column) for column in (series, time, value))
-        if series.dtype != np.int32 or time.dtype not in (np.int32, np.int64) or value.dtype not in (np.int16, np.int64):
-            series, time, value = columns_of(series, time, value)
-        series, time, value = (np.require(column, requirements=["C", "W"]) for column in (series, time, value))
+        series, time, value = columns_of(series, time, value)
         size = len(series)
         status = np.zeros(size, np.int8)
         none = np.zeros(0, bool), _NOTHING
@@ -202,7 +200,8 @@ class Exact:
             side.newest[s] = self._newest[column]
         side.colour[:, s] = self._colour[:, column]
         for held, on in zip(range(len(self._on)), self._on[:, column], strict=True):
-            side.entered[held, s], side.fallen[held, s] = (side.newest[s], _NO_TIME) if on else (_NO_TIME, max(int(side.newest[s]), 0))
+            then = max(int(side.newest[s]), 0)  # a long gap may have taken the reading itself out of the ring
+            side.entered[held, s], side.fallen[held, s] = (then, _NO_TIME) if on else (_NO_TIME, then)
         if open_:
             self._waiting = np.concatenate((self._waiting, np.array(open_, np.int64)))
             self.counts[self._sources[s], NEW] -= len(open_)  # counted again when judged

@@ -77,7 +77,7 @@ def _fitting(series: NDArray, time: NDArray) -> NDArray:
 @dataclass
 class _Columns:
     series: NDArray[np.int32]
-    time: NDArray[np.int64]
+    time: NDArray[Any]  # seconds; 32 bits while they fit, for a province's day is 29 million rows
     value: NDArray[Any]
     arrival: NDArray[np.int64] | None
     source: NDArray[np.int32] | None
@@ -95,7 +95,8 @@ def _read(table: Table, quantum: float, report: Report) -> list[_Columns]:
         value = np.clip(whole, -(2**62), 2**62).astype(np.int64)
         narrow = value.astype(np.int16)
         same = bool((narrow == value).all())
-        parts.append(_Columns(part.station, part.time, narrow if same else value, part.arrival, part.source))
+        short = part.time.astype(np.uint32) if len(part.time) and part.time.max() < 1 << 32 else part.time
+        parts.append(_Columns(part.station, short, narrow if same else value, part.arrival, part.source))
     return parts
 
 
@@ -104,7 +105,7 @@ def _joined(parts: list[_Columns]) -> _Columns:
         every = [getattr(part, name) for part in parts]
         return np.concatenate(every) if every and every[0] is not None else None
 
-    return _Columns(*(column(name) for name in ("series", "time", "value", "arrival", "source")))
+    return _Columns(column("series"), column("time"), column("value"), column("arrival"), column("source"))
 
 
 def _lag(parts: list[_Columns]) -> int:
@@ -149,15 +150,15 @@ def _ordered(parts: list[_Columns], rules: RuleFile, mode: str, report: Report) 
         report.order = "file"
         return parts, False
     if parts[0].arrival is not None:
-        arrived = [part.arrival for part in parts]
+        arrived: list[Any] = [part.arrival for part in parts]
         # A receiver's time before the event time, for most, is no receiver's time.
-        ahead = sum(int((part.time > part.arrival + rules.ahead).sum()) for part in parts)
+        ahead = sum(int((part.time > when + rules.ahead).sum()) for part, when in zip(parts, arrived, strict=True))
         clocked = 2 * ahead <= report.readings
         report.order = "arrival" if clocked else "arrival, not a clock"
         if all((a[1:] >= a[:-1]).all() for a in arrived) and all(a[-1] <= b[0] for a, b in zip(arrived, arrived[1:], strict=False)):
             return parts, clocked
         whole = _joined(parts)
-        return [_taken(whole, np.argsort(whole.arrival, kind="stable"))], clocked
+        return [_taken(whole, np.argsort(np.asarray(whole.arrival), kind="stable"))], clocked
     lag = _lag(parts)
     if mode == "now":
         report.order = "file"
@@ -174,7 +175,10 @@ def _ordered(parts: list[_Columns], rules: RuleFile, mode: str, report: Report) 
 
 
 def _taken(columns: _Columns, order: Any) -> _Columns:
-    return _Columns(*(None if column is None else column[order] for column in (columns.series, columns.time, columns.value, columns.arrival, columns.source)))
+    def column(values: Any) -> Any:
+        return None if values is None else values[order]
+
+    return _Columns(column(columns.series), column(columns.time), column(columns.value), column(columns.arrival), column(columns.source))
 
 
 def _sources(parts: list[_Columns], count: int) -> NDArray[np.int64] | None:
@@ -241,13 +245,14 @@ def _index(stations: list[str]) -> dict[str, int]:
 def _batches(parts: list[_Columns], clocked: bool, tick: int) -> Iterator[tuple[_Columns, int]]:
     """Batches in order, each with the tick that follows it (-1 = none). Without a receiver's time the newest event time is the clock."""
     top, told = -1, -1
-    for whole in parts:
+    while parts:
+        whole = parts.pop(0)  # given back as soon as it is judged
         for start in range(0, len(whole), BATCH):
             part = _taken(whole, slice(start, start + BATCH))
             if not tick:
                 yield part, -1
                 continue
-            now = part.arrival if clocked else np.maximum(np.maximum.accumulate(part.time), top)
+            now = part.arrival if clocked else np.maximum(np.maximum.accumulate(part.time.astype(np.int64)), top)
             assert now is not None
             top = int(now[-1])
             if told < 0:

@@ -723,7 +723,7 @@ def gather(series, time, value, clock_of, ahead, start, lateness, step, phase, b
     `waits` is set for readings that wait off the grid. (where it stopped, rows of `out` used, why)."""
     flat = Flat(kind, window, floor, parts, part, weight, first, measure, colour_, limit, row, slack, slack_row, held, after, table)
     k, rows = 0, ring.shape[0]
-    missing, widest = np.iinfo(ring.dtype).min, np.iinfo(ring.dtype).max
+    missing, widest = np.iinfo(ring.dtype).min, min(np.iinfo(ring.dtype).max, WIDEST)
     one, timed = marks.shape[0] == 1, clock_of.size > 0
     prior_t, b, x, on_grid = np.int64(-1), np.int64(0), np.int64(0), False
     m, top, judged = 0, marks[0, TOP], marks[0, JUDGED]

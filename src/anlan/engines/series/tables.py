@@ -171,7 +171,11 @@ class Table:
             for line in sorted(skipped):
                 lines[lines >= line] += 1
             read += count
-            yield pa.table({role: batch[name] for role, name in names.items()}), lines
+            piece = pa.table({role: batch[name] for role, name in names.items()})
+            empty = pc.and_(pc.and_(pc.is_null(piece["station"]), pc.is_null(piece["time"])), pc.is_null(piece["value"]))
+            if pc.any(empty).as_py():  # a blank line is nothing
+                piece, lines = piece.filter(pc.invert(empty)), lines[~empty.to_numpy()]
+            yield piece, lines
 
     # --- values ----------------------------------------------------------------------------------------------------
 

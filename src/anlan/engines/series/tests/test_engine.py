@@ -193,7 +193,11 @@ reading = st.tuples(st.integers(0, SERIES - 1), st.integers(0, 120), st.integers
 streams = st.lists(st.one_of(reading, st.tuples(st.just("tick"), st.integers(0, 160))), max_size=70)
 
 
-def run(engine, stream, cuts, through_snapshot=False):
+def plain():
+    return Engine(SERIES, all_rules(), keep=50)
+
+
+def run(engine, stream, cuts, through_snapshot=False, make=plain):
     """Feed the stream, cut before the given positions and at every tick; the transitions in order."""
     out, batch = [], []
 
@@ -204,7 +208,7 @@ def run(engine, stream, cuts, through_snapshot=False):
             batch.clear()
         if through_snapshot:
             data = engine.snapshot()
-            engine = Engine(SERIES, all_rules(), keep=50)
+            engine = make()
             engine.restore(data)
 
     for position, item in enumerate(stream):
