@@ -26,6 +26,8 @@ from . import actions, holidays, importing, lint, printing, queries, statistics
 from .declare import LOOPS, Loop, Step, Within, get
 from .forms import StepForm
 
+GROUPS = 25  # lines of the statistics shown at first
+
 
 def _loop(request: HttpRequest, name: str) -> Loop:
     """The loop, if this person reads it anywhere."""
@@ -70,7 +72,7 @@ def _frame(request: HttpRequest, declared: Loop, here: str) -> dict[str, Any]:
 def index(request: HttpRequest) -> HttpResponse:
     """The loops this person may read: what is open, overdue, waits for him."""
     actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
-    lines = [{"loop": one, "counts": queries.counts(actor, realm, one), "may_open": access.may(actor, one.open.may) and one.by_hand} for one in queries.readable(actor)]
+    lines = [{"loop": one, "counts": queries.counts(actor, realm, one), "may_open": access.may(actor, one.open.may) and one.by_hand} for one in sorted(queries.readable(actor), key=lambda one: not one.by_hand)]
     return render(request, "loops/index.html", {"lines": lines})
 
 
@@ -388,8 +390,9 @@ def figures(request: HttpRequest, name: str) -> HttpResponse:
     if declared.sources:
         groups.insert(2, ("source", _("Source")))
     query = request.GET.copy()
+    shown = found.groups if request.GET.get("all") else found.groups[:GROUPS]
     context = _frame(request, declared, "statistics") | {
-        "found": found, "first": f"{found.start:%Y-%m}", "last": f"{found.end - timedelta(days=1):%Y-%m}", "by_label": dict(groups)[found.by], "groups": groups, "level": request.GET.get("level", "county"),
+        "found": found, "shown": shown, "more": len(found.groups) > len(shown), "first": f"{found.start:%Y-%m}", "last": f"{found.end - timedelta(days=1):%Y-%m}", "by_label": dict(groups)[found.by], "groups": groups, "level": request.GET.get("level", "county"),
         "levels": [("county", _("County")), ("town", _("Town"))], "query": query.urlencode(), "months": [f"{month:%Y-%m}" for month in statistics.months(request.realm, 36)],  # type: ignore[attr-defined]
     }
     return render(request, "loops/statistics.html", context)

@@ -6,6 +6,7 @@ that had to be opened again. A stay in a state counts once, however often it was
 """
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -192,7 +193,10 @@ def _label(by: str, declared: Loop, groups: dict[Any, Figures]) -> None:
     keys = [key for key in groups if key]
     names: dict[str, str] = {}
     if by == "organisation":
-        names = {str(row.pk): shell.localname(row) for row in Organisation.objects.filter(pk__in=keys)}
+        units = list(Organisation.objects.filter(pk__in=keys).select_related("region"))
+        count = Counter(shell.localname(row) for row in units)
+        # Township governments have one name in English: their place tells them apart.
+        names = {str(row.pk): shell.localname(row) + (f" ({shell.localname(row.region)})" if count[shell.localname(row)] > 1 and row.region else "") for row in units}
     elif by == "region":
         names = {str(row.pk): shell.localname(row) for row in Region.objects.filter(pk__in=keys)}
     elif by == "source" and declared.sources:
