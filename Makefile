@@ -23,7 +23,7 @@ demo: setup ## load the demonstration city, start the storm, print address and s
 
 test: setup $(STAMP)/dev ## run all tests
 	@tools/chromium.sh
-	$(BIN)/python -m pytest -n $${TEST_WORKERS:-2} -q $(TESTS)
+	$(BIN)/python -m pytest -n $${TEST_WORKERS:-2} --dist loadfile -q $(TESTS)
 
 check: setup $(STAMP)/dev ## style, types, the tower, messages, the reference page
 	$(BIN)/ruff check src tests tools
@@ -52,6 +52,7 @@ $(BIN)/python:
 $(STAMP)/install: pyproject.toml | $(BIN)/python
 	@echo "Installing Anlan and what it uses (about a minute the first time) …"
 	@$(PIP) -e .
+	@$(BIN)/python -m anlan.engines.series.warm
 	@mkdir -p $(STAMP) && touch $@
 
 $(STAMP)/dev: pyproject.toml | $(STAMP)/install
