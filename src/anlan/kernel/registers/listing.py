@@ -145,7 +145,7 @@ def _options(actor: Any, declared: Register, one: Field) -> list[tuple[str, str]
 
 def filters_of(declared: Register, actor: Any, wanted: Asked) -> list[dict[str, Any]]:
     """The selects above a list: one a filter field, and what every register has."""
-    found = []
+    found: list[dict[str, Any]] = []
     for one in queries.filter_fields(declared):
         options = _options(actor, declared, one)
         if options and (len(options) > 1 or one.name in wanted.filters):
@@ -155,9 +155,9 @@ def filters_of(declared: Register, actor: Any, wanted: Asked) -> list[dict[str, 
         found.append({"name": "stale", "label": _("Last checked"), "options": options, "value": wanted.filters.get("stale", "")})
     if not declared.steps_only:
         found.append({"name": "ended", "label": _("In the register"), "options": [("yes", _("removed ones only")), ("all", _("removed ones too"))], "value": wanted.filters.get("ended", "")})
-    for place, one in enumerate(found):
+    for place, offered in enumerate(found):
         # A handful stands open; the rest folds away unless it narrows the list.
-        one["first"] = place < FIRST or one["name"] == "stale"
+        offered["first"] = place < FIRST or offered["name"] == "stale"
     return found
 
 
