@@ -543,37 +543,42 @@ def _span(cell: int, resolution: int) -> tuple[int, int]:
     return prefix, prefix | ((1 << below) - 1)
 
 
-def _cover(bbox: tuple[float, float, float, float], most: int = 60) -> list[tuple[int, int]] | None:
-    """Ranges of stored cells that hold every point of the box, and some around it; None: most of the world."""
+def _cover(bbox: tuple[float, float, float, float]) -> list[tuple[int, int]] | None:
+    """Ranges of stored cells that hold every point of the box, and a ring around it; None: most of the world."""
     from h3.api import basic_int as h3
 
     west, south, east, north = bbox
     if (east - west) > 60 or (north - south) > 50:
         return None
-    # Coarsest cell still smaller than the box, so that few cells cover it and little lies outside.
-    width = max((east - west) * 111_320 * math.cos(math.radians((south + north) / 2)), (north - south) * 110_540, 1.0)
-    resolution = next((r for r, edge in enumerate(_EDGE_M) if edge * 3 < width), CELL_RESOLUTION)
-    resolution = max(0, resolution - 1) if width / _EDGE_M[resolution] > 12 else resolution
+    wide = (east - west) * 111_320 * math.cos(math.radians(max(0.0, min(abs(south), abs(north)))))
+    high = (north - south) * 110_540
+    # Cells a quarter of the shorter side: little lies outside; coarser where that would take too many.
+    resolution = next((r for r, edge in enumerate(_EDGE_M) if edge * 4 < max(min(wide, high), 1.0)), CELL_RESOLUTION)
     while True:
-        step = _EDGE_M[resolution] * 1.2
-        rows = max(1, math.ceil((north - south) * 110_540 / step))
-        cols = max(1, math.ceil((east - west) * 111_320 * math.cos(math.radians(max(0.0, min(abs(south), abs(north))))) / step))
-        if (rows + 1) * (cols + 1) <= 400 or resolution == 0:
+        step = _EDGE_M[resolution] * 1.2  # below the height of a hexagon: none is stepped over
+        rows, cols = max(1, math.ceil(high / step)), max(1, math.ceil(wide / step))
+        if (rows + 1) * (cols + 1) <= 600 or resolution == 0:
             break
         resolution -= 1
-    cells: set[int] = set()
-    for i in range(rows + 1):
-        for j in range(cols + 1):
-            cells.add(h3.latlng_to_cell(south + (north - south) * i / rows, west + (east - west) * j / cols, resolution))
-    for cell in list(cells):
-        cells.update(h3.grid_disk(cell, 1))
+    cells = {
+        h3.latlng_to_cell(south + (north - south) * i / rows, west + (east - west) * j / cols, resolution) for i in range(rows + 1) for j in range(cols + 1)
+    }
     merged: list[tuple[int, int]] = []
-    for low, high in sorted(_span(cell, resolution) for cell in cells):
+    for low, last in sorted(_span(cell, resolution) for cell in {near for cell in cells for near in h3.grid_disk(cell, 1)}):
         if merged and low <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
         else:
-            merged.append((low, high))
+            merged.append((low, last))
     return merged
+
+
+def _share(declared: Register, ranges: list[tuple[int, int]]) -> float:
+    """About which part of the rows lies in these ranges, by the planner's own histogram of the cells."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT histogram_bounds::text::bigint[] FROM pg_stats WHERE tablename = %s AND attname = 'cell' AND schemaname = current_schema()", [declared.model._meta.db_table])
+        found = cursor.fetchone()
+    marks = (found[0] if found else None) or []
+    return sum(any(low <= mark <= high for low, high in ranges) for mark in marks) / len(marks) if marks else 0.0
 
 
 def clusters(
@@ -592,15 +597,19 @@ def clusters(
     rows = narrow(scope(actor, declared, realm=realm), declared, q=q, filters=filters).filter(cell__isnull=False)
     west, south, east, north = window
     ranges = _cover(window)
-    sql, params = rows.order_by().values_list("cell", "pk", "lon", "lat").query.sql_with_params()
-    inner = f"({sql}) t (cell, id, lon, lat)"
-    near = "" if ranges is None else " JOIN unnest(%s::bigint[], %s::bigint[]) r (low, high) ON t.cell BETWEEN r.low AND r.high"
-    bounds: list[Any] = [] if ranges is None else [[low for low, _high in ranges], [high for _low, high in ranges]]
+    # Range by range, each a short walk of the map's index; a join would tempt the planner into reading the whole table.
+    # A window that holds most rows is counted in one walk, which two workers can share.
+    whole = ranges is None or _share(declared, ranges) > 0.4
+    bounds: list[Any] = [[low for low, _high in ranges], [high for _low, high in ranges]] if ranges else []
+    each = "unnest(%s::bigint[], %s::bigint[]) r (low, high) CROSS JOIN LATERAL"
+    sql, params = rows.order_by().values_list("pk", "cell", "lon", "lat").query.sql_with_params()
+    inside = f"SELECT t.id FROM ({sql}) t (id, cell, lon, lat) WHERE t.lon BETWEEN %s AND %s AND t.lat BETWEEN %s AND %s"
+    limits = [*params, west, east, south, north]
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT t.id FROM {inner}{near} WHERE t.lon BETWEEN %s AND %s AND t.lat BETWEEN %s AND %s LIMIT {POINTS + 1}",
-            [*params, *bounds, west, east, south, north],
-        )
+        if ranges:
+            cursor.execute(f"SELECT x.id FROM {each} ({inside} AND t.cell BETWEEN r.low AND r.high LIMIT {POINTS + 1}) x LIMIT {POINTS + 1}", [*bounds, *limits])
+        else:
+            cursor.execute(f"{inside} LIMIT {POINTS + 1}", limits)
         keys = [found[0] for found in cursor.fetchall()]
         if len(keys) <= POINTS:
             return {"total": len(keys), "clusters": [], "points": [_point(declared, one) for one in fetch(declared, keys)]}
@@ -609,11 +618,16 @@ def clusters(
         shift = 3 * (15 - fine)
         ages = declared.fresh is not None and "verified_at" in declared.columns
         cells, cell_params = rows.order_by().values_list("cell", *(["verified_at"] if ages else [])).query.sql_with_params()
-        old = "count(*) FILTER (WHERE t.at IS NULL OR t.at < %s)" if ages else "0"
-        cursor.execute(
-            f"SELECT t.cell >> {shift}, count(*), {old} FROM ({cells}) t (cell{', at' if ages else ''}){near} GROUP BY 1",
-            [*([clock.now() - declared.fresh] if ages else []), *cell_params, *bounds],  # type: ignore[operator]
-        )
+        old = "count(*) FILTER (WHERE t.at IS NULL OR t.at < %s)" if ages else "0::bigint"
+        before = [clock.now() - declared.fresh] if ages else []  # type: ignore[operator]
+        head, names = f"SELECT t.cell >> {shift} AS prefix, count(*) AS number, {old} AS old", f"t (cell{', at' if ages else ''})"
+        grouped = f"{head} FROM ({cells}) {names}"
+        if whole:
+            # The empty branch hides the column's statistics: by them the planner expects as many groups as cells, and one worker.
+            nothing = f"SELECT NULL::bigint{', NULL::timestamptz' if ages else ''} WHERE false"
+            cursor.execute(f"{head} FROM ({cells} UNION ALL {nothing}) {names} GROUP BY 1", [*before, *cell_params])
+        else:
+            cursor.execute(f"SELECT x.prefix, x.number, x.old FROM {each} ({grouped} WHERE t.cell BETWEEN r.low AND r.high GROUP BY 1) x", [*bounds, *before, *cell_params])
         counted = cursor.fetchall()
     groups: dict[int, list[float]] = {}
     for prefix, number, stale_here in counted:
