@@ -107,7 +107,8 @@ class Exact:
                 self._marks, self._ring, self._sums, self._colour, self._on, self._newest, self._aside, self._side is not None, self.counts, status,
                 waits, self.clock, self._out, *self._flat,
             )
-            parts.append(self._taken(rows))
+            if rows:
+                parts.append(self._taken(rows))
             if why == kernels.DONE:
                 break
             if why == kernels.WIDEN:

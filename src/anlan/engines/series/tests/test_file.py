@@ -141,7 +141,7 @@ areas: {valley: [A, B]}
         assert [g for g in got if g[0] == "A" and g[2] == "level"] == [("A", 10, "level", "orange"), ("A", 20, "level", "blue")]
         assert [g for g in got if g[0] == "B" and g[2] == "level"] == [("B", 10, "level", "blue"), ("B", 15, "level", "red")]
         assert [(g[0], g[3]) for g in got if g[2] == "level.silence"] == [("A", "silent"), ("B", "silent_rising")]
-        assert [g for g in got if g[2] == "level.quorum"] == []
+        assert [g for g in got if g[2] == "level.quorum"] == [("valley", 15, "level.quorum", "red"), ("valley", 20, "level.quorum", "none")]
     rows = [("A", START + 300, 6), ("B", START + 600, 10), ("B", START + 900, 1)]
     got = judge(tmp_path, written(tmp_path / "q.csv", rows), rules)[1]
     assert [(row["station"], (int(row["time"]) - START) // 60, row["new"]) for row in got if row["quantity"] == "level.quorum"] == [("valley", 10, "red"), ("valley", 15, "none")]
