@@ -78,8 +78,8 @@ class KernelConfig(AppConfig):
         search.start()
         from .loops import lint, recheck  # noqa: F401
         from .loops import words as loop_words  # noqa: F401
-        from .registers import words as register_words  # noqa: F401
         from .phone import kinds, words  # noqa: F401
+        from .registers import words as register_words  # noqa: F401
 
         recheck.start()
         # Each room's <room>/registers.py and <room>/loops.py; the rooms' models are all there by now.
