@@ -204,6 +204,12 @@ def _number(act: Act, declared: Loop) -> str:
         return declared.number.format(n=cursor.fetchone()[0], **parts)
 
 
+def _words(text: str) -> str:
+    """What a person wrote, without the signs no column can hold; at most 4000 characters."""
+    kept = "".join(char for char in text if char >= " " or char in "\n\t").encode("utf-8", "ignore").decode()
+    return kept.strip()[:4000]
+
+
 def _line(act: Act, declared: Loop, row: CaseRow, **more: Any) -> CaseStep:
     """The next line of the timeline."""
     last = CaseStep.plain.filter(case_id=row.pk).order_by("-seq").values_list("seq", flat=True).first()
@@ -222,7 +228,7 @@ def _move(act: Act, declared: Loop, step: Step, row: CaseRow, data: dict[str, An
     reopens = declared.reopen is not None and step.name == declared.reopen.name
     on_time = None if made or stays or row.first_due_at is None or declared.state[before].final else at <= row.first_due_at
     _line(
-        act, declared, row, kind=CaseStep.STEP, step=step.name, from_state=before, to_state=step.to, at=at, data=data, files=attached, note=note.strip()[:4000],
+        act, declared, row, kind=CaseStep.STEP, step=step.name, from_state=before, to_state=step.to, at=at, data=data, files=attached, note=_words(note),
         seconds=None if made else max(0.0, (at - row.state_since).total_seconds()), due_at=None if made else row.first_due_at, on_time=on_time, fact=(fact := new_id()),
     )
     row.state = step.to
@@ -469,13 +475,13 @@ def comment(act: Act, *, loop: str, case: UUID, text: str, files: list | tuple =
     """Write a remark into the timeline. Whoever may read the case may."""
     declared = get(loop)
     row = _find(act, declared, case)
-    if not text.strip() and not files:
+    if not _words(text) and not files:
         raise REASON_NEEDED(fields=[{"field": "text", "why": _("Write something.")}])
     attached = [UUID(str(one)) for one in files]
     if Attachment.plain.filter(realm_id=act.realm.pk, pk__in=attached, subject=declared.subject_of(row)).count() != len(set(attached)):
         raise CASE_FILE(file="")
     fact = new_id()
-    _line(act, declared, row, kind=CaseStep.COMMENT, note=text.strip()[:4000], files=attached, fact=fact)
+    _line(act, declared, row, kind=CaseStep.COMMENT, note=_words(text), files=attached, fact=fact)
     act.state(CaseCommented(loop=loop, number=row.number), subject=declared.subject_of(row), region=row.region_id, id=fact)
     return row
 
@@ -524,7 +530,7 @@ def assign(act: Act, *, loop: str, case: UUID, post: UUID, note: str = "") -> Ca
     before, row.post_id = row.post_id, post
     act.save(row)
     fact = new_id()
-    _line(act, declared, row, kind=CaseStep.ASSIGN, to_post=post, note=note.strip()[:4000], fact=fact)
+    _line(act, declared, row, kind=CaseStep.ASSIGN, to_post=post, note=_words(note), fact=fact)
     stated = act.state(CaseAssigned(loop=loop, number=row.number, from_post=before, to_post=post), subject=declared.subject_of(row), region=row.region_id, id=fact)
     _wait(act, declared, row, stated, kinds=(WAITS, SOON))  # what is late with a superior stays with him
     return row

@@ -110,11 +110,14 @@ def cases(request: HttpRequest, name: str, q: str = "", state: str = "", mine: b
     actor, realm, reg = request.actor, request.realm, declared.register  # type: ignore[attr-defined]
     known = {one.name for one in register_queries.filter_fields(reg)}
     filters = {key: value for key, value in request.GET.items() if key.partition("__")[0] in known and value}
+    page = min(max(1, page), 10_000)
+    if state and state not in declared.state:
+        raise INVALID([{"field": "state", "why": ", ".join(declared.state)}])
     if mine:
         rows = queries.chosen(actor, queries.cases(actor, realm, declared), {"mine": "1"}).order_by("due_at", "id")
         rows = rows.filter(state=state) if state else rows.filter(closed_at=None)
         size = min(max(1, size), 200)
-        shown = list(rows[(max(1, page) - 1) * size : max(1, page) * size])
+        shown = list(rows[(page - 1) * size : page * size])
         return {"count": rows.count(), "cases": [queries.as_json(actor, declared, row) for row in shown]}
     found = register_queries.listed(actor, reg, realm=realm, q=q, filters=filters, sort=sort, page=page, size=size)
     return {"count": found.count, "estimated": found.estimated, "more": found.more, "cases": [queries.as_json(actor, declared, row) for row in found.rows]}
@@ -190,6 +193,8 @@ def figures(request: HttpRequest, name: str, start: datetime | None = None, end:
     last = end or here
     if first.tzinfo is None or last.tzinfo is None:
         raise INVALID([{"field": "start", "why": "with its time zone, as 2026-01-01T00:00:00+08:00"}])
+    if not (1990 <= first.year <= 2100 and 1990 <= last.year <= 2100):
+        raise INVALID([{"field": "start", "why": "1990 – 2100"}])
     found = statistics.report(request.actor, request.realm, declared, start=first, end=last, by=by, level=level)  # type: ignore[attr-defined]
     return {
         "start": plain(first), "end": plain(last), "by": found.by, "total": found.total.as_json(), "groups": [one.as_json() for one in found.groups],

@@ -80,7 +80,7 @@ def board(request: HttpRequest, name: str) -> HttpResponse:
     """The board: one column for each state."""
     declared = _loop(request, name)
     actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
-    params = {key: request.GET.get(key, "")[:60] for key in queries.FILTERS}
+    params = {key: request.GET.get(key, "")[:60].replace("\x00", "") for key in queries.FILTERS}
     columns = queries.board(actor, realm, declared, params)
     now = clock.now(realm)
     for column in columns:
@@ -360,6 +360,8 @@ def printed(request: HttpRequest, name: str) -> HttpResponse:
 
 def _month(text: str) -> datetime | None:
     try:
+        if not 1990 <= int(text[:4]) <= 2100:
+            return None
         return clock.local(clock.now()).replace(year=int(text[:4]), month=int(text[5:7]), day=1, hour=0, minute=0, second=0, microsecond=0)
     except ValueError:
         return None

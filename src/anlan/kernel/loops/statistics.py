@@ -21,6 +21,7 @@ from . import queries
 from .declare import Loop
 
 GROUPS = ("organisation", "region", "source", "month")
+LEVELS = ("county", "town")
 
 
 @dataclass
@@ -91,7 +92,7 @@ class Report:
 
 def report(actor: Any, realm: Any, declared: Loop, *, start: datetime, end: datetime, by: str = "organisation", level: str = "county") -> Report:
     """The figures of a period over the cases this actor may read, in all and by unit, place (rolled up to `level`), source or month."""
-    by = by if by in GROUPS else "organisation"
+    by, level = by if by in GROUPS else "organisation", level if level in LEVELS else LEVELS[0]
     seen = queries.cases(actor, realm, declared).values("id")
     lines = CaseStep.objects.of(realm).filter(loop=declared.name, kind=CaseStep.STEP, case_id__in=seen)
     sql, params = lines.query.sql_with_params()
