@@ -111,7 +111,7 @@ def take_report(
     if at is not None and at.state != Incident.OPEN:
         raise NOT_OPEN()
     row = act.create(
-        Report, kind=kind, event=event, region_id=region or (before.region_id if before else None), place=place.strip()[:160], text=text.strip(), caller=caller[:120],
+        Report, kind=kind, event=event, region_id=region or (before.region_id if before else None) or (at.region_id if at else None), place=place.strip()[:160], text=text.strip(), caller=caller[:120],
         caller_phone=caller_phone[:40], means=means, happened_at=happened_at or act.now, precision=precision, received_at=act.now, taken_by=act.actor.person_id,
         incident=at, first=before, **counts,
     )

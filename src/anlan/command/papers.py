@@ -152,6 +152,10 @@ def _level_of(response: Response, code: str, lang: str) -> str:
     return local_words(found["label"], lang) if found else code
 
 
+def _said(row: dict[str, Any], name: str, lang: str) -> str:
+    return (row[f"{name}_en"] if lang == "en" else "") or row[name]
+
+
 def _rain(realm: Any, region: Region | None, now: datetime, lang: str) -> list[Any]:
     """Rain by town of the rain day that is running (08–08), most first."""
     words, head = _words(lang), _words(lang)["columns"]
@@ -164,7 +168,7 @@ def _rain(realm: Any, region: Region | None, now: datetime, lang: str) -> list[A
         caption=words["rain_caption"].format(start=stamp(rows[0]["start"], lang), end=stamp(rows[0]["end"], lang)),
         columns=[Column(title=head["n"], share=0.6, align="center"), Column(title=head["town"], share=1.6), Column(title=head["county"], share=1.4),
                  Column(title=head["highest"], share=1.4, align="right"), Column(title=head["station"], share=1.6), Column(title=head["mean"], share=1.2, align="right"), Column(title=head["reported"], share=1.1, align="right")],
-        rows=[[str(row["rank"]), row["name"], row["county"], f"{row['highest']:.1f}", row["highest_station"], f"{row['mean']:.1f}", f"{row['reported']}/{row['stations']}"] for row in rows],
+        rows=[[str(row["rank"]), _said(row, "name", lang), _said(row, "county", lang), f"{row['highest']:.1f}", _said(row, "highest_station", lang), f"{row['mean']:.1f}", f"{row['reported']}/{row['stations']}"] for row in rows],
         note=words["rain_note"],
     )
     return [table]
@@ -230,9 +234,9 @@ def _photographs(act: Any, incident: Incident | None, running: list[Response]) -
             about += [f"instruction:{key}", f"order:{order}"]
     sources = [f"response:{row.pk}" for row in running]
     about += [f"order:{key}" for key in Order.plain.filter(realm_id=realm, source__in=sources).values_list("pk", flat=True)]
-    found = Attachment.objects.of(act.realm).filter(subject__in=about, removed_at=None, mime__in=files.PICTURES, size__lte=LARGEST_PICTURE).order_by("-added_at")
+    found = Attachment.objects.of(act.realm).filter(subject__in=about, removed_at=None, mime__in=files.PICTURES, size__lte=LARGEST_PICTURE).order_by("-added_at", "-pk")
     seen = [row for row in found[: 4 * MOST_PICTURES] if files.may_read(act.actor, act.realm, row.subject)][:MOST_PICTURES]
-    return sorted(seen, key=lambda row: row.added_at)
+    return sorted(seen, key=lambda row: (row.added_at, row.pk))
 
 
 def pictures(row: Document) -> dict[str, bytes]:

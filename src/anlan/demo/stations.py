@@ -1,11 +1,13 @@
 """Gauges of the made-up city and of documented events, as entries of the sensing register; and the plan of the city."""
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from anlan.engines.geo import City, Gauge
+from anlan.engines.text import pinyin
 from anlan.kernel.actions import Act
 from anlan.sensing.actions import import_stations
 
@@ -17,13 +19,24 @@ INTERVAL_S = 600
 PLAN_FILE = Path(__file__).parent / "data" / "plans" / "lanzhou-flood-demo.yaml"
 
 
+GAUGES_EN = {"雨量站": "rain gauge", "水位站": "level gauge", "流量站": "flow gauge", "墒情站": "soil gauge", "测风站": "wind gauge", "气体探头": "gas probe"}
+
+
+def _english(name: str) -> str:
+    """松潭街道326水位站 → Songtan 326 level gauge."""
+    found = re.fullmatch(r"(.+?)(?:街道|镇|乡)?(\d*)(\D+?[站头])", name)
+    if not found:
+        return ""
+    return " ".join(filter(None, [pinyin(found[1]).capitalize(), found[2], GAUGES_EN.get(found[3], "gauge")]))
+
+
 def entry(city: City, gauge: Gauge, regions: dict[str, UUID]) -> dict[str, Any]:
     """The register entry of a gauge."""
     thresholds: dict[str, Any] = {}
     if gauge.thresholds:
         thresholds = {QUANTITY[gauge.kind]: {**gauge.thresholds, "source": f"made-up, from seed {city.seed}"}}
     return {
-        "code": gauge.code, "name": gauge.name, "kind": gauge.kind, "quantities": [QUANTITY[gauge.kind]], "region": regions[gauge.town],
+        "code": gauge.code, "name": gauge.name, "name_en": _english(gauge.name), "kind": gauge.kind, "quantities": [QUANTITY[gauge.kind]], "region": regions[gauge.town],
         "river": city.rivers[int(gauge.river)].name if gauge.river else "", "lon": gauge.lon, "lat": gauge.lat, "source_crs": "WGS84", "elevation_m": gauge.elevation_m,
         "datum": "made-up" if gauge.kind == "level" else "", "interval_s": INTERVAL_S, "silent_after_s": 3 * INTERVAL_S, "thresholds": thresholds,
         "owner": f"{city.city.name}（虚构）", "origin": f"made-up, from seed {city.seed}",

@@ -195,19 +195,20 @@ def rain_by_town(realm: Any, day: date, *, kind: str = "08-08", region: Any = No
         cursor.execute(
             f"""
             WITH gauge AS (
-              SELECT t.id, t.code, t.name, t.region_id,
+              SELECT t.id, t.code, t.name, t.name_en, t.region_id,
                      (SELECT sum(r.value)::bigint FROM sensing_series s JOIN sensing_reading r ON r.series_id = s.id AND r.time > %s AND r.time <= %s
                       WHERE s.realm_id = %s AND s.station_id = t.id AND s.quantity = 'rain') AS total
               FROM sensing_station t WHERE t.active AND t.region_id IS NOT NULL AND t.quantities ? 'rain' {where}
             )
-            SELECT g.region_id, p.name, p.kind, up.name, count(*), count(g.total), avg(g.total), max(g.total),
-                   (array_agg(g.name ORDER BY g.total DESC NULLS LAST, g.code))[1], (array_agg(g.id ORDER BY g.total DESC NULLS LAST, g.code))[1]
+            SELECT g.region_id, p.name, p.name_en, p.kind, up.name, up.name_en, count(*), count(g.total), avg(g.total), max(g.total),
+                   (array_agg(g.name ORDER BY g.total DESC NULLS LAST, g.code))[1], (array_agg(g.name_en ORDER BY g.total DESC NULLS LAST, g.code))[1],
+                   (array_agg(g.id ORDER BY g.total DESC NULLS LAST, g.code))[1]
             FROM gauge g JOIN kernel_region p ON p.id = g.region_id
             LEFT JOIN LATERAL (
-              SELECT a.name FROM kernel_regionpath x JOIN kernel_region a ON a.id = x.ancestor_id
+              SELECT a.name, a.name_en FROM kernel_regionpath x JOIN kernel_region a ON a.id = x.ancestor_id
               WHERE x.descendant_id = g.region_id AND x.hierarchy = 'administrative' AND x.depth > 0 AND a.kind = 'county' ORDER BY x.depth LIMIT 1
             ) up ON true
-            GROUP BY g.region_id, p.name, p.kind, up.name
+            GROUP BY g.region_id, p.name, p.name_en, p.kind, up.name, up.name_en
             ORDER BY max(g.total) DESC NULLS LAST, avg(g.total) DESC NULLS LAST, p.name
             """,
             [start, end, key_of(realm), *values],
@@ -216,12 +217,12 @@ def rain_by_town(realm: Any, day: date, *, kind: str = "08-08", region: Any = No
     kind_ = QUANTITIES["rain"]
     return [
         {
-            "rank": number, "region": key, "name": name, "kind": what, "county": county or "", "stations": count, "reported": reported,
+            "rank": number, "region": key, "name": name, "name_en": name_en, "kind": what, "county": county or "", "county_en": county_en or "", "stations": count, "reported": reported,
             "mean": None if mean is None else round(kind_.value(round(mean)), 1), "highest": None if most is None else round(kind_.value(most), 1),
-            "highest_station": place if most is not None else "", "highest_station_id": place_id if most is not None else None,
+            "highest_station": place if most is not None else "", "highest_station_en": (place_en or "") if most is not None else "", "highest_station_id": place_id if most is not None else None,
             "start": start, "end": end, "unit": kind_.unit,
         }
-        for number, (key, name, what, county, count, reported, mean, most, place, place_id) in enumerate(rows, 1)
+        for number, (key, name, name_en, what, county, county_en, count, reported, mean, most, place, place_en, place_id) in enumerate(rows, 1)
     ]
 
 

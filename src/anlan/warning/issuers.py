@@ -40,6 +40,11 @@ class Rule:
     audience: str
     source: str
     mark: str
+    source_zh: str = ""
+
+    @property
+    def source_text(self) -> str:
+        return (self.source_zh or self.source) if (get_language() or "zh").startswith("zh") else self.source
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Table:
         """(whether, why). Why names the rule's source, or who is competent instead."""
         for rule in self.rules:
             if (rule.issuer, rule.kind, rule.audience) == (issuer, kind, audience) and any(hazards.matches(hazard, one) for one in rule.hazards):
-                return True, rule.source
+                return True, rule.source_text
         competent = [
             self.issuers[rule.issuer].text for rule in self.rules
             if rule.audience == audience and rule.issuer != issuer and any(one != "*" and hazards.matches(hazard, one) for one in rule.hazards)
@@ -77,7 +82,7 @@ def parse(body: Any, label: str = "") -> Table:
             for row in body["issuers"]
         }
         rules = tuple(
-            Rule(row["issuer"], tuple(map(str, row["hazards"])), row["class"], row["audience"], row["source"], row.get("mark", ""))
+            Rule(row["issuer"], tuple(map(str, row["hazards"])), row["class"], row["audience"], row["source"], row.get("mark", ""), row.get("source_zh", ""))
             for row in body["rules"]
         )
     except (KeyError, TypeError, AttributeError) as error:

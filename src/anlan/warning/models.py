@@ -212,6 +212,11 @@ class Alert(RealmRow):
         return self.state in self.LIVE
 
     @property
+    def status_text(self) -> str:
+        """What the message says of itself, as a word."""
+        return str({"Actual": _("Actual"), "Exercise": _("Exercise"), "Test": _("Test"), "System": _("System message"), "Draft": _("Draft")}.get(self.status, self.status))
+
+    @property
     def is_outside(self) -> bool:
         return self.kind == self.OUTSIDE
 

@@ -236,7 +236,7 @@ def _initial(request: HttpRequest, found: Proposal | None) -> dict[str, Any]:
     channels = [str(one.pk) for one in Channel.objects.filter(enabled=True, test=False)]
     if found is None:
         post = Post.objects.filter(pk=request.actor.post_id).select_related("region").first()
-        return {"kind": request.GET.get("kind", "prompt"), "places": post.region.name if post and post.region else "", "channels": channels}
+        return {"kind": request.GET.get("kind", "prompt"), "places": shell.localname(post.region) if post and post.region else "", "channels": channels}
     hazard = hazards.table()[found.hazard].name_zh
     worst = [line for line in found.evidence if line["colour"] == found.now_colour][:5] or found.evidence[:5]
     lines = [f"{line['name']}：{_reading(line)}" for line in worst]
@@ -491,7 +491,7 @@ def standing_new(request: HttpRequest) -> HttpResponse:
     access.require(request.actor, "warning.issue")
     post = Post.objects.filter(pk=request.actor.post_id).select_related("region").first()
     form = StandingForm(request.POST or None, initial={
-        "places": post.region.name if post and post.region else "", "channels": [str(one.pk) for one in Channel.objects.filter(test=False, enabled=True)],
+        "places": shell.localname(post.region) if post and post.region else "", "channels": [str(one.pk) for one in Channel.objects.filter(test=False, enabled=True)],
     })
     if request.method == "POST":
         done, row = attempt(form, lambda: standing.ask(request.act(), **form.values()))
