@@ -43,7 +43,7 @@ def _start() -> None:
                 _server.psql(f"ALTER SYSTEM SET {setting};")
             _server.psql("SELECT pg_reload_conf();")
             os.environ["DATABASE_URL"] = _server.get_uri()
-            os.environ["ANLAN_TEST_SERVER"] = "own"  # for the workers
+            os.environ["PYTEST_ANLAN_SERVER"] = "own"  # for the workers
 
 
 _start()
@@ -77,7 +77,7 @@ class Run:
 
         name = connection.creation._get_test_db_name()
         with django_db_blocker.unblock():
-            testing_database.make(name, own_server=os.environ.get("ANLAN_TEST_SERVER") == "own", afresh=request.config.getvalue("create_db"))
+            testing_database.make(name, own_server=os.environ.get("PYTEST_ANLAN_SERVER") == "own", afresh=request.config.getvalue("create_db"))
         yield
         with django_db_blocker.unblock():
             testing_database.drop(name)
