@@ -25,6 +25,7 @@ from ..ids import derived_id
 from ..models import Operation
 from ..registers import exporting, importing, reading
 from ..registers.declare import Register
+from ..registers.values import empty, plain
 from . import actions, values
 from .declare import Loop, get
 
@@ -47,7 +48,7 @@ def judge(act: Act, declared: Loop, sheet: reading.Sheet) -> tuple[list[dict[str
     names = {at: name for name, at in mapping.columns.items() if name in asked or name.startswith("point.")}
     rows, refused = [], []
     for number, cells in enumerate(sheet.rows[mapping.header + 1 :], mapping.header + 2):
-        given = {name: cells[at] for at, name in names.items() if at < len(cells) and not values.values.empty(cells[at])}
+        given = {name: cells[at] for at, name in names.items() if at < len(cells) and not empty(cells[at])}
         if not given or str(next(iter(given.values()))).startswith("#"):
             continue
         refused += [{"row": number, "field": names[at], "why": why} for (line, at), why in sheet.broken.items() if line == number - 1 and at in names]
@@ -63,7 +64,7 @@ def judge(act: Act, declared: Loop, sheet: reading.Sheet) -> tuple[list[dict[str
         except Problem as problem:
             refused += [{"row": number, "field": fault["field"], "why": fault["why"]} for fault in problem.fields]
             continue
-        rows.append({"row": number, "values": {name: values.plain(value) for name, value in taken.items()}})
+        rows.append({"row": number, "values": {name: plain(value) for name, value in taken.items()}})
     if len(rows) > MOST:
         raise TOO_MANY(count=len(rows), limit=MOST)
     return rows, refused
