@@ -113,9 +113,27 @@ def stale(now: int, newest: Ints, colour: Ints, stale_after: int | Ints) -> NDAr
     return (colour > NONE) & (np.asarray(stale_after) > 0) & (now - newest > stale_after)
 
 
-def columns_of(series: Any, time: Any, value: Any) -> tuple[NDArray, NDArray, NDArray]:
-    """The three columns in the few types the kernels are compiled for: int32, int64, int64 (copied only when other)."""
-    return (np.require(series, np.int32, ["C", "W"]), np.require(time, np.int64, ["C", "W"]), np.require(value, np.int64, ["C", "W"]))
+class Columns:
+    """Turns columns into the few types the kernels are compiled for: int32, int64, int64.
+
+    Into the same memory every time: fresh pages for each batch would cost as much as judging it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[NDArray] = [np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64)]
+
+    def of(self, *columns: Any) -> tuple[NDArray, NDArray, NDArray]:
+        """Series, time, value; valid until the next call."""
+        out = []
+        for place, given in enumerate(columns):
+            column, kept = np.asarray(given), self._kept[place]
+            if column.dtype != kept.dtype or not column.flags.carray:
+                if len(kept) < len(column):
+                    self._kept[place] = kept = np.zeros(len(column), kept.dtype)
+                np.copyto(kept[: len(column)], column, casting="unsafe")
+                column = kept[: len(column)]
+            out.append(column)
+        return out[0], out[1], out[2]
 
 
 def tick_table(plan: Plan, clock: int, newest: Ints, last: Ints, colour: Ints, measured: Any) -> Transitions:
@@ -172,6 +190,7 @@ class Engine:
         self._pool, self._end = np.zeros((0 if step else 8 * series, 2), np.int64), np.zeros(1, np.int64)
         self._source = np.asarray(sources, np.int64) if sources is not None else _NOTHING
         self.counts = np.zeros((int(self._source.max(initial=0)) + 2, 8), np.int64)  # by source, the last for series -1; FATES
+        self._columns = Columns()
         self._flatten()
 
     def _flatten(self) -> None:
@@ -204,7 +223,7 @@ class Engine:
         clock: the receiver's time at each reading (b,), against which the future is told."""
         from . import kernels
 
-        series, time, value = columns_of(series, time, value)
+        series, time, value = self._columns.of(series, time, value)
         size = len(series)
         status, late, same = np.zeros(size, np.int8), np.zeros(size, bool), np.zeros(size, np.int64)
         if not size:
@@ -277,7 +296,7 @@ class Engine:
         """Put readings back without judging them (restart from stored history), after `newest` and `last` were set."""
         from . import kernels
 
-        series, time, value = columns_of(series, time, value)
+        series, time, value = self._columns.of(series, time, value)
         order = np.lexsort((time, series))
         series, time, value = series[order], time[order], value[order]
         if (self._where[series] == kernels.RING).any():
