@@ -28,11 +28,16 @@ def _runs(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _phrases() -> dict:
-    """Words whose characters are read otherwise than alone (重庆, 银行). Takes a fifth of a second to load: only whoever asks pays."""
+def _phrases() -> tuple[dict, dict[str, int]]:
+    """Words whose characters are read otherwise than alone (重庆, 银行), and the longest one each character begins. Takes a
+    fifth of a second to load: only whoever asks pays."""
     from pypinyin.constants import PHRASES_DICT
 
-    return PHRASES_DICT
+    longest: dict[str, int] = {}
+    for phrase in PHRASES_DICT:
+        if len(phrase) > longest.get(phrase[0], 0):
+            longest[phrase[0]] = min(len(phrase), LONGEST_WORD)
+    return PHRASES_DICT, longest
 
 
 @lru_cache(maxsize=65536)
@@ -45,9 +50,9 @@ def _reading(word: str) -> list[str]:
 def _syllables(text: str) -> list[str]:
     """Pinyin of each character, without tones. Longest known word first, as pypinyin does, but each word is read once:
     a register of 100,000 names is made of a few thousand words."""
-    phrases, found, at, end = _phrases(), [], 0, len(text)
+    (phrases, longest), found, at, end = _phrases(), [], 0, len(text)
     while at < end:
-        for length in range(min(LONGEST_WORD, end - at), 1, -1):
+        for length in range(min(longest.get(text[at], 1), end - at), 1, -1):
             if text[at : at + length] in phrases:
                 break
         else:
@@ -91,10 +96,12 @@ def document_tokens(text: str, *, name: bool = False) -> list[str]:
             found.update(run[i : i + 2] for i in range(len(run) - 1))
             if name:
                 run = run[:MAX_INITIALS]
-                syllables = [part for part in _syllables(run) if part.isascii()]
-                for start in range(len(syllables)):
-                    found.add("".join(part[0] for part in syllables[start:]))
-                    found.add("".join(syllables[start:]).replace("ü", "v"))
+                letters = whole = ""
+                for part in reversed(_syllables(run)):
+                    if part.isascii():
+                        letters, whole = part[0] + letters, part.replace("ü", "v") + whole
+                        found.add(letters)
+                        found.add(whole)
         else:
             found.add(run)
     return sorted(found)
