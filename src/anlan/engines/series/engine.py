@@ -119,8 +119,8 @@ class Columns:
     Into the same memory every time: fresh pages for each batch would cost as much as judging it.
     """
 
-    def __init__(self) -> None:
-        self._kept: list[NDArray] = [np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64)]
+    def __init__(self, *types: type) -> None:
+        self._kept: list[NDArray] = [np.zeros(0, each) for each in types or (np.int32, np.int64, np.int64)]
 
     def of(self, *columns: Any) -> tuple[NDArray, NDArray, NDArray]:
         """Series, time, value; valid until the next call."""
