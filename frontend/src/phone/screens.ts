@@ -31,7 +31,7 @@ async function delivered(known: Picture): Promise<void> {
 const orders: Draw = async (known, [tab = '']) => {
   await delivered(known);
   const open = known.orders.filter((order) => OPEN.includes(order.state)), closed = known.orders.filter((order) => !OPEN.includes(order.state));
-  const shown = tab === 'done' ? closed : open, mine = known.cases.filter((one) => one.steps.length || one.with);
+  const shown = tab === 'done' ? closed : open, mine = known.cases.filter((one) => one.steps.length || one.with || one.unsent);
   const card = (order: Order) => h(`a.item${order.real && known.me?.realm.kind !== 'actual' ? '.real' : ''}${['issued', 'delivered'].includes(order.state) ? '.new' : ''}`, { href: `#/order/${order.id}` },
     h('div.row.between', h('span.state', order_state(order)), OPEN.includes(order.state) ? due(order.due_at) : null), h('div.text', order.text), h('div.row.between.muted.small', h('span', order.place || order.post), order.unsent ? unsentMark() : h('span', when(order.issued_at))));
   return {
@@ -155,8 +155,8 @@ async function sheetForm(known: Picture, key: string, specs: FieldSpec[], given:
   sessionStorage.removeItem('anlan.photos');
   const photos = picker(await photosOf([...new Set([...(draft?.photos ?? []), ...fresh])]), () => keep());
   const [places, refs] = await surroundings(specs);
-  let values = { ...given, ...draft?.values }, timer = 0, sent = false;
-  const keep = () => { clearTimeout(timer); timer = window.setTimeout(() => { if (!sent) store.db().put('drafts', { key, values, photos: photos.ids(), at: Date.now(), title: draftTitle(values) } satisfies Draft); }, 250); };
+  let values = { ...given, ...draft?.values }, sent = false;
+  const keep = () => { if (!sent) store.db().put('drafts', { key, values, photos: photos.ids(), at: Date.now(), title: draftTitle(values) } satisfies Draft); };
   const form = draw(specs, values, places, refs, (now) => { values = { ...values, ...now }; keep(); });
   if (fresh.length) keep();
   const button = h<HTMLButtonElement>('button.btn.btn-primary.btn-big', does);
@@ -167,7 +167,7 @@ async function sheetForm(known: Picture, key: string, specs: FieldSpec[], given:
     if (read.faults.length) { toast(say('{n} entries are missing or wrong.', { n: read.faults.length })); return; }
     if (photos.ids().length < photosNeeded) { toast(say('{n} photographs are needed.', { n: photosNeeded })); return; }
     if (confirm && !(await ask(confirm, does))) return;
-    button.disabled = true; sent = true; clearTimeout(timer);
+    button.disabled = true; sent = true;
     await send(read.values, photos.ids());
     await store.db().delete('drafts', key);
   } }, withPhotos ? h('section.card', photos.el, photosNeeded ? h('p.muted.small', say('{n} photographs are needed.', { n: photosNeeded })) : null) : null, h('section.card', form.el), button);
