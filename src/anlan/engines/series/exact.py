@@ -188,7 +188,8 @@ class Exact:
         if self._side is None:
             self._side = Engine(self.series, self.rules, extra=self.plan.extra)
         side = self._side
-        judged, open_ = [], []
+        judged: list[Any] = []
+        open_: list[Any] = []
         for b in range(max(int(mark[2]) - self._rows + 1, 0), int(mark[2]) + 1):
             x = self._ring[b % self._rows, column]
             if x != missing:

@@ -158,6 +158,7 @@ class Plan:
     def __post_init__(self) -> None:
         self.signals = [rule.signal() if isinstance(rule, Rule) else rule for rule in self.rules]
         rows: list[Ints] = []
+        columns: dict[str, list[int]]
         first, columns = [0], {name: [] for name in ("measure", "colour", "limit", "row", "slack", "slack_row", "held")}
         after, held = [], 0
         self.held: list[list[int]] = []  # by signal: its rows of hysteresis memory
