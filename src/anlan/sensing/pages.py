@@ -134,7 +134,7 @@ def _change(fact: Any) -> dict[str, Any]:
     return {"fact": fact, "kind": fact.kind, "body": body, "quantity": QUANTITIES[body["quantity"]].name if body.get("quantity") in QUANTITIES else ""}
 
 
-def _span(request: HttpRequest, row: Station) -> tuple[datetime, datetime]:
+def _span(request: HttpRequest, row: Station, now: datetime) -> tuple[datetime, datetime]:
     """What curve and CSV show: start and end as given, else the last hours; those before the newest reading when it is older than that."""
     realm = request.realm  # type: ignore[attr-defined]
     hours = timedelta(hours=CURVE_HOURS.get(request.GET.get("hours", "72"), 72))
@@ -142,10 +142,9 @@ def _span(request: HttpRequest, row: Station) -> tuple[datetime, datetime]:
         if request.GET.get("end"):
             end = datetime.fromisoformat(request.GET["end"])
         else:
-            end = clock.now(realm)
-            newest = max((item["time"] for item in queries.latest(realm, stations=[row])), default=end)
+            newest = max((item["time"] for item in queries.latest(realm, stations=[row])), default=now)
             # A replay's or a long silent gauge's story stays in the picture.
-            end = end if end - newest < hours else newest
+            end = now if now - newest < hours else newest
         start = datetime.fromisoformat(request.GET["start"]) if request.GET.get("start") else end - hours
         if start.tzinfo is None or end.tzinfo is None or not (1970 < start.year < 2500 and 1970 < end.year < 2500):
             raise ValueError
@@ -158,7 +157,7 @@ def curve(request: HttpRequest, key: UUID) -> JsonResponse:
     """The station's curves for the chart: a panel for each quantity, thresholds, gaps, flags."""
     row = _find(request, key)
     realm, now = request.realm, clock.now(request.realm)  # type: ignore[attr-defined]
-    start, end = _span(request, row)
+    start, end = _span(request, row, now)
     panels = []
     for code in row.quantities:
         kind = QUANTITIES[code]
@@ -179,7 +178,7 @@ def station_csv(request: HttpRequest, key: UUID) -> HttpResponseBase:
     """The station's readings as CSV: what the curve shows."""
     row = _find(request, key)
     realm = request.realm  # type: ignore[attr-defined]
-    start, end = _span(request, row)
+    start, end = _span(request, row, clock.now(realm))
 
     def out() -> Any:
         for code in row.quantities:
