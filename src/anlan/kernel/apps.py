@@ -76,9 +76,10 @@ class KernelConfig(AppConfig):
         daily.chore("kernel.head", "anlan.kernel.heads.take")
         post_migrate.connect(fill, sender=self, dispatch_uid="kernel.fill")
         search.start()
-        from .loops import lint, recheck  # noqa: F401
+        from .loops import importing, lint, recheck  # noqa: F401
         from .loops import words as loop_words  # noqa: F401
         from .phone import kinds, words  # noqa: F401
+        from .registers import feed  # noqa: F401
         from .registers import words as register_words  # noqa: F401
 
         recheck.start()

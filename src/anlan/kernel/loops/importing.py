@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _later
+from django.utils.translation import gettext_lazy
 
 from .. import access
 from ..actions import Act, action
@@ -30,8 +30,8 @@ from . import actions, values
 from .declare import Loop, get
 
 MOST = 2000
-TOO_MANY = Kind("kernel.loop_too_many_rows", 422, _later("{count} rows are too many for one sheet of cases; send at most {limit}."))
-NEEDS_EVIDENCE = Kind("kernel.loop_needs_evidence", 409, _later("{loop}: each case begins with photographs or files, so cases cannot be opened from a sheet."))
+TOO_MANY = Kind("kernel.loop_too_many_rows", 422, gettext_lazy("{count} rows are too many for one sheet of cases; send at most {limit}."))
+NEEDS_EVIDENCE = Kind("kernel.loop_needs_evidence", 409, gettext_lazy("{loop}: each case begins with photographs or files, so cases cannot be opened from a sheet."))
 
 
 def form(declared: Loop) -> Register:
