@@ -98,7 +98,11 @@ def test_from_a_reading_to_a_review(actual, county, gauge, alice, commander, cha
     assert client.get(f"{API}/command/documents/{document['id']}/file?form=docx").content.startswith(b"PK")
     # Stand-down opens the review.
     say(commander, "post", f"/command/responses/{response['id']}/end", {"reason": ""}, status=422)
-    ended = say(commander, "post", f"/command/responses/{response['id']}/end", {"reason": "洪水已退"})
+    # The river still stands above its mark: who stands down must say that he has seen it.
+    refused = say(commander, "post", f"/command/responses/{response['id']}/end", {"reason": "洪水已退"}, status=409)
+    assert refused["error"]["code"] == "command.conditions_hold"
+    [field] = refused["error"]["fields"]
+    ended = say(commander, "post", f"/command/responses/{response['id']}/end", {"reason": "洪水已退", "still_met": field["why"].split(", ")})
     assert ended["state"] == "ended"
     drain()
     written = [fact for fact in journal.about(f"response:{response['id']}") if fact.kind == "command.ResponseEnded"]
