@@ -30,6 +30,14 @@ def register(sub: Any) -> None:
     listing.set_defaults(func=list_plans)
 
 
+def _bytes(file: Path, limit: int) -> bytes:
+    """The file, or standard input for -, up to one byte more than `limit`: whoever reads it says that it is too large. OSError."""
+    if str(file) == "-":
+        return sys.stdin.buffer.read(limit + 1)
+    with file.open("rb") as stream:
+        return stream.read(limit + 1)
+
+
 def check_file(args: argparse.Namespace) -> int:
     """Exit status 0 when the file is sound, 1 when it is not or cannot be read."""
     from anlan.engines.conditions import read_plan
@@ -38,11 +46,7 @@ def check_file(args: argparse.Namespace) -> int:
     from .vocabulary import vocabulary
 
     try:
-        if str(args.file) == "-":
-            raw = sys.stdin.buffer.read(MAX_BYTES + 1)
-        else:
-            with args.file.open("rb") as stream:
-                raw = stream.read(MAX_BYTES + 1)
+        raw = _bytes(args.file, MAX_BYTES)
     except OSError as error:
         print(_("{file} cannot be read: {why}").format(file=args.file, why=error.strerror), file=sys.stderr)
         return 1
@@ -83,22 +87,16 @@ def list_plans(args: argparse.Namespace) -> int:
 
 def _paper(args: argparse.Namespace) -> Any:
     """The document as a tree, or None after its fault was printed."""
-    from anlan.engines import text
-    from anlan.engines.text.files import MAX_BYTES
+    from anlan.engines.text import files, reader
 
     try:
-        if str(args.file) == "-":
-            raw = sys.stdin.buffer.read(MAX_BYTES + 1)
-        else:
-            with args.file.open("rb") as stream:
-                raw = stream.read(MAX_BYTES + 1)
-        content, warnings = text.text_of(raw, args.file.name)
-        paper = text.read(content)
+        content, warnings = files.text_of(_bytes(args.file, files.MAX_BYTES))
+        paper = reader.read(content)
         paper.warnings[:0] = warnings
         return paper
     except OSError as error:
         why, code = error.strerror or str(error), "unreadable"
-    except text.BadPaper as error:
+    except files.BadPaper as error:
         why, code = str(error), error.code
     except ValueError as error:
         why, code = str(error), "empty"
@@ -127,7 +125,7 @@ def read_file(args: argparse.Namespace) -> int:
 
 def elements_of(args: argparse.Namespace) -> int:
     """Exit status 0 when the document was read, 1 when it cannot be."""
-    from anlan.engines.text import elements
+    from anlan.engines.text.elements import elements
 
     paper = _paper(args)
     if paper is None:

@@ -100,10 +100,12 @@ OTHER = re.compile(r"^[（(]?\d*[）)]?(?:其他|其它|符合其他|.{0,12}认�
 UNIT_END = (r"(?:人民政府|政府办公厅|政府办公室|办公厅|办公室|党委|政府|委员会|指挥部|减灾委|减灾办|安委办|防指|防办|防总|管理局|监管局|分局|局|厅|部|委|办|总队|支队|大队|中队|中心|公司|集团|医院|学校|学院|科学院|院|所|站|台|"
             r"军分区|军区|警备区|红十字会|慈善总会|妇联|科协|工会|团委|团省委|团市委|总社|协会|联合会|部门|单位|机构|企业|组|队|司|处|署|行|银行|园区|街道|乡镇|各镇区|领导小组|专家组|工作组|"
             r"省长|市长|县长|区长|主任|副主任|主席|书记|总指挥|副总指挥|指挥长|秘书长|负责同志|负责人|领导同志|领导|成员|责任人|值班员|建设局|办公会|民兵|部队|武警|省委|市委|县委|国务院)")
-SUBJECT = re.compile(rf"((?:各|全|本|其他|其它|有关|相关|事发地|受灾|当地|所在|属地)?[\u4e00-\u9fffA-Z“”（）()]{{0,24}}?{UNIT_END}(?:（[^）]{{1,20}}）)?(?:或其委托的|[、，和及或与])?)+")
 VERB = re.compile(r"(?:科学|停止|按照|按|根据|依据|迅速|及时|立即|紧急|视情|负责|组织|指导|协调|派出|启动|做好|会同|主持|开展|加强|统一|牵头|配合|协助|督促|实行|下达|调|发布|向|率|赴|在|实时|密切|应|要|可|每日|每|会商|统筹|迅|研究|提出|决定|提供|落实|保障|"
                   r"汇总|制定|建立|通知|通报|报告|监测|检查|核查|抢修|救治|转移|安置|参与|承担|对|将|为|与|主动|适时|全力|积极|优先|第一时间|依法|尽快|进一步|必要时|召开|召集|申请|请求|宣布|坐镇|到岗|值班|赶赴|到|完成|严格|切实|认真|接|收集|指挥|动员|引导|指定|设立|成立|设置|抽调|巡查|预置|叫应|运用|"
                   r"滚动|采取|抓好|抓|继续|强化|确保|支持|监督|管理|处理|实施|审核|签发|联合|参加|跟踪|分析|评估|上报|报|传|转发|部署|调度|恢复|关闭|停|疏散|撤离|救援|处置|维护|组建|征用|增派|提前|协同|分别|统计|推进|安排|编辑|保持|申报|调运|发放|拨付|筹集|储备|下拨|抢险|排查|管控|警戒|广泛|充分|保证|进入|建议|预报|响应|履行|落|实|同|商)")
+
+
+HALF_WIDTH = str.maketrans("（），；：％～—－．０１２３４５６７８９", "(),;:%~--.0123456789")
 
 
 class _Slice:
@@ -117,7 +119,7 @@ class _Slice:
         if skip and self.text.startswith(skip):
             # Number and heading are no sentence of the clause.
             self.where, self.text = self.where[len(skip) :], self.text[len(skip) :]
-        self.text = self.text.translate(str.maketrans("（），；：％～—－．０１２３４５６７８９", "()" + ",;:%~--.0123456789")) if self.text else ""
+        self.text = self.text.translate(HALF_WIDTH)
 
     def span(self, a: int, b: int) -> tuple[int, int]:
         return self.where[a], self.where[b - 1] + 1
@@ -553,7 +555,7 @@ def _who(body: str) -> tuple[str, str, str] | None:
                 partner = other[1] if other else ""
             return candidate, role, partner
         # The verb stood inside a name (市发展和改革委员会): look for the next one.
-        following = re.compile(VERB.pattern).search(head, match.end() + 1)
+        following = VERB.search(head, match.end() + 1)
         if not following or following.start() > 60:
             return None
         begin = int(head.startswith("由"))

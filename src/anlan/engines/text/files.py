@@ -11,7 +11,6 @@ from typing import Any
 MAX_BYTES = 60 * 1024 * 1024
 MAX_UNPACKED = 200 * 1024 * 1024
 MAX_PAGES = 3_000
-CHINESE = "零一二三四五六七八九"
 
 
 class BadPaper(ValueError):
@@ -22,8 +21,8 @@ class BadPaper(ValueError):
         self.code = code
 
 
-def text_of(raw: bytes, name: str = "") -> tuple[str, list[str]]:
-    """(text, warnings) of a file by its content; the name only breaks ties. BadPaper: too_large, empty, encrypted, broken, no_text, unknown."""
+def text_of(raw: bytes) -> tuple[str, list[str]]:
+    """(text, warnings) of a file by its content. BadPaper: too_large, empty, encrypted, broken, no_text, unknown."""
     if len(raw) > MAX_BYTES:
         raise BadPaper("too_large", f"{len(raw) >> 20} MB; at most {MAX_BYTES >> 20} MB are read")
     if not raw.strip():
@@ -124,7 +123,7 @@ def _word(document: Any) -> tuple[str, list[str]]:
     lines: list[str] = []
     for block in document.iter_inner_content():
         if isinstance(block, Paragraph):
-            lines.append(numbers.of(block) + block.text.replace("\n", "\n"))
+            lines.append(numbers.of(block) + block.text)
         elif isinstance(block, Table):
             lines.append("[表]")
             for row in block.rows:
@@ -205,18 +204,15 @@ class _Numbering:
         out = shape
         for at in range(level + 1):
             form = self.levels.get((abstract, at), ("decimal", "", 1))
-            out = out.replace(f"%{at + 1}", _written(counts.get(at, form[2]), form[0] if at == level else form[0]))
+            out = out.replace(f"%{at + 1}", _written(counts.get(at, form[2]), form[0]))
         return out + ("" if out.endswith(("、", "）", ")")) else " ")
 
 
 def _written(value: int, kind: str) -> str:
     if kind.startswith(("chinese", "ideograph", "japaneseCounting", "taiwaneseCounting")):
-        if value < 10:
-            return CHINESE[value]
-        if value < 100:
-            tens, ones = divmod(value, 10)
-            return ("" if tens == 1 else CHINESE[tens]) + "十" + (CHINESE[ones] if ones else "")
-        return str(value)
+        from anlan.engines.documents.values import chinese_ordinal
+
+        return chinese_ordinal(value) if 1 <= value <= 99 else str(value) if value else "零"
     if kind == "decimalEnclosedCircle" and 1 <= value <= 20:
         return chr(0x245F + value)
     if kind in ("lowerLetter", "upperLetter") and 1 <= value <= 26:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from anlan.engines import text
-from anlan.engines.text.elements import assignment
+from anlan.engines.text.elements import assignment, elements
+from anlan.engines.text.reader import read
 
 SHARED = Path(__file__).resolve().parents[6] / "shared" / "data"
 
 
 def said(body: str) -> dict:
-    return text.elements(text.read(f"某市防汛应急预案\n\n1 总则\n\n1.1 目的\n\n甲。\n\n2 响应\n\n2.1 Ⅲ级响应\n\n2.1.1 启动条件\n\n发生下列情况之一者：\n\n{body}\n\n3 附则\n\n无。"))
+    return elements(read(f"某市防汛应急预案\n\n1 总则\n\n1.1 目的\n\n甲。\n\n2 响应\n\n2.1 Ⅲ级响应\n\n2.1.1 启动条件\n\n发生下列情况之一者：\n\n{body}\n\n3 附则\n\n无。"))
 
 
 def rows(found: dict) -> list[tuple]:
@@ -54,7 +54,7 @@ def test_a_plan_may_say_that_below_includes_the_number():
 def test_rows_point_at_the_exact_words():
     body = "（1）死亡\n20 人以上；\n\n（2）其他需要启动的情况。"
     source = f"某市防汛应急预案\n\n1 响应\n\n1.1 Ⅲ级响应\n\n1.1.1 启动条件\n\n发生下列情况之一者：\n\n{body}\n\n1.1.2 响应措施\n\n（1）市水利局在2小时内派出工作组。必要时，市应急局会同市财政局调拨物资。"
-    found = text.elements(text.read(source))
+    found = elements(read(source))
     for key in ("conditions", "actions", "unmatched"):
         assert found[key]
         for row in found[key]:
@@ -86,7 +86,7 @@ def test_supporting_units_are_told_apart():
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the seeds do not lie beside this checkout")
 def test_the_seven_lines_of_the_annex():
-    found = text.elements(text.read((SHARED / "seeds" / "seed_001.txt").read_text()))["assignments"]
+    found = elements(read((SHARED / "seeds" / "seed_001.txt").read_text()))["assignments"]
     assert [row["measure"] for row in found] == MEASURES
     for row, (_line, lead, by_duty, plain, open_phrase, others, towns) in zip(found, LINES, strict=True):
         assert (row["lead"], row["by_duty"], row["plain"], row["open"], row["and_others"], row["towns"]) == (lead, by_duty, plain, open_phrase, others, towns)
@@ -98,7 +98,7 @@ def test_the_levels_of_three_relief_plans():
     folder = SHARED / "plans" / "texts"
 
     def of(name: str, quantity: str) -> list[tuple]:
-        found = text.elements(text.read(next(folder.glob(name)).read_text()))
+        found = elements(read(next(folder.glob(name)).read_text()))
         return [(row["level"], row["op"], row["value"]) for row in found["conditions"] if row["quantity"] == quantity and row["kind"] == "response"]
 
     def bands(*edges: float) -> list[tuple]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anlan.engines import text
+from anlan.engines.text import files, reader
 from anlan.engines.text.reader import cn_number
 
 SHARED = Path(__file__).resolve().parents[6] / "shared" / "data"
@@ -96,7 +96,7 @@ def numbers(paper):
 
 
 def test_a_paper_becomes_a_tree():
-    paper = text.read(PAPER)
+    paper = reader.read(PAPER)
     assert (paper.title, paper.issuer, paper.number, paper.date) == ("某市防汛应急预案", "某市人民政府办公室", "某政办发〔2023〕26号", "2023-06-01")
     by = numbers(paper)
     assert [clause.id for clause in paper.clauses] == [
@@ -113,7 +113,7 @@ def test_a_paper_becomes_a_tree():
 
 
 def test_spans_hold_exactly_the_source():
-    paper = text.read(PAPER)
+    paper = reader.read(PAPER)
     last = 0
     for clause in paper.clauses:
         start, end = clause.span
@@ -134,22 +134,22 @@ def test_page_marks_of_a_machine_go_and_list_numbers_stay():
     while at < len(body):
         marked += f"\n{number}、" + body[at : at + 300]
         at, number = at + 300, number + 1
-    paper = text.read(marked)
+    paper = reader.read(marked)
     assert paper.clauses[-1].text == body[2:] and [clause.id for clause in paper.clauses] == ["一"]
     start, end = paper.clauses[0].span
     assert (start, end) == (0, len(marked))
-    plain = text.read("一、总则\n1、第一。\n2、第二。\n3、第三。\n4、第四。\n5、第五。\n6、第六。")
+    plain = reader.read("一、总则\n1、第一。\n2、第二。\n3、第三。\n4、第四。\n5、第五。\n6、第六。")
     assert [clause.id for clause in plain.clauses] == ["一"] + [f"一/{k}" for k in range(1, 7)]
 
 
 def test_lost_points_and_missing_numbers_are_read_and_said():
-    paper = text.read("甲预案\n\n1 总 则\n\n1  1 目的\n\n甲。\n\n1 \ue010 2 范围\n\n乙。\n\n2 组织\n\n2.l 职责\n\n2 3 机构\n\n丙。\n\n（1）一；\n（3）三。")
+    paper = reader.read("甲预案\n\n1 总 则\n\n1  1 目的\n\n甲。\n\n1 \ue010 2 范围\n\n乙。\n\n2 组织\n\n2.l 职责\n\n2 3 机构\n\n丙。\n\n（1）一；\n（3）三。")
     assert [clause.id for clause in paper.clauses if clause.number] == ["1", "1.1", "1.2", "2", "2.1", "2.3", "2.3(1)", "2.3(3)"]
     assert any("missing" in warning for warning in paper.warnings)
 
 
 def test_labels_head_lists_of_their_own():
-    paper = text.read("一、职责\n\n领导小组：\n\n1.审核；\n2.指挥。\n\n办公室：\n\n1.组织；\n2.报送。\n\n二、附则\n\n无。")
+    paper = reader.read("一、职责\n\n领导小组：\n\n1.审核；\n2.指挥。\n\n办公室：\n\n1.组织；\n2.报送。\n\n二、附则\n\n无。")
     assert [clause.id for clause in paper.clauses] == ["一", "一/领导小组", "一/领导小组/1", "一/领导小组/2", "一/办公室", "一/办公室/1", "一/办公室/2", "二"]
 
 
@@ -163,7 +163,7 @@ def test_chinese_numbers(written, value):
 def test_no_text_crashes_the_reader(noise):
     if not noise.strip():
         return
-    paper = text.read(noise)
+    paper = reader.read(noise)
     ids = [clause.id for clause in paper.clauses]
     assert len(set(ids)) == len(ids)
     for clause in paper.clauses:
@@ -187,17 +187,17 @@ def word(*lines: str, table: list[list[str]] | None = None, numbered: bool = Fal
 
 
 def test_word_files_with_tables_and_numbers_of_their_own():
-    content, _ = text.text_of(word("某预案", "一、总则", "甲项。", "甲二项。", table=[["级别", "雨量"], ["Ⅳ", "100"]], numbered=True))
+    content, _ = files.text_of(word("某预案", "一、总则", "甲项。", "甲二项。", table=[["级别", "雨量"], ["Ⅳ", "100"]], numbered=True))
     assert content.split("\n")[:4] == ["某预案", "一、总则", "1. 甲项。", "2. 甲二项。"] and "级别\t雨量" in content
-    assert [clause.id for clause in text.read(content).clauses] == ["0", "一", "一/1", "一/2", "一/2[表1]"]
+    assert [clause.id for clause in reader.read(content).clauses] == ["0", "一", "一/1", "一/2", "一/2[表1]"]
 
 
 def test_a_pdf_we_made_is_read_back():
     from anlan.engines.documents import Official, Paragraph, pdf
 
     made = pdf(Official(organ="某市人民政府文件", number="某政发〔2026〕1号", title="某市防汛应急预案", body=[Paragraph(text="一、总则"), Paragraph(text="本预案适用于本市。")], signer="某市", signed_on="2026-01-01"))
-    content, _ = text.text_of(made)
-    paper = text.read(content)
+    content, _ = files.text_of(made)
+    paper = reader.read(content)
     assert "总则" in [clause.heading for clause in paper.clauses] and "防汛应急预案" in paper.title
 
 
@@ -209,8 +209,8 @@ def test_a_pdf_we_made_is_read_back():
     ],
 )
 def test_files_that_are_no_papers_are_refused(raw, code):
-    with pytest.raises(text.BadPaper) as caught:
-        text.text_of(raw)
+    with pytest.raises(files.BadPaper) as caught:
+        files.text_of(raw)
     assert caught.value.code == code and str(caught.value)
 
 
@@ -222,37 +222,37 @@ def test_bombs_and_doctypes_in_word_files_are_refused():
             made.writestr(name, content)
         return out.getvalue()
 
-    with pytest.raises(text.BadPaper) as caught:
-        text.text_of(packed("word/big.xml", b" " * (201 * 1024 * 1024)))
+    with pytest.raises(files.BadPaper) as caught:
+        files.text_of(packed("word/big.xml", b" " * (201 * 1024 * 1024)))
     assert caught.value.code == "too_large"
-    with pytest.raises(text.BadPaper) as caught:
-        text.text_of(packed("word/evil.xml", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'))
+    with pytest.raises(files.BadPaper) as caught:
+        files.text_of(packed("word/evil.xml", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'))
     assert caught.value.code == "broken"
 
 
 def test_encodings_are_found():
     for encoding in ("utf-8", "utf-8-sig", "gb18030", "utf-16", "big5"):
-        assert text.text_of("一、總則\n本預案適用於本市行政區域內之防汛工作。".encode(encoding))[0].startswith("一、總則")
+        assert files.text_of("一、總則\n本預案適用於本市行政區域內之防汛工作。".encode(encoding))[0].startswith("一、總則")
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the real plans do not lie beside this checkout")
 def test_real_plans_are_read():
     folder = SHARED / "plans" / "texts"
-    hengyang = numbers(text.read((folder / "01_hengyang_flood_drought_plan.txt").read_text()))
+    hengyang = numbers(reader.read((folder / "01_hengyang_flood_drought_plan.txt").read_text()))
     assert hengyang["2.2"].heading == "县市区（园区）防汛抗旱指挥机构" and hengyang["5.7"].heading == "Ⅰ级应急响应"
     assert len([key for key in hengyang if key.startswith("5.4.1(")]) == 8 and len([key for key in hengyang if key.startswith("5.4.2(")]) == 14
-    jilin = numbers(text.read((folder / "06_jilin_disaster_relief_plan.txt").read_text()))
+    jilin = numbers(reader.read((folder / "06_jilin_disaster_relief_plan.txt").read_text()))
     assert jilin["5.1.1"].heading == "启动条件" and jilin["5.7"].heading == "响应协同衔接"
-    national = text.read((folder / "07_national_meteorological_plan.txt").read_text())
+    national = reader.read((folder / "07_national_meteorological_plan.txt").read_text())
     assert (national.title, national.date) == ("国家气象灾害应急预案", "2009-12-11") and {"3.1", "4.4.9"} <= set(numbers(national))
-    rescue = text.read((folder / "10_national_145_rescue_force_plan.txt").read_text())
+    rescue = reader.read((folder / "10_national_145_rescue_force_plan.txt").read_text())
     assert rescue.number.endswith("〔2022〕61号") and rescue.date == "2022-06-22"
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the real plans do not lie beside this checkout")
 def test_the_seed_of_one_line_is_read():
     seed = (SHARED / "seeds" / "seed_001.txt").read_text()
-    paper = text.read(seed)
+    paper = reader.read(seed)
     by = numbers(paper)
     assert [by[key].heading for key in "二三四五"] == ["指导思想、基本原则和发展目标", "主要任务", "重点工程", "规划实施保障"]
     assert by["三(二)/4"].text.startswith("进一步深化隐患排") and any("48 page marks" in warning for warning in paper.warnings)
