@@ -136,7 +136,46 @@ def _key_with_realm(sender: Any, **_: Any) -> None:
         sender._meta.original_attrs["constraints"] = sender._meta.constraints
 
 
-class SameRealm(models.BaseConstraint):
+class DatabaseRule(models.BaseConstraint):
+    """A rule only the database judges, made at the end of the migration. A subclass writes `create_sql` and `remove_sql`."""
+
+    def __init__(self, *, name: str) -> None:
+        super().__init__(name=name)
+
+    def deconstruct(self) -> tuple:
+        return (f"{type(self).__module__}.{type(self).__name__}", (), {"name": self.name})
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.deconstruct() == other.deconstruct()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def constraint_sql(self, model: Any, schema_editor: Any) -> None:
+        self.create_sql(model, schema_editor)
+
+    def validate(self, *args: Any, **kwargs: Any) -> None:
+        """The database is the judge."""
+
+
+class Trigger(DatabaseRule):
+    """A trigger of this table before `events`, and its function; `prelude` is SQL the function needs."""
+
+    function, events, body, prelude = "", "", "", ""
+
+    def create_sql(self, model: Any, schema_editor: Any) -> None:
+        quote = schema_editor.quote_name
+        schema_editor.deferred_sql.append(
+            f"{self.prelude}CREATE OR REPLACE FUNCTION {self.function}() RETURNS trigger LANGUAGE plpgsql AS $$ {self.body} $$;"
+            f"CREATE OR REPLACE TRIGGER {quote(self.name)} BEFORE {self.events} ON {quote(model._meta.db_table)} FOR EACH ROW EXECUTE FUNCTION {self.function}()"
+        )
+
+    def remove_sql(self, model: Any, schema_editor: Any) -> str:
+        quote = schema_editor.quote_name
+        return f"DROP TRIGGER IF EXISTS {quote(self.name)} ON {quote(model._meta.db_table)}"
+
+
+class SameRealm(DatabaseRule):
     """Composite foreign key (realm, field) → (realm, id): an exercise's row can never point at an actual one."""
 
     def __init__(self, field: str, *, name: str, to: str) -> None:
@@ -145,15 +184,6 @@ class SameRealm(models.BaseConstraint):
 
     def deconstruct(self) -> tuple:
         return ("anlan.kernel.models.base.SameRealm", (self.field,), {"name": self.name, "to": self.to})
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SameRealm) and self.deconstruct() == other.deconstruct()
-
-    def __hash__(self) -> int:
-        return hash(self.name)
-
-    def constraint_sql(self, model: Any, schema_editor: Any) -> None:
-        self.create_sql(model, schema_editor)
 
     def create_sql(self, model: Any, schema_editor: Any) -> None:
         # At the end of the migration: the other table's UNIQUE (realm, id) must be there first.
@@ -167,6 +197,3 @@ class SameRealm(models.BaseConstraint):
     def remove_sql(self, model: Any, schema_editor: Any) -> str:
         quote = schema_editor.quote_name
         return f"ALTER TABLE {quote(model._meta.db_table)} DROP CONSTRAINT {quote(self.name)}"
-
-    def validate(self, *args: Any, **kwargs: Any) -> None:
-        """The database is the judge."""

@@ -9,43 +9,8 @@ from django.db.models.signals import class_prepared
 from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
 
-from .base import RealmRow
+from .base import RealmRow, Trigger
 from .registers import Listed, add_constraints, add_indexes, short
-
-
-class Trigger(models.BaseConstraint):
-    """A rule the database keeps by itself, whoever writes: a trigger of this table and its function."""
-
-    function, events, body = "", "", ""
-
-    def __init__(self, *, name: str) -> None:
-        super().__init__(name=name)
-
-    def deconstruct(self) -> tuple:
-        return (f"anlan.kernel.models.loops.{type(self).__name__}", (), {"name": self.name})
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.name == getattr(other, "name", None)
-
-    def __hash__(self) -> int:
-        return hash(self.name)
-
-    def constraint_sql(self, model: Any, schema_editor: Any) -> None:
-        self.create_sql(model, schema_editor)
-
-    def create_sql(self, model: Any, schema_editor: Any) -> None:
-        quote = schema_editor.quote_name
-        schema_editor.deferred_sql.append(
-            f"CREATE OR REPLACE FUNCTION {self.function}() RETURNS trigger LANGUAGE plpgsql AS $$ {self.body} $$;"
-            f"CREATE OR REPLACE TRIGGER {quote(self.name)} BEFORE {self.events} ON {quote(model._meta.db_table)} FOR EACH ROW EXECUTE FUNCTION {self.function}()"
-        )
-
-    def remove_sql(self, model: Any, schema_editor: Any) -> str:
-        quote = schema_editor.quote_name
-        return f"DROP TRIGGER IF EXISTS {quote(self.name)} ON {quote(model._meta.db_table)}"
-
-    def validate(self, *args: Any, **kwargs: Any) -> None:
-        """The database is the judge."""
 
 
 class LegalMove(Trigger):

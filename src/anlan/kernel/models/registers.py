@@ -12,7 +12,7 @@ from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
 
 from ..ids import new_id
-from .base import Row, ScopedManager
+from .base import Row, ScopedManager, Trigger
 
 # Points are kept to this H3 resolution (edge about 25 m); coarser cells are prefixes of its bits.
 CELL_RESOLUTION = 11
@@ -26,49 +26,19 @@ def short(table: str, ending: str) -> str:
     return name if len(name) <= 30 else f"{table[:10]}_{hashlib.sha256(name.encode()).hexdigest()[:6]}_{ending[:12]}"
 
 
-class Changed(models.BaseConstraint):
+class Changed(Trigger):
     """A trigger that stamps every written row with its transaction and a running number: the change feed's order.
 
     In the database, so that no way of writing (COPY, a bulk update, an import) can forget it.
     """
 
-    def __init__(self, *, name: str) -> None:
-        super().__init__(name=name)
-
-    def deconstruct(self) -> tuple:
-        return ("anlan.kernel.models.registers.Changed", (), {"name": self.name})
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Changed) and self.name == other.name
-
-    def __hash__(self) -> int:
-        return hash(self.name)
-
-    def constraint_sql(self, model: Any, schema_editor: Any) -> None:
-        self.create_sql(model, schema_editor)
-
-    def create_sql(self, model: Any, schema_editor: Any) -> None:
-        quote = schema_editor.quote_name
-        schema_editor.deferred_sql.append(
-            f"""
-            CREATE SEQUENCE IF NOT EXISTS kernel_change_seq;
-            CREATE OR REPLACE FUNCTION kernel_listed_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-            BEGIN
-                NEW.changed_xid := pg_current_xact_id()::text::bigint;
-                NEW.changed_seq := nextval('kernel_change_seq');
-                RETURN NEW;
-            END $$;
-            CREATE OR REPLACE TRIGGER {quote(self.name)} BEFORE INSERT OR UPDATE ON {quote(model._meta.db_table)}
-                FOR EACH ROW EXECUTE FUNCTION kernel_listed_changed()
-            """
-        )
-
-    def remove_sql(self, model: Any, schema_editor: Any) -> str:
-        quote = schema_editor.quote_name
-        return f"DROP TRIGGER IF EXISTS {quote(self.name)} ON {quote(model._meta.db_table)}"
-
-    def validate(self, *args: Any, **kwargs: Any) -> None:
-        """The database does it."""
+    function, events, prelude = "kernel_listed_changed", "INSERT OR UPDATE", "CREATE SEQUENCE IF NOT EXISTS kernel_change_seq;"
+    body = """
+        BEGIN
+            NEW.changed_xid := pg_current_xact_id()::text::bigint;
+            NEW.changed_seq := nextval('kernel_change_seq');
+            RETURN NEW;
+        END """
 
 
 class Listed(models.Model):
