@@ -102,6 +102,34 @@ def pytest_configure(config: Any) -> None:
     config.pluginmanager.register(Run(), "anlan-run")
 
 
+def together(*calls: Any, patience_s: float = 10) -> list[Any]:
+    """Run the calls at once in threads of their own, each on a connection of its own; their answers or problems, in order."""
+    import threading
+
+    from django.db import connection
+
+    from anlan.kernel.errors import Problem
+
+    gate = threading.Barrier(len(calls))
+    results: list[Any] = [None] * len(calls)
+
+    def run(index: int, call: Any) -> None:
+        try:
+            gate.wait(patience_s)
+            results[index] = call()
+        except Problem as problem:
+            results[index] = problem
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(index, call)) for index, call in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(30.0, 2 * patience_s))
+    return results
+
+
 # --- the cast --------------------------------------------------------------------------------------------------------
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

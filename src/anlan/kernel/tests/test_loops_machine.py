@@ -6,6 +6,7 @@ import itertools
 import json
 import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -25,6 +26,7 @@ from anlan.kernel.models import CaseStep, Due, Recheck, WorkItem
 from anlan.kernel.phone import sync
 from anlan.kernel.registers import Field
 from anlan.runtime.testing import make_actor, make_post
+from anlan.runtime.testing import together as at_once
 
 from .test_loops_steps import make_loop, png
 
@@ -253,25 +255,7 @@ def test_whatever_they_do_in_whatever_order_the_books_agree(replay, people, coun
 
 # --- at once -----------------------------------------------------------------------------------------------------------------
 
-
-def together(*calls):
-    gate, results = threading.Barrier(len(calls)), [None] * len(calls)
-
-    def run(index, call):
-        try:
-            gate.wait(30)
-            results[index] = call()
-        except Problem as problem:
-            results[index] = problem
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(index, call)) for index, call in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
+together = partial(at_once, patience_s=30)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,39 +1,16 @@
 """Two persons press at the same moment: one wins, nothing happens twice."""
 from __future__ import annotations
 
-import threading
-
 import pytest
-from django.db import connection
 
 from anlan.kernel import journal
 from anlan.kernel.errors import Problem
+from anlan.runtime.testing import together
 from anlan.warning import actions, delivery
 from anlan.warning.adapters.sms.simulator import SETTINGS, Simulator
 from anlan.warning.models import Attempt
 
 from .builders import act, approved, channel, draft, issued
-
-
-def together(*calls):
-    """Run the calls at once in threads of their own; returns their answers or problems."""
-    gate, results = threading.Barrier(len(calls)), [None] * len(calls)
-
-    def run(index, call):
-        try:
-            gate.wait(10)
-            results[index] = call()
-        except Problem as problem:
-            results[index] = problem
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(index, call)) for index, call in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return results
 
 
 @pytest.mark.django_db(transaction=True)
