@@ -172,6 +172,11 @@ def of(actor: Any, realm: Any, subject: str) -> list[Attachment]:
 # --- actions ---------------------------------------------------------------------------------------------------------
 
 
+def bare(name: str, length: int = 160) -> str:
+    """An upload's own name: paths and control characters of other systems have no place in it."""
+    return "".join(char for char in name.replace("\\", "/").rsplit("/", 1)[-1] if char >= " ")[-length:] or "file"
+
+
 def attach(act: Act, subject: str, name: str, content: bytes, note: str = "") -> Attachment:
     """Check, store and attach an upload to a record of this realm that the actor may read. kernel.not_found."""
     if not may_read(act.actor, act.realm, subject) and not act.actor.machine_name:
@@ -181,8 +186,7 @@ def attach(act: Act, subject: str, name: str, content: bytes, note: str = "") ->
 
 def take(act: Act, subject: str, name: str, content: bytes, note: str = "") -> Attachment:
     """The same for a file whose right to the record was judged with the operation it belongs to."""
-    # Paths and control characters of other systems have no place in a name.
-    name = "".join(char for char in name.replace("\\", "/").rsplit("/", 1)[-1] if char >= " ")[-160:] or "file"
+    name = bare(name)
     mime = check(name, content)
     return _attach(act, subject=subject, name=name, mime=mime, size=len(content), sha256=store(content), note=note)
 
@@ -192,7 +196,11 @@ def _attach(act: Act, *, subject: str, name: str, mime: str, size: int, sha256: 
     row = subjects.row(subject)
     if row is None or getattr(row, "realm_id", act.realm.pk) != act.realm.pk:
         raise NOT_FOUND(kind="", key=subject)
-    region = getattr(row, "region_id", None)
+    return record(act, subject=subject, region=getattr(row, "region_id", None), name=name, mime=mime, size=size, sha256=sha256, note=note)
+
+
+def record(act: Act, *, subject: str, region: UUID | None, name: str, mime: str, size: int, sha256: str, note: str) -> Attachment:
+    """Inside an action that has judged the right to it: the attachment's row and its fact."""
     file = act.create(
         Attachment, subject=subject, region_id=region, name=name, mime=mime, size=size, sha256=sha256, added_at=act.now, added_by=act.actor.person_id, note=note.strip()[:200]
     )

@@ -488,7 +488,7 @@ def comment(act: Act, *, loop: str, case: UUID, text: str, files: list | tuple =
 
 def hold(act: Act, *, loop: str, case: UUID, name: str, content: bytes, note: str = "") -> Attachment:
     """Keep an upload for a step of a case, or for the case about to be opened under this key. Nobody can read it before that."""
-    name = "".join(char for char in name.replace("\\", "/").rsplit("/", 1)[-1] if char >= " ")[-160:] or "file"
+    name = files.bare(name)
     mime = files.check(name, content)
     return _hold(act, loop=loop, case=case, name=name, mime=mime, size=len(content), sha256=files.store(content), note=note)
 
@@ -501,15 +501,9 @@ def _hold(act: Act, *, loop: str, case: UUID, name: str, mime: str, size: int, s
         _find(act, declared, case)
     elif CaseStep.plain.filter(case_id=case).exists() or not access.may(act.actor, declared.open.may):
         raise NOT_FOUND(kind=declared.one, key=case)
-    from ..facts import FileAttached
-
-    subject = f"{declared.kind}:{case}"
-    file = act.create(
-        Attachment, subject=subject, region_id=row.region_id if row else None, name=name, mime=mime, size=size, sha256=sha256, added_at=act.now,
-        added_by=act.actor.person_id, note=note.strip()[:200],
+    return files.record(
+        act, subject=f"{declared.kind}:{case}", region=row.region_id if row else None, name=name, mime=mime, size=size, sha256=sha256, note=note
     )
-    act.state(FileAttached(file=file.pk, about=subject, digest=f"sha256:{sha256}", size=size), subject=subject, region=row.region_id if row else None)
-    return file
 
 
 @action("loop.assign")

@@ -28,7 +28,7 @@ from django.utils.translation import gettext_lazy
 from anlan.engines import frames
 from anlan.engines.text import document_tokens
 
-from .. import access, clock, places
+from .. import access, clock, files, places
 from ..actions import Act, action
 from ..errors import FORBIDDEN, INVALID, NOT_FOUND, STALE, Kind
 from ..ids import new_id
@@ -810,7 +810,7 @@ def keep(actor: Any, declared: Register, file: Any, name: str) -> Upload:
     access.require(actor, declared.capability("write"))
     check_size(file.size)
     _sweep()
-    upload = Upload(str(new_id()), declared.name, "".join(char for char in name.replace("\\", "/").rsplit("/", 1)[-1] if char >= " ")[-120:] or "file", str(actor.account_id))
+    upload = Upload(str(new_id()), declared.name, files.bare(name, 120), str(actor.account_id))
     upload.folder.mkdir(parents=True, mode=0o700)
     taken = 0
     with os.fdopen(os.open(upload.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
