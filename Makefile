@@ -25,10 +25,11 @@ test: setup $(STAMP)/dev ## run all tests
 	@tools/chromium.sh
 	$(BIN)/python -m pytest -n $${TEST_WORKERS:-2} --dist loadfile -q $(TESTS)
 
-check: setup $(STAMP)/dev ## style, types, the tower, messages, the reference page
+check: setup $(STAMP)/dev ## style, types, the tower, dependencies, messages, the reference page
 	$(BIN)/ruff check src tests tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry src tests tools
 	$(BIN)/python tools/messages.py --check
 	ANLAN_HOME=$$(mktemp -d) $(BIN)/anlan docs --check
 
