@@ -16,7 +16,7 @@ def register(sub: Any) -> None:
     way.add_argument("file", type=Path, nargs="+")
     mode = way.add_mutually_exclusive_group()
     mode.add_argument("--strict", dest="strict", action="store_true", default=True, help=_("ok when it conforms: what we hold our own alerts to (default)"))
-    mode.add_argument("--lenient", dest="strict", action="store_false", help=_("ok when every alert in it can be used, repaired where needed: what we hold others to"))
+    mode.add_argument("--lenient", dest="strict", action="store_false", help=_("ok when every alert in it can be used, repaired where needed, and every entry leads somewhere: what we hold others to"))
     way.add_argument("--json", action="store_true", help=_("one line of JSON for each file"))
     way.set_defaults(func=check, services=None)
 
@@ -39,6 +39,7 @@ def judge(path: Path, strict: bool) -> dict[str, Any]:
     answer["kind"], answer["links"] = document.kind, document.links
     answer["version"] = next((message.version for message in document.messages if message.version), "")
     many = len(document.messages) > 1
+    answer["repairs"] += document.repairs
     for finding in document.findings:
         answer["advice" if finding.note else "errors"].append({"path": finding.where, "rule": finding.code, "message": finding.message})
     for number, message in enumerate(document.messages, 1):
@@ -49,7 +50,7 @@ def judge(path: Path, strict: bool) -> dict[str, Any]:
         if message.refused:
             answer["errors"].append({"path": f"{place}alert", "rule": "refused", "message": message.refused})
         answer["repairs"] += [f"{place} {repair}".strip() for repair in message.repairs]
-    answer["ok"] = document.valid if strict else all(message.alert is not None for message in document.messages)
+    answer["ok"] = document.valid if strict else document.usable
     return answer
 
 

@@ -11,9 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModif
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from lxml import etree
 
-from anlan.engines.cap.model import format_date
+from anlan.engines import cap
 from anlan.engines.cap.safe import MAX_BYTES
 from anlan.kernel import access, clock
 from anlan.kernel.errors import TOO_LARGE
@@ -25,7 +24,6 @@ from . import actions, keys, queries
 from .models import FeedSource
 
 app_name = "exchange"
-ATOM = "http://www.w3.org/2005/Atom"
 
 
 # --- the public side -------------------------------------------------------------------------------------------------
@@ -48,30 +46,18 @@ def cap_atom(request: HttpRequest) -> HttpResponse:
 
 def _feed(request: HttpRequest, listed: list[queries.Listed]) -> bytes:
     here = Installation.current()
-    root = etree.Element(f"{{{ATOM}}}feed", nsmap={None: ATOM})
-
-    def put(parent: Any, name: str, text: str = "", **attributes: str) -> Any:
-        element = etree.SubElement(parent, f"{{{ATOM}}}{name}", **attributes)
-        element.text = text or None
-        return element
-
-    updated = queries.feed_updated(listed) or here_since()
-    put(root, "id", f"urn:uuid:{here.pk}")
-    put(root, "title", f"{here.name or 'Anlan'} · CAP")
-    put(root, "updated", format_date(updated))
-    put(put(root, "author"), "name", here.name or "Anlan")
-    put(root, "link", rel="self", href=request.build_absolute_uri(reverse("exchange:cap_atom")), type="application/atom+xml")
-    for one in listed:
-        alert = one.alert
-        entry = put(root, "entry")
-        put(entry, "id", f"urn:uuid:{alert.pk}")
-        put(entry, "title", alert.headline or alert.event)
-        put(entry, "updated", format_date(one.signed.signed_at))
-        put(entry, "published", format_date(alert.sent))
-        put(put(entry, "author"), "name", alert.issuer_name)
-        put(entry, "link", rel="alternate", type="application/cap+xml", href=request.build_absolute_uri(reverse("exchange:cap_message", args=[alert.pk])))
-        put(entry, "summary", alert.description[:500] or alert.headline)
-    return etree.tostring(root, encoding="utf-8", xml_declaration=True, pretty_print=True)
+    return cap.build_atom(cap.Feed(
+        id=f"urn:uuid:{here.pk}", title=f"{here.name or 'Anlan'} · CAP", updated=queries.feed_updated(listed) or here_since(), author=here.name or "Anlan",
+        link=request.build_absolute_uri(reverse("exchange:cap_atom")),
+        entries=tuple(
+            cap.FeedEntry(
+                id=f"urn:uuid:{one.alert.pk}", title=one.alert.headline or one.alert.event, updated=one.signed.signed_at, published=one.alert.sent,
+                author=one.alert.issuer_name, link=request.build_absolute_uri(reverse("exchange:cap_message", args=[one.alert.pk])),
+                summary=one.alert.description[:500] or one.alert.headline,
+            )
+            for one in listed
+        ),
+    ))
 
 
 def here_since() -> Any:

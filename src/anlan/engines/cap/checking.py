@@ -8,12 +8,13 @@ import copy
 import re
 from dataclasses import dataclass
 from datetime import UTC
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from lxml import etree
 
 from .model import NS10, NS11, NS12, VERSIONS, parse_date, parse_date_leniently
+from .nodes import Node
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
 SCHEMA = Path(__file__).parent / "data" / "CAP-v1.2.xsd"
@@ -55,34 +56,31 @@ def schema(namespace: str) -> etree.XMLSchema | None:
     return etree.XMLSchema(root)
 
 
-def check(alert: etree._Element) -> list[Finding]:
-    """Everything wrong with one `alert` element, in document order, at most MAX_FINDINGS."""
+def check(alert: etree._Element, node: Node | None = None) -> list[Finding]:
+    """Everything wrong with one `alert` element, in document order, at most MAX_FINDINGS. `node`: the same as a Node, where there is one."""
     namespace = etree.QName(alert).namespace or ""
     found: list[Finding] = []
     if namespace not in VERSIONS:
         found.append(Finding("namespace", "alert", f"not a CAP namespace: {namespace or '(none)'}"))
     elif (rules := schema(namespace)) is not None:
-        alone = copy.deepcopy(alert)  # validates the element as a document of its own, wherever it was embedded
+        alone = alert if alert.getparent() is None else copy.deepcopy(alert)  # as a document of its own, wherever it was embedded
         if not rules.validate(alone):
-            found += [Finding("schema", _path(alert), _short(error.message)) for error in rules.error_log]
+            found += [Finding("schema", "alert", _short(error.message)) for error in rules.error_log]
     else:
         found.append(Finding("no_schema", "alert", "CAP 1.0 has no schema here; read by its rules only", note=True))
-    found += _rules(alert)
+    found += _rules(node or Node(alert))
     return found[:MAX_FINDINGS]
 
 
-def _rules(alert: etree._Element) -> list[Finding]:
+def _rules(alert: Node) -> list[Finding]:
     found: list[Finding] = []
 
     def bad(code: str, where: str, message: str, note: bool = False) -> None:
         found.append(Finding(code, where, message, note))
 
-    def texts(parent: etree._Element, name: str) -> list[str]:
-        return [(child.text or "").strip() for child in parent if _local(child) == name]
-
-    def dates(parent: etree._Element, path: str) -> None:
+    def dates(parent: Node, path: str) -> None:
         for name in DATES:
-            for text in texts(parent, name):
+            for text in parent.texts(name, True):
                 try:
                     offset = parse_date(text).utcoffset()
                     if offset and offset.total_seconds() % 900:
@@ -91,47 +89,58 @@ def _rules(alert: etree._Element) -> list[Finding]:
                     bad("date", f"{path}/{name}", str(error))
 
     for name in ("identifier", "sender"):
-        for text in texts(alert, name):
+        for text in alert.texts(name, True):
             if not text or re.search(r"[\s,<&]", text):
                 bad("identity", f"alert/{name}", f"{name} must not be empty or hold spaces, commas, < or &: {text[:80]!r}")
     dates(alert, "alert")
-    kind, scope = (texts(alert, "msgType") or [""])[0], (texts(alert, "scope") or [""])[0]
-    references = (texts(alert, "references") or [""])[0]
-    if kind in ("Update", "Cancel") and not references:
+    kind, scope = alert.one("msgType"), alert.one("scope")
+    references = alert.one("references")
+    if kind in ("Update", "Cancel", "Ack", "Error") and not references:  # each is defined as being about "the message(s) identified in references"
         bad("references", "alert/references", f"{kind} must name the message it is about")
+    if kind == "Error" and not alert.one("note"):
+        bad("note", "alert/note", "Error should say in note what was wrong", note=True)
     for triple in references.split():
         if not _reference(triple):
             bad("references", "alert/references", f"not sender,identifier,sent: {triple[:120]!r}")
-    if scope == "Private" and not any(texts(alert, "addresses")):
+    if scope == "Private" and not alert.one("addresses"):
         bad("addresses", "alert/addresses", "scope Private needs addresses")
-    if scope == "Restricted" and not any(texts(alert, "restriction")):
+    if scope == "Restricted" and not alert.one("restriction"):
         bad("restriction", "alert/restriction", "scope Restricted should say the rule of its restriction", note=True)
-    if scope and scope != "Restricted" and any(texts(alert, "restriction")):
-        bad("restriction", "alert/restriction", "restriction belongs to scope Restricted only", note=True)
-    for info in (child for child in alert if _local(child) == "info"):
+    if scope and scope != "Restricted" and alert.one("restriction"):
+        bad("restriction", "alert/restriction", f"restriction is used with scope Restricted only, not {scope}")
+    for info in alert.all("info"):
         dates(info, "alert/info")
-        if not any(texts(info, "expires")):
+        if not info.one("expires"):
             bad("expires", "alert/info/expires", "an info should say when it ends", note=True)
-        for area in (child for child in info if _local(child) == "area"):
-            _area_rules(area, texts, bad)
+        for area in info.all("area"):
+            _area_rules(area, bad)
     return found
 
 
-def _area_rules(area: etree._Element, texts, bad) -> None:
+def _area_rules(area: Node, bad) -> None:
     path = "alert/info/area"
-    polygons, circles = texts(area, "polygon"), texts(area, "circle")
+    polygons, circles = area.texts("polygon", True), area.texts("circle", True)
     for text in polygons:
         if problem := polygon_problem(text):
             bad("polygon", f"{path}/polygon", problem)
     for text in circles:
         if problem := circle_problem(text):
             bad("circle", f"{path}/circle", problem)
-    if any(texts(area, "ceiling")) and not any(texts(area, "altitude")):
+    if area.one("ceiling") and not area.one("altitude"):
         bad("ceiling", f"{path}/ceiling", "ceiling is used only with altitude")
-    geocodes = [child for child in area if _local(child) == "geocode"]
+    geocodes = area.all("geocode")
     if not polygons and not circles:
         what = "only geocodes: receivers must share the code list" if geocodes else "only words: no place a machine can find"
         bad("place", path, f"the area has {what}", note=True)
+
+
+STRANGE = re.compile(r"[^-+.,0-9eE\s]")  # float() also takes nan, inf, 1_0 and other scripts' digits
+
+
+@lru_cache(maxsize=16)  # asked once to judge a ring and once to read it
+def numbers(text: str) -> tuple[tuple[float, float], ...]:
+    """Space-separated pairs as numbers; ValueError when one is no pair of numbers."""
+    return tuple((float(lat), float(lon)) for lat, lon in (pair.split(",") for pair in text.split()))
 
 
 def polygon_problem(text: str) -> str:
@@ -140,12 +149,13 @@ def polygon_problem(text: str) -> str:
         return "empty polygon"
     pairs = text.split()
     try:
-        points = [tuple(map(_number, pair.split(","))) for pair in pairs]
+        points = numbers(text) if not STRANGE.search(text) else ()
     except ValueError:
+        points = ()
+    if not points:
         return f"polygon is not space-separated lat,lon pairs: {text[:60]!r}"
-    if any(len(point) != 2 for point in points):
-        return f"polygon is not space-separated lat,lon pairs: {text[:60]!r}"
-    if any(not (-90 <= lat <= 90 and -180 <= lon <= 180) for lat, lon in points):  # type: ignore[misc]
+    lats, lons = zip(*points, strict=True)
+    if min(lats) < -90 or max(lats) > 90 or min(lons) < -180 or max(lons) > 180:
         return "polygon leaves the range of latitude or longitude"
     if len(points) < 4:
         return f"polygon has {len(points)} pairs, at least 4 are needed"
@@ -168,7 +178,7 @@ def circle_problem(text: str) -> str:
 
 
 def _number(text: str) -> float:
-    if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", text):  # float() also takes nan, inf and 1_0
+    if STRANGE.search(text):
         raise ValueError(text)
     return float(text)
 
@@ -181,14 +191,6 @@ def _reference(triple: str) -> bool:
         return bool(sender and identifier and parse_date_leniently(sent)[0].astimezone(UTC))
     except (ValueError, OverflowError):
         return False
-
-
-def _local(element: etree._Element) -> str:
-    return etree.QName(element).localname if isinstance(element.tag, str) else ""
-
-
-def _path(element: etree._Element) -> str:
-    return _local(element)
 
 
 def _short(message: str) -> str:

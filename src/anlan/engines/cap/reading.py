@@ -6,6 +6,7 @@ Everything else that is broken is dropped alone (one polygon, one parameter), an
 """
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -14,13 +15,15 @@ from datetime import datetime
 from lxml import etree
 
 from . import model
-from .checking import Finding, check, circle_problem, polygon_problem
+from .checking import Finding, check, circle_problem, numbers, polygon_problem
 from .model import NS10, VERSIONS, Alert, Area, CapError, Info, Reference, Resource, parse_date_leniently
+from .nodes import Node
 from .safe import parse
 
 ATOM = "http://www.w3.org/2005/Atom"
 ATOM_FEED = {"id", "title", "updated", "author", "link", "category", "contributor", "generator", "icon", "logo", "rights", "subtitle", "entry"}
 ATOM_ENTRY = {"id", "title", "updated", "author", "category", "content", "contributor", "link", "published", "rights", "source", "summary"}
+LEADING = re.compile(rb"(?:\xef\xbb\xbf)?\s+<\?xml")
 MAX_MESSAGES = 2_000  # of one document
 MAX_POINTS = 100_000  # of one message, over all polygons
 
@@ -59,6 +62,12 @@ class Document:
     messages: tuple[Message, ...]
     entries: tuple[Entry, ...] = ()
     findings: tuple[Finding, ...] = ()  # of the wrapping itself
+    repairs: tuple[str, ...] = ()  # of the wrapping itself
+
+    @property
+    def usable(self) -> bool:
+        """The lenient verdict: every alert can be used, and every entry of a feed leads somewhere."""
+        return all(message.alert is not None for message in self.messages) and all(entry.link or entry.embedded for entry in self.entries)
 
     @property
     def valid(self) -> bool:
@@ -75,15 +84,23 @@ def read(raw: bytes) -> Document:
 
     Raises CapError (code too_large, encoding, doctype, not_xml, too_deep, too_many, not_cap) when nothing can be read.
     """
+    if match := LEADING.match(raw):  # servers put blank lines there; XML forbids it, and nothing is lost by passing over them
+        what = "white space stands before the XML declaration"
+        inner = _read(raw[match.end() - 5:], raw)
+        return replace(inner, findings=(Finding("not_xml", "document", what), *inner.findings), repairs=(f"document: {what}, passed over", *inner.repairs))
+    return _read(raw, raw)
+
+
+def _read(raw: bytes, original: bytes) -> Document:
     root = parse(raw)
     name, namespace = etree.QName(root).localname, etree.QName(root).namespace or ""
     if name == "alert":
-        return Document(kind="cap", messages=(_message(root, raw),))
+        return Document(kind="cap", messages=(_message(root, original),))
     if name == "feed" and namespace == ATOM:
         return _atom(root)
     if name in ("rss", "RDF"):
         return _rss(root)
-    if name == "EDXLDistribution":
+    if name.casefold() == "edxldistribution":  # DE 2.0 writes it small
         return _edxl(root)
     alerts = _alerts(root)
     if alerts:
@@ -94,9 +111,30 @@ def read(raw: bytes) -> Document:
 
 def _alerts(root: etree._Element) -> list[etree._Element]:
     found = [one for one in root.iter("{*}alert") if etree.QName(one).namespace in VERSIONS or len(one)]
+    found = found or [one for part in root.iter() if (one := _enclosed(part)) is not None]
     if len(found) > MAX_MESSAGES:
         raise CapError("too_many", f"more than {MAX_MESSAGES:,} alerts in one document")
     return found
+
+
+def _enclosed(element: etree._Element) -> etree._Element | None:
+    """A whole message that travels as text: escaped or CDATA in a feed's content, base64 in an envelope's contentData."""
+    text = (element.text or "").strip() if isinstance(element.tag, str) and not len(element) else ""
+    raw = b""
+    if text.startswith("<") and "alert" in text[:2000]:
+        raw = re.sub(r"^<\?xml.*?\?>", "", text, flags=re.S).strip().encode()
+    elif _name(element) == "contentData" and len(text) > 100:
+        try:
+            raw = base64.b64decode(text, validate=False)
+        except ValueError:
+            return None
+    if b"alert" not in raw[:2000]:
+        return None
+    try:
+        root = parse(raw)
+    except CapError:
+        return None  # a web page, a picture: not ours to judge
+    return root if _name(root) == "alert" else None
 
 
 def _atom(root: etree._Element) -> Document:
@@ -155,7 +193,8 @@ def _rss(root: etree._Element) -> Document:
 
 def _edxl(root: etree._Element) -> Document:
     findings = []
-    for name in ("distributionID", "senderID", "dateTimeSent", "distributionStatus", "distributionType"):
+    kind = "distributionKind" if "DE:2" in (etree.QName(root).namespace or "") else "distributionType"
+    for name in ("distributionID", "senderID", "dateTimeSent", "distributionStatus", kind):
         if not _text(root, name):
             findings.append(Finding("envelope", "EDXLDistribution", f"EDXL-DE lacks {name}"))
     status = _text(root, "distributionStatus")
@@ -177,11 +216,12 @@ def _edxl(root: etree._Element) -> Document:
 
 def _message(element: etree._Element, raw: bytes | None = None) -> Message:
     namespace = etree.QName(element).namespace or ""
-    findings = tuple(check(element))
+    node = Node(element)
+    findings = tuple(check(element, node))
     reader = _Reader(namespace)
     alert, refused = None, ""
     try:
-        alert = reader.alert(element)
+        alert = reader.alert(node)
     except _Refused as reason:
         refused = str(reason)
     if any(f.code == "schema" and "not expected" in f.message for f in findings) and alert:
@@ -205,7 +245,7 @@ class _Reader:
     repairs: list[str] = field(default_factory=list)
     points: int = 0
 
-    def alert(self, element: etree._Element) -> Alert:
+    def alert(self, element: Node) -> Alert:
         if self.namespace not in VERSIONS:
             self.repair("alert", "no CAP namespace, read as CAP 1.2")
         sent = self.date(element, "sent", "alert")
@@ -218,26 +258,26 @@ class _Reader:
             status=self.code(element, "status", model.STATUS, "alert"),
             msg_type=self.code(element, "msgType", model.MSG_TYPE, "alert"),
             scope=self.code(element, "scope", model.SCOPE, "alert"),
-            source=_text(element, "source"),
-            restriction=_text(element, "restriction"),
-            addresses=_quoted(_text(element, "addresses")),
-            codes=tuple(_texts(element, "code")),
-            note=_text(element, "note"),
-            references=tuple(self.references(_text(element, "references"))),
-            incidents=_quoted(_text(element, "incidents")),
-            infos=tuple(self.info(child) for child in _children(element, "info")),
+            source=element.one("source"),
+            restriction=element.one("restriction"),
+            addresses=_quoted(element.one("addresses")),
+            codes=tuple(element.texts("code")),
+            note=element.one("note"),
+            references=tuple(self.references(element.one("references"))),
+            incidents=_quoted(element.one("incidents")),
+            infos=tuple(self.info(child) for child in element.all("info")),
         )
 
     def repair(self, where: str, what: str) -> None:
         self.repairs.append(f"{where}: {what}")
 
-    def must(self, parent: etree._Element, name: str, where: str) -> str:
-        value = _text(parent, name)
+    def must(self, parent: Node, name: str, where: str) -> str:
+        value = parent.one(name)
         if not value:
             raise _Refused(f"{where}/{name} is missing")
         return value
 
-    def code(self, parent: etree._Element, name: str, allowed: tuple[str, ...], where: str) -> str:
+    def code(self, parent: Node, name: str, allowed: tuple[str, ...], where: str) -> str:
         return self.known(self.must(parent, name, where), allowed, f"{where}/{name}")
 
     def known(self, value: str, allowed: tuple[str, ...], where: str) -> str:
@@ -252,8 +292,8 @@ class _Reader:
                 return one
         raise _Refused(f"{where} has the unknown code {value[:60]!r}")
 
-    def date(self, parent: etree._Element, name: str, where: str) -> datetime | None:
-        text = _text(parent, name)
+    def date(self, parent: Node, name: str, where: str) -> datetime | None:
+        text = parent.one(name)
         if not text:
             return None
         try:
@@ -281,46 +321,46 @@ class _Reader:
                 self.repair("alert/references", fault)
             yield Reference(sender=sender, identifier=identifier, sent=when)
 
-    def info(self, element: etree._Element) -> Info:
+    def info(self, element: Node) -> Info:
         where = "alert/info"
-        categories = tuple(self.known(text, model.CATEGORY, f"{where}/category") for text in _texts(element, "category"))
+        categories = tuple(self.known(text, model.CATEGORY, f"{where}/category") for text in element.texts("category"))
         if not categories:
             raise _Refused(f"{where}/category is missing")
         responses = []
-        for text in _texts(element, "responseType"):
+        for text in element.texts("responseType"):
             try:
                 responses.append(self.known(text, model.RESPONSE_TYPE, f"{where}/responseType"))
             except _Refused:  # advice, not a judgement of danger: the rest of the message stands without it
                 self.repair(f"{where}/responseType", f"unknown code dropped: {text[:60]!r}")
         return Info(
-            language=_text(element, "language"),
+            language=element.one("language"),
             categories=categories,
             event=self.must(element, "event", where),
             response_types=tuple(responses),
             urgency=self.code(element, "urgency", model.URGENCY, where),
             severity=self.code(element, "severity", model.SEVERITY, where),
             certainty=self.code(element, "certainty", model.CERTAINTY, where),
-            audience=_text(element, "audience"),
+            audience=element.one("audience"),
             event_codes=tuple(self.pairs(element, "eventCode", where)),
             effective=self.date(element, "effective", where),
             onset=self.date(element, "onset", where),
             expires=self.date(element, "expires", where),
-            sender_name=_text(element, "senderName"),
-            headline=_text(element, "headline"),
-            description=_text(element, "description"),
-            instruction=_text(element, "instruction"),
-            web=_text(element, "web"),
-            contact=_text(element, "contact"),
+            sender_name=element.one("senderName"),
+            headline=element.one("headline"),
+            description=element.one("description"),
+            instruction=element.one("instruction"),
+            web=element.one("web"),
+            contact=element.one("contact"),
             parameters=tuple(self.pairs(element, "parameter", where)),
-            resources=tuple(self.resource(child) for child in _children(element, "resource")),
-            areas=tuple(self.area(child) for child in _children(element, "area")),
+            resources=tuple(self.resource(child) for child in element.all("resource")),
+            areas=tuple(self.area(child) for child in element.all("area")),
         )
 
-    def pairs(self, parent: etree._Element, name: str, where: str) -> Iterator[model.Pair]:
-        for child in _children(parent, name):
-            keys, values = _texts(child, "valueName", True), _texts(child, "value", True)
-            if self.namespace == NS10 and not len(child):
-                key, _, value = (child.text or "").strip().partition("=")
+    def pairs(self, parent: Node, name: str, where: str) -> Iterator[model.Pair]:
+        for child in parent.all(name):
+            keys, values = child.texts("valueName", True), child.texts("value", True)
+            if self.namespace == NS10 and not child.children:
+                key, _, value = child.text.partition("=")
                 keys, values = [key], [value]
             if not keys or len(keys) != len(values) or not all(keys):
                 self.repair(f"{where}/{name}", "valueName and value do not pair, dropped")
@@ -329,23 +369,23 @@ class _Reader:
                 self.repair(f"{where}/{name}", "several names and values in one element, read in pairs")
             yield from zip(keys, values, strict=True)
 
-    def resource(self, element: etree._Element) -> Resource:
-        size = _text(element, "size")
+    def resource(self, element: Node) -> Resource:
+        size = element.one("size")
         if size and not re.fullmatch(r"\d{1,15}", size):
             self.repair("alert/info/resource/size", f"not a number of bytes, dropped: {size[:40]!r}")
             size = ""
         return Resource(
-            description=_text(element, "resourceDesc"), mime_type=_text(element, "mimeType"), size=int(size) if size else None,
-            uri=_text(element, "uri"), deref_uri=_text(element, "derefUri"), digest=_text(element, "digest"),
+            description=element.one("resourceDesc"), mime_type=element.one("mimeType"), size=int(size) if size else None,
+            uri=element.one("uri"), deref_uri=element.one("derefUri"), digest=element.one("digest"),
         )
 
-    def area(self, element: etree._Element) -> Area:
+    def area(self, element: Node) -> Area:
         where = "alert/info/area"
-        description = _text(element, "areaDesc")
-        if not description:
+        description = element.one("areaDesc")
+        if not element.all("areaDesc"):  # empty is allowed, absent is not
             self.repair(where, "areaDesc is missing")
-        polygons = [ring for text in _texts(element, "polygon", True) if (ring := self.polygon(text))]
-        circles = [one for text in _texts(element, "circle", True) if (one := self.circle(text))]
+        polygons = [ring for text in element.texts("polygon", True) if (ring := self.polygon(text))]
+        circles = [one for text in element.texts("circle", True) if (one := self.circle(text))]
         return Area(
             description=description, polygons=tuple(polygons), circles=tuple(circles),
             geocodes=tuple(self.pairs(element, "geocode", where)),
@@ -360,7 +400,7 @@ class _Reader:
             tidy = re.sub(r"\s*,\s+|\s+,\s*", ",", text)
             pairs = tidy.split()
             if problem == "polygon not closed" or (len(pairs) >= 3 and pairs[0] != pairs[-1]):
-                same = problem == "polygon not closed" and _numbers(pairs[0]) == _numbers(pairs[-1])
+                same = problem == "polygon not closed" and numbers(pairs[0]) == numbers(pairs[-1])
                 closed = " ".join([*(pairs[:-1] if same else pairs), pairs[0]])
                 if not polygon_problem(closed):
                     self.repair(where, "not closed, closed by its first corner")
@@ -371,7 +411,7 @@ class _Reader:
         if problem:
             self.repair(where, f"{problem}, dropped")
             return None
-        ring = tuple((float(lat), float(lon)) for lat, lon in (pair.split(",") for pair in text.split()))
+        ring = numbers(text)
         self.points += len(ring)
         if self.points > MAX_POINTS:
             raise _Refused(f"more than {MAX_POINTS:,} corners in its polygons")
@@ -392,8 +432,8 @@ class _Reader:
         lat, lon = centre.split(",")
         return float(lat), float(lon), float(radius)
 
-    def feet(self, parent: etree._Element, name: str) -> float | None:
-        text = _text(parent, name)
+    def feet(self, parent: Node, name: str) -> float | None:
+        text = parent.one(name)
         if not text:
             return None
         if not re.fullmatch(r"[-+]?\d{1,7}(\.\d*)?", text):
@@ -418,10 +458,6 @@ def _texts(parent: etree._Element, name: str, empty: bool = False) -> list[str]:
 def _text(parent: etree._Element, name: str) -> str:
     values = _texts(parent, name)
     return values[0] if values else ""
-
-
-def _numbers(pair: str) -> list[float]:
-    return [float(part) for part in pair.split(",")]
 
 
 def _quoted(text: str) -> tuple[str, ...]:

@@ -60,15 +60,12 @@ def _refuse_doctype(raw: bytes) -> None:
         raise CapError("doctype", "a DOCTYPE is not accepted: entities and external references are refused before parsing")
 
 
+DEEP = etree.XPath("boolean(" + "/*" * (MAX_DEPTH + 1) + ")")
+COUNT = etree.XPath("count(//*)")
+
+
 def _measure(root: etree._Element) -> None:
-    depth = count = 0
-    for event, _ in etree.iterwalk(root, events=("start", "end")):
-        if event == "start":
-            depth += 1
-            count += 1
-            if depth > MAX_DEPTH:
-                raise CapError("too_deep", f"nested deeper than {MAX_DEPTH} elements")
-            if count > MAX_ELEMENTS:
-                raise CapError("too_many", f"more than {MAX_ELEMENTS:,} elements")
-        else:
-            depth -= 1
+    if DEEP(root):
+        raise CapError("too_deep", f"nested deeper than {MAX_DEPTH} elements")
+    if COUNT(root) > MAX_ELEMENTS:
+        raise CapError("too_many", f"more than {MAX_ELEMENTS:,} elements")
