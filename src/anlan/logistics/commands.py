@@ -13,6 +13,11 @@ MAX_BYTES = 512 * 1024 * 1024
 
 
 def register(sub: Any) -> None:
+    _solve(sub)
+    _roads(sub)
+
+
+def _solve(sub: Any) -> None:
     parser = sub.add_parser("solve", help=_("choose sites: where to open p of n, with a proof of how near the best that is"))
     inner = parser.add_subparsers(dest="what", required=True)
     for kind, words in (
@@ -58,8 +63,258 @@ def solve(args: argparse.Namespace) -> int:
 
 
 def _refused(args: argparse.Namespace, where: str, why: str) -> int:
+    file = str(getattr(args, "file", ""))
     if args.json:
-        print(json.dumps({"error": {"file": str(args.file), "where": where, "why": why}}, ensure_ascii=False))
+        print(json.dumps({"error": {"file": file, "where": where, "why": why}}, ensure_ascii=False))
     else:
-        print(f"{args.file}: {where + ': ' if where else ''}{why}", file=sys.stderr)
+        print(": ".join(part for part in (file, where, why) if part), file=sys.stderr)
     return 1
+
+
+def _roads(sub: Any) -> None:
+    parser = sub.add_parser("roads", help=_("import a road map; travel times, who is cut off, which road matters most"))
+    inner = parser.add_subparsers(dest="what", required=True, parser_class=type(parser))
+    one = inner.add_parser("import", help=_("take over an OpenStreetMap file as the roads of this house"))
+    one.add_argument("file", type=Path, help=_(".osm.pbf, .osm, .osm.gz or .osm.bz2"))
+    one.add_argument("--to", type=Path, help=_("write the network here instead of into the data folder"))
+    one.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    one.set_defaults(func=roads_import, services=None)
+    for what, words, func in (
+        ("matrix", _("travel times from many places to many"), roads_matrix),
+        ("nearest", _("for each place the origins that are there first"), roads_nearest),
+        ("reach", _("who is reached in time, who is cut off by closures, and whose loss would cut most people off"), roads_reach),
+        ("route", _("the way from the first origin to each place"), roads_route),
+    ):
+        one = inner.add_parser(what, help=words)
+        one.add_argument("--from", dest="origins", type=Path, required=True, metavar="CSV", help=_("origins: id,lon,lat"))
+        one.add_argument("--to", dest="targets", type=Path, required=True, metavar="CSV", help=_("places: id,lon,lat[,weight]"))
+        one.add_argument("--network", type=Path, help=_("a network written by `anlan roads import --to`, instead of the one of this house"))
+        one.add_argument("--vehicle", default="truck", help=_("car, truck, heavy, bus, foot (code list road_vehicle)"))
+        one.add_argument("--weather", default="dry", help=_("dry, rain, heavy_rain, fog, snow, ice (code list road_weather)"))
+        one.add_argument("--edits", type=Path, metavar="GEOJSON", help=_("closures, slow-downs and flooded areas: features with kind closed, slow (share) or water (depth_m)"))
+        one.add_argument("--json", action="store_true", help=_("answer as JSON"))
+        one.set_defaults(func=func, services=None)
+        if what == "nearest":
+            one.add_argument("-k", type=int, default=3, help=_("how many origins for each place"))
+        if what == "reach":
+            one.add_argument("--minutes", type=float, default=60.0, help=_("reached in time: within so many minutes"))
+        if what == "matrix":
+            one.add_argument("--out", type=Path, help=_("write from,to,seconds as CSV here"))
+
+
+def roads_import(args: argparse.Namespace) -> int:
+    """Exit status 0 when the map was taken over, 1 when it cannot be read."""
+    import time
+
+    from anlan.engines import routing
+
+    from . import compute
+
+    started = time.process_time()
+    quiet = args.json or not sys.stderr.isatty()
+
+    def progress(ways: int) -> None:
+        if not quiet:
+            print("\r" + _("{ways} ways read").format(ways=f"{ways:,}"), end="", file=sys.stderr, flush=True)
+
+    target = args.to or compute.road_file()
+    try:
+        network = routing.osm.read(args.file, progress)
+        router = routing.Router(network)
+        network.save(target, **router.kept)
+    except routing.BadMap as error:
+        return _refused(args, "", str(error).removeprefix(f"{args.file}: "))
+    except OSError as error:
+        return _refused(args, str(error.filename or target), error.strerror or str(error))
+    if not quiet:
+        print(file=sys.stderr)
+    answer = network.about | {
+        "junctions": int(network.lon.size), "segments": network.size, "kilometres": round(float(network.metres.sum()) / 1000, 1),
+        "bridges": int((network.flags & routing.network.BRIDGE > 0).sum()), "tunnels": int((network.flags & routing.network.TUNNEL > 0).sum()),
+        "height_limits": int((network.max_height > 0).sum()), "weight_limits": int((network.max_weight > 0).sum()), "apart": int((~network.main).sum()),
+        "shortcuts": int(router.head.size), "written": str(target), "seconds": round(time.process_time() - started, 2),
+    }
+    if args.json:
+        print(json.dumps(answer, ensure_ascii=False))
+        return 0
+    print(_("{segments} segments between {junctions} junctions, {kilometres} km; {bridges} on bridges, {tunnels} in tunnels; {height_limits} with a limit of height, {weight_limits} of weight").format(**answer))
+    if answer["apart"]:
+        print(_("{apart} segments hang together with nothing else and take no places").format(apart=answer["apart"]))
+    print(_("written to {written}; {seconds} CPU seconds").format(**answer))
+    print(answer["attribution"])
+    return 0
+
+
+class _Refused(Exception):
+    """What is wrong with a file, and where."""
+
+
+def _points(path: Path) -> tuple[list[str], Any, Any]:
+    """(ids, (n, 2) longitude and latitude, weights) of a CSV."""
+    import csv
+
+    import numpy as np
+
+    try:
+        with (sys.stdin if str(path) == "-" else path.open(encoding="utf-8-sig", newline="")) as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise _Refused(f"{path}: {error}") from error
+    ids: list[str] = []
+    values = []
+    known: dict[str, int] = {}
+    for line, row in enumerate(rows, start=2):
+        name = row.get("id") or str(line - 1)
+        try:
+            lon, lat, weight = float(row["lon"]), float(row["lat"]), float(row.get("weight") or 1)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _Refused(_("{file}:{line}: needs id,lon,lat with numbers ({why})").format(file=path, line=line, why=error)) from error
+        if not (abs(lon) <= 180 and abs(lat) <= 90 and 0 <= weight < float("inf")):
+            raise _Refused(_("{file}:{line}: {values} is no longitude, latitude and weight").format(file=path, line=line, values=[lon, lat, weight]))
+        if name in known:
+            raise _Refused(_("{file}:{line}: id {id} stands in line {first} already").format(file=path, line=line, id=name, first=known[name]))
+        known[name] = line
+        ids.append(name)
+        values.append((lon, lat, weight))
+    if not ids:
+        raise _Refused(_("{file}: no rows").format(file=path))
+    table = np.array(values)
+    return ids, table[:, :2], table[:, 2]
+
+
+def _asked(args: argparse.Namespace) -> tuple[Any, ...]:
+    """(origin ids, target ids, weights, ways, router, edits, tables)"""
+    from . import compute
+
+    data = compute.shipped_tables()
+    for name, value in (("road_vehicle", args.vehicle), ("road_weather", args.weather)):
+        if value not in data[name]:
+            raise _Refused(_("{value} is none of {known}").format(value=value, known=", ".join(data[name])))
+    ids, origins, _w = _points(args.origins)
+    to_ids, targets, weight = _points(args.targets)
+    try:
+        roads = compute.router(args.network)
+    except (OSError, ValueError, KeyError) as error:
+        raise _Refused(f"{args.network or compute.road_file()}: {error}") from error
+    if args.network and roads is None:
+        raise _Refused(_("{file}: no such file").format(file=args.network))
+    edits: list[Any] = []
+    if args.edits and roads is not None:
+        try:
+            edits = compute.edits_from(json.loads(args.edits.read_text(encoding="utf-8"))["features"], roads)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise _Refused(f"{args.edits}: {error}") from error
+    ways = compute.ways(origins, targets, roads=roads, data=data, vehicle=args.vehicle, weather=args.weather, edits=edits, names=(ids, to_ids))
+    if args.edits and roads is None:
+        ways.notes.append(_("closures were left aside: there is no road file"))
+    return ids, to_ids, weight, ways, roads, edits, data
+
+
+def _answer(args: argparse.Namespace, ways: Any, answer: dict[str, Any], lines: Any) -> int:
+    if args.json:
+        print(json.dumps({"how": ways.how, "by_road": ways.by_road, "notes": ways.notes} | answer, ensure_ascii=False, allow_nan=False))
+        return 0
+    for line in lines:
+        print(line)
+    for note in [*ways.notes, ways.how]:
+        print(note, file=sys.stderr)
+    return 0
+
+
+def _plain(value: float) -> float | None:
+    return round(float(value), 3) if value < float("inf") else None
+
+
+def _guarded(run: Any) -> Any:
+    def command(args: argparse.Namespace) -> int:
+        try:
+            return run(args)
+        except _Refused as error:
+            return _refused(args, "", str(error))
+
+    command.__doc__ = run.__doc__
+    return command
+
+
+@_guarded
+def roads_matrix(args: argparse.Namespace) -> int:
+    """Seconds from every origin to every place; null (CSV: empty) where there is no way."""
+    ids, to_ids, _weight, ways, *_rest = _asked(args)
+    if args.out:
+        import csv
+
+        with args.out.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["from", "to", "seconds"])
+            for i, row in zip(ids, ways.seconds.tolist(), strict=True):
+                writer.writerows([i, j, "" if value == float("inf") else round(value, 3)] for j, value in zip(to_ids, row, strict=True))
+    table = [[_plain(value) for value in row] for row in ways.seconds.tolist()] if args.json else []
+    lines = ["from,to,seconds"] + [f"{i},{j},{'' if v == float('inf') else round(v, 1)}" for i, row in zip(ids, ways.seconds.tolist(), strict=True) for j, v in zip(to_ids, row, strict=True)] \
+        if not args.json and not args.out else []
+    return _answer(args, ways, {"from": ids, "to": to_ids, "seconds": table}, lines)
+
+
+@_guarded
+def roads_nearest(args: argparse.Namespace) -> int:
+    """For each place the k origins that are there first."""
+    import numpy as np
+
+    ids, to_ids, _weight, ways, *_rest = _asked(args)
+    order = np.argsort(ways.seconds, axis=0, kind="stable")[: args.k].T
+    found = {to_ids[j]: [{"from": ids[i], "seconds": _plain(ways.seconds[i, j])} for i in row if np.isfinite(ways.seconds[i, j])] for j, row in enumerate(order)}
+    lines = [f"{name}: " + (", ".join(f"{one['from']} {one['seconds'] / 60:.1f} min" for one in near) or _("no way from any origin")) for name, near in found.items()]
+    return _answer(args, ways, {"nearest": found}, lines)
+
+
+@_guarded
+def roads_reach(args: argparse.Namespace) -> int:
+    """Reach before and after the edits, who is cut off, and the segments whose loss would cut off most."""
+    import numpy as np
+
+    from . import compute
+
+    ids, to_ids, weight, ways, roads, edits, data = _asked(args)
+    after = ways.seconds.min(axis=0)
+    before, critical = after, []
+    if roads is not None:
+        if edits:
+            before = roads.metric(compute.times(roads, data, args.vehicle, args.weather)).reach_points(ways.origins, ways.targets)
+        network = roads.network
+        for segments, lost, members in ways.metric.critical(ways.origins, ways.targets, weight, most=10):
+            points = [network.line(e)[len(network.line(e)) // 2] for e in segments]
+            critical.append({
+                "ways": np.unique(network.way[segments]).tolist(), "names": sorted({network.names[k] for k in network.name[segments]} - {""}),
+                "metres": round(float(network.metres[segments].sum())), "at": [[round(float(x), 6), round(float(y), 6)] for x, y in points], "weight": lost, "places": [to_ids[k] for k in members],
+            })
+    limit = args.minutes * 60
+    cut = np.flatnonzero(np.isfinite(before) & ~np.isfinite(after))
+    answer = {
+        "minutes": args.minutes, "weight": float(weight.sum()), "in_time_before": float(weight[before <= limit].sum()), "in_time_after": float(weight[after <= limit].sum()),
+        "cut_off": [{"id": to_ids[k], "weight": float(weight[k])} for k in cut], "cut_off_weight": float(weight[cut].sum()),
+        "never_reached": [to_ids[k] for k in np.flatnonzero(~np.isfinite(before))],
+        "places": [{"id": name, "before_s": _plain(b), "after_s": _plain(a)} for name, b, a in zip(to_ids, before.tolist(), after.tolist(), strict=True)], "critical": critical,
+    }
+    lines = [_("within {minutes:g} minutes: {before:g} of {all:g} before the closures, {after:g} after").format(minutes=args.minutes, before=answer["in_time_before"], all=answer["weight"], after=answer["in_time_after"])]
+    lines += [_("cut off: {places} ({weight:g})").format(places=", ".join(to_ids[k] for k in cut), weight=answer["cut_off_weight"])] if cut.size else []
+    lines += [_("if {road} were lost anywhere along {km:.1f} km, {weight:g} would be cut off: {places}").format(
+        road=", ".join(one["names"]) or _("roads without a name"), km=one["metres"] / 1000, weight=one["weight"], places=", ".join(one["places"][:10])) for one in critical]
+    return _answer(args, ways, answer, lines)
+
+
+@_guarded
+def roads_route(args: argparse.Namespace) -> int:
+    """The way from the first origin to each place, with its line."""
+    ids, to_ids, _weight, ways, roads, *_rest = _asked(args)
+    if roads is None:
+        raise _Refused(_("There is no road file: import one with `anlan roads import FILE`"))
+    found, lines = [], []
+    for j, name in enumerate(to_ids):
+        way = ways.metric.route(ways.origins, 0, ways.targets, j)
+        if way is None:
+            found.append({"to": name, "seconds": None})
+            lines.append(_("{place}: no way").format(place=name))
+            continue
+        names = list(dict.fromkeys(roads.network.names[roads.network.name[e]] for e in way.segments if roads.network.name[e]))
+        found.append({"to": name, "seconds": round(way.seconds, 3), "metres": round(way.metres, 1), "roads": names, "line": way.line.round(6).tolist()})
+        lines.append(_("{place}: {minutes:.1f} min, {km:.1f} km by {roads}").format(place=name, minutes=way.seconds / 60, km=way.metres / 1000, roads=", ".join(names) or _("roads without a name")))
+    return _answer(args, ways, {"from": ids[0], "routes": found}, lines)

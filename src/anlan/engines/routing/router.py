@@ -44,6 +44,7 @@ class Router:
 
     def __init__(self, network: Network, kept: dict[str, np.ndarray] | None = None) -> None:
         self.network = network
+        self._trees: dict[int, tuple[np.ndarray, Any]] = {}
         n = network.lon.size
         if kept and "order" in kept and kept["order"].size == n:
             order = kept["order"]
@@ -74,12 +75,11 @@ class Router:
         return first, np.r_[self.network.head, self.network.tail][by].astype(np.int32), by.astype(np.int64)
 
     def snap(self, lon: np.ndarray, lat: np.ndarray, *, within_m: float = 5_000.0, usable: np.ndarray | None = None) -> Snapped:
-        """The nearest road of the main map (of the `usable` segments, if given) within that distance."""
+        """The nearest road within that distance: of the largest part that hangs together of the whole map, or of the `usable` segments."""
         import shapely
 
         lon, lat = np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float))
-        good = np.flatnonzero(self.network.main if usable is None else self.network.main & usable)
-        tree = self.network.tree if good.size == self.network.size else shapely.STRtree(self.network.lines[good])
+        good, tree = self._standing(np.ones(self.network.size, bool) if usable is None else usable)
         xy = mercator(lon, lat)
         points = shapely.points(xy)
         segment, share, off = np.full(lon.size, -1), np.zeros(lon.size), np.full(lon.size, np.inf)
@@ -88,7 +88,7 @@ class Router:
             which = np.flatnonzero(sane)
             back, nearest = tree.query_nearest(points[which], all_matches=False)
             which = which[back]
-            nearest = nearest if good.size == self.network.size else good[nearest]
+            nearest = good[nearest]
             lines = self.network.lines[nearest]
             scale = np.cos(np.radians(lat[which]))
             distance = shapely.distance(lines, points[which]) * scale
@@ -97,6 +97,25 @@ class Router:
             off[which] = distance
             share[which[close]] = np.clip(shapely.line_locate_point(lines[close], points[which[close]], normalized=True), 0, 1)
         return Snapped(segment, np.nan_to_num(share), off)
+
+    def _standing(self, usable: np.ndarray) -> tuple[np.ndarray, Any]:
+        """The segments a point may be put on, and their tree; kept for the few sets of roads that vehicles can use."""
+        import shapely
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import connected_components
+
+        key = hash(usable.tobytes())
+        if key not in self._trees:
+            net, n = self.network, self.network.lon.size
+            good = np.flatnonzero(usable)
+            if good.size:
+                _, label = connected_components(coo_matrix((np.ones(good.size, np.int8), (net.tail[good], net.head[good])), shape=(n, n)), directed=False)
+                here = label[net.tail[good]]
+                good = good[here == np.bincount(here).argmax()]
+            while len(self._trees) >= 8:
+                self._trees.pop(next(iter(self._trees)))
+            self._trees[key] = (good, shapely.STRtree(net.lines[good]))
+        return self._trees[key]
 
     def nodes(self, node: np.ndarray) -> Snapped:
         """Junctions themselves as points."""
@@ -275,8 +294,8 @@ class Metric:
         length = (1 - one.share[0] if out else one.share[0]) * net.metres[s0] + sum(net.metres[e] for e, _ in steps) + (two.share[0] if end_tail else 1 - two.share[0]) * net.metres[s1]
         return Route(segments, along, ms / 1000.0, float(length), line)
 
-    def critical(self, origins: Snapped, points: Snapped, weight: np.ndarray, most: int = 20) -> list[tuple[int, float, np.ndarray]]:
-        """(segment, weight cut off, points cut off), worst first: segments whose loss alone leaves no way from any origin to those points.
+    def critical(self, origins: Snapped, points: Snapped, weight: np.ndarray, most: int = 20) -> list[tuple[np.ndarray, float, np.ndarray]]:
+        """(segments, weight cut off, points cut off), worst first: segments of which each one's loss leaves no way from any origin to those points.
 
         Exact, one-way streets included: a segment is a node of its own, and what it dominates it alone holds together.
         """
@@ -305,8 +324,16 @@ class Metric:
         cut = load[n : n + m] - own[n : n + m]
         cut[start] = 0.0
         cut[dom[n : n + m] < 0] = 0.0
-        worst = [int(e) for e in np.argsort(-cut, kind="stable")[:most] if cut[e] > 0]
-        return [(e, float(cut[e]), np.flatnonzero(usable & kernels.beneath(dom, order, seg[e])[seg[points.segment]] & (points.segment != e))) for e in worst]
+        groups: dict[bytes, tuple[list[int], float, np.ndarray]] = {}
+        for e in np.argsort(-cut, kind="stable"):
+            if cut[e] <= 0:
+                break
+            members = np.flatnonzero(usable & kernels.beneath(dom, order, seg[e])[seg[points.segment]] & (points.segment != e))
+            key = members.tobytes()
+            if key not in groups and len(groups) == most:
+                break
+            groups.setdefault(key, ([], float(cut[e]), members))[0].append(int(e))
+        return [(np.array(segments), lost, members) for segments, lost, members in groups.values()]
 
 
 def _star(tail: np.ndarray, head: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

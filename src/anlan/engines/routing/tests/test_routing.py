@@ -141,7 +141,7 @@ def test_the_segments_whose_loss_cuts_people_off_are_those_found_by_taking_each_
         points = Snapped(points.segment, np.clip(points.share, 0.1, 0.9), points.off_m)
         few = Snapped(points.segment[:1], points.share[:1], points.off_m[:1])
         weight = r.integers(1, 9, points.segment.size).astype(float)
-        found = {e: (w, members.tolist()) for e, w, members in Router(net).metric(times(net, CAR)).critical(few, points, weight, most=net.size)}
+        found = {int(e): (w, members.tolist()) for group, w, members in Router(net).metric(times(net, CAR)).critical(few, points, weight, most=net.size) for e in group}
         base = by_hand(net, times(net, CAR), points)[0]
         for e in set(range(net.size)) - {int(points.segment[0])}:
             after = by_hand(net, times(net, CAR, edits=[Edit("closed", np.array([e]))]), points)[0]

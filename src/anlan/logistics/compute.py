@@ -1,0 +1,129 @@
+"""The doorway between what we keep (road file, code lists, live edits) and the routing engine."""
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from anlan.engines import routing
+from anlan.engines.routing import Edit, Metric, Router, Snapped, Straight, Vehicle
+
+Tables = Mapping[str, Mapping[str, Mapping[str, Any]]]  # list → code → data
+
+
+def road_file() -> Path:
+    """The roads of this house: one installation is one government, and has one map of roads."""
+    return Path(settings.HOME) / "roads" / "network.npz"
+
+
+def shipped_tables() -> Tables:
+    """Vehicles, weather and policy as this release ships them, for commands that need no database."""
+    from anlan.kernel import codes
+
+    return {name: {one["code"]: one["data"] for one in codes.shipped()[name]["codes"]} for name in ("road_vehicle", "road_weather", "road_policy")}
+
+
+def tables() -> Tables:
+    """The versions in force."""
+    from anlan.kernel import codes
+
+    return {name: {code: entry["data"] for code, entry in codes.entries(name).items()} for name in ("road_vehicle", "road_weather", "road_policy")}
+
+
+@lru_cache(maxsize=2)
+def _prepared(path: str, _stamp: float) -> Router:
+    network, kept = routing.load(Path(path))
+    return Router(network, kept)
+
+
+def router(path: Path | None = None) -> Router | None:
+    """The prepared map, kept in memory while its file does not change; None where there is no road file."""
+    path = path or road_file()
+    return _prepared(str(path), os.stat(path).st_mtime) if path.is_file() else None
+
+
+@dataclass
+class Ways:
+    """Travel times between places of one question, by road or, without a map, by the straight line; `how` says which, for people."""
+
+    seconds: np.ndarray  # (origins, targets); infinite where there is no way
+    how: str
+    by_road: bool
+    notes: list[str] = field(default_factory=list)
+    metric: Metric | None = None
+    origins: Snapped | None = None
+    targets: Snapped | None = None
+
+
+def times(router: Router, data: Tables, vehicle: str, weather: str, edits: Sequence[Edit] = ()) -> routing.Times:
+    return routing.times(router.network, vehicle_of(data, vehicle), weather=float(data["road_weather"][weather]["share"]), edits=edits)
+
+
+def vehicle_of(data: Tables, name: str) -> Vehicle:
+    return routing.vehicle.check(data["road_vehicle"][name])
+
+
+def ways(
+    origins: np.ndarray, targets: np.ndarray, *, roads: Router | None, data: Tables, vehicle: str = "truck", weather: str = "dry", edits: Sequence[Edit] = (),
+    names: tuple[Sequence[str], Sequence[str]] | None = None,
+) -> Ways:
+    """`origins`, `targets`: (k, 2) longitude and latitude."""
+    if roads is None:
+        policy = data["road_policy"]
+        detour, speed = float(policy["detour"]["value"]), float(policy["straight_kmh"]["value"]) * float(data["road_weather"][weather]["share"])
+        found = Straight(speed, detour).matrix(origins[:, 0], origins[:, 1], targets[:, 0], targets[:, 1])
+        how = _("No road file: straight line × {detour:g} at {speed:g} km/h. Closures, bridges and rivers are not seen.").format(detour=detour, speed=speed)
+        return Ways(found, how, False)
+    set_ = times(roads, data, vehicle, weather, edits)
+    metric = roads.metric(set_)
+    reach = float(data["road_policy"]["snap_m"]["value"])
+    # A place belongs to a road its vehicle can use at all, whatever is closed at the moment: else a closure would move the village.
+    plain = times(roads, data, vehicle, weather) if edits else set_
+    usable = np.minimum(plain.along, plain.against) < routing.NEVER
+    put = [roads.snap(points[:, 0], points[:, 1], within_m=reach, usable=usable) for points in (origins, targets)]
+    notes = []
+    for side, (snapped, words) in enumerate(zip(put, (_("origins"), _("targets")), strict=True)):
+        lost = np.flatnonzero(~snapped.found)
+        if lost.size:
+            labels = ", ".join(str(names[side][k]) if names else str(k + 1) for k in lost[:20])
+            notes.append(_("{count} {what} have no road within {metres:g} m: {labels}").format(count=lost.size, what=words, metres=reach, labels=labels))
+    about = roads.network.about
+    how = _("By road ({source}, data to {date}), {vehicle}, {weather}, {edits} live edits").format(
+        source=about.get("source", ""), date=about.get("data_time") or _("unknown"), vehicle=vehicle, weather=weather, edits=len(edits))
+    return Ways(metric.matrix(*put), how, True, notes, metric, *put)
+
+
+def edits_from(features: Sequence[Mapping[str, Any]], roads: Router) -> list[Edit]:
+    """GeoJSON features with `kind` (closed, slow, water), `share`, `depth_m`; a point means the nearest road, an area every road it touches.
+
+    ValueError names the feature that cannot be used.
+    """
+    from shapely import get_coordinates
+    from shapely.geometry import shape
+
+    found = []
+    for place, feature in enumerate(features):
+        values = feature.get("properties") or {}
+        kind = values.get("kind", "closed")
+        try:
+            area = shape(feature["geometry"])
+            share = float(values.get("share", 0.5))
+            depth = None if values.get("depth_m") is None else float(values["depth_m"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"features[{place}]: {error}") from error
+        if kind not in ("closed", "slow", "water") or not 0 < share <= 1 or area.is_empty or not np.isfinite(get_coordinates(area)).all():
+            raise ValueError(f"features[{place}]: kind is closed, slow (share above 0 up to 1) or water (depth_m), with a geometry")
+        if area.geom_type == "Point":
+            put = roads.snap(np.array([area.x]), np.array([area.y]), within_m=200.0)
+            segments = put.segment[put.found]
+        else:
+            segments = roads.network.within(area, spare_bridges=kind == "water")
+        found.append(Edit(kind, segments, share, depth))
+    return found
