@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from anlan.engines import documents as engine
-from anlan.kernel import access, clock, codes, contacts, files
+from anlan.kernel import access, clock, codes, files
 from anlan.kernel.forms import attempt
 from anlan.kernel.middleware import address as peer
 from anlan.kernel.shell import address, person_name, post_name, say
@@ -454,8 +454,7 @@ def _download(body: bytes, kind: str, name: str) -> HttpResponse:
 def shift_pack(request: HttpRequest) -> HttpResponse:
     """The pack to print before the machine fails: responses, orders, plan cards, telephone numbers as far as the reader may see them."""
     actor, realm = _reader(request)
-    pack = papers.shift_pack(actor, realm, _lang())
-    contacts.note_read(actor, contacts.lines(actor, list(contacts.find(actor)[:600])), kind="print", purpose=_("Shift pack"), address=peer(request))
+    pack = papers.shift_pack(actor, realm, _lang(), peer(request))
     return _download(engine.pdf(pack, made_at=clock.now(realm)), "application/pdf", f"shift-pack-{clock.local(clock.now(realm)):%Y%m%d-%H%M}.pdf")
 
 

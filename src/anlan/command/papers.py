@@ -18,9 +18,10 @@ from anlan.engines.documents import (
     document_number,
 )
 from anlan.engines.documents.values import as_json
-from anlan.kernel import clock, codes, contacts, files, heads, shift, work
+from anlan.kernel import access, clock, codes, contacts, files, heads, shift, work
 from anlan.kernel.errors import Problem
 from anlan.kernel.models import Attachment, Installation, Order, Organisation, Person, Post, Region
+from anlan.kernel.registers import queries as registers
 from anlan.plans import queries as plan_queries
 from anlan.plans.vocabulary import in_words
 from anlan.sensing import queries as sensing_queries
@@ -310,10 +311,10 @@ def file_name(row: Document) -> str:
 # --- the shift pack --------------------------------------------------------------------------------------------------
 
 
-def shift_pack(actor: Any, realm: Any, lang: str) -> Pack:
+def shift_pack(actor: Any, realm: Any, lang: str, address: str = "") -> Pack:
     """Everything a shift needs when the screen is dark: running responses, open orders, what waits, plan cards, telephone numbers.
 
-    Numbers only as far as the reader may see them; the caller notes the reading (contacts.note_read).
+    Numbers only as far as the reader may see them; the access log keeps that they were printed, and for whom.
     """
     from django.utils import translation
     from django.utils.translation import gettext as _
@@ -354,10 +355,11 @@ def shift_pack(actor: Any, realm: Any, lang: str) -> Pack:
         posts = [post for post in (Post.objects.filter(pk=actor.post_id).first(),) if post]
         duties = [(post, duty) for post in posts for duty in shift.on_duty(post, now, realm)]
         body.append(Table(columns=[Column(title=_("Post"), share=2), Column(title=_("Person"), share=2)], rows=[[_name(post, lang), duty.person.name] for post, duty in duties], empty=_("No roster for this shift.")))
-        lines = contacts.lines(actor, list(contacts.find(actor)[:600]))
+        people = registers.listed(actor, contacts.CONTACTS, size=500).rows if access.may(actor, "contacts.read") else []
+        lines = sorted(registers.lines(actor, contacts.CONTACTS, people, ["name", "organisation", "posts", "mobile"], way="print", purpose=_("Shift pack"), address=address), key=lambda line: line.cells["organisation"].text)
         body += [Heading(text=_("Telephone numbers")), Table(
             columns=[Column(title=_("Office"), share=2), Column(title=_("Name"), share=1), Column(title=_("Post"), share=2), Column(title=_("Number"), share=1.3)],
-            rows=[[_name(line.person.organisation, lang), line.person.name, "、".join(_name(held.post, lang) for held in line.posts), line.mobile or "—"] for line in lines], empty="—",
+            rows=[[_name(line.row.organisation, lang), *(line.cells[name].text or "—" for name in ("name", "posts", "mobile"))] for line in lines], empty="—",
         )]
         made = _("Made {at}. What happened since is not in it; destroy it after the shift.").format(at=f"{clock.local(now):%Y-%m-%d %H:%M}")
         person = Person.objects.filter(pk=actor.person_id).first()

@@ -14,8 +14,8 @@ import shapely
 from django.conf import settings
 
 from anlan.engines.geo import Area, City, build
-from anlan.engines.text import initials, pinyin
-from anlan.kernel import access, realms, search
+from anlan.engines.text import pinyin
+from anlan.kernel import access, contacts, realms, search
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.ids import derived_id
 from anlan.kernel.loops import actions as loops
@@ -143,7 +143,7 @@ def _parties(city: City, region: dict[str, UUID]) -> None:
         seat = by_seat[holder.seat]
         person = key("person", city.seed, holder.account)
         persons.append(Person(
-            id=person, name=holder.name, pinyin=pinyin(holder.name), initials=initials(holder.name), mobile=holder.mobile,
+            id=person, name=holder.name, mobile=holder.mobile,
             organisation_id=units[seat.unit], title=seat.name, verified_at=SINCE,
         ))
         # Nobody can sign in with an account whose password was never set; `anlan account reset` gives it one.
@@ -153,6 +153,8 @@ def _parties(city: City, region: dict[str, UUID]) -> None:
         assignments.append(Assignment(
             id=key("assignment", city.seed, holder.account), person_id=person, post_id=seats[holder.seat], role=holder.role, starts_at=SINCE,
         ))
+    for one in persons:
+        registers.settle(contacts.CONTACTS, one)
     Person.objects.bulk_create(persons)
     Account.objects.bulk_create(accounts)
     Assignment.objects.bulk_create(assignments)

@@ -17,14 +17,17 @@ class Capability:
     text: Any
     second_factor: bool
     machine: bool
+    within: tuple[str, ...] = ()
+    placeless: bool = False
 
 
 CAPABILITIES: dict[str, Capability] = {}
 
 
-def declare(code: str, text: Any, *, second_factor: bool = False, machine: bool | None = None) -> None:
-    """Declare a capability. With `second_factor` it is one of power (issue, approve, administer): no machine holds it."""
-    CAPABILITIES[code] = Capability(code, text, second_factor, not second_factor if machine is None else machine)
+def declare(code: str, text: Any, *, second_factor: bool = False, machine: bool | None = None, within: tuple[str, ...] = (), placeless: bool = False) -> None:
+    """Declare a capability. With `second_factor` it is one of power (issue, approve, administer): no machine holds it.
+    `within`: greater capabilities whose holders hold this one too. `placeless`: over things that lie nowhere; to hold it anywhere is to hold it."""
+    CAPABILITIES[code] = Capability(code, text, second_factor, not second_factor if machine is None else machine, within, placeless)
 
 
 class _All:
@@ -81,6 +84,10 @@ def grants(actor: Any) -> dict[str, list[Any]]:
         if held:
             for grant in Grant.objects.filter(_in_force(clock.now()), post_id__in=held):
                 found.setdefault(grant.capability, []).append(grant)
+            for known in CAPABILITIES.values():
+                for greater in known.within:
+                    if greater in found:
+                        found[known.code] = [*found.get(known.code, ()), *found[greater]]
         actor.cache["grants"] = found
     return actor.cache["grants"]
 
@@ -120,7 +127,7 @@ def may(actor: Any, capability: str, region: Any = ANYWHERE, org: UUID | None = 
     if region is ANYWHERE:
         return bool(reach)
     if region is None:
-        return reach is ALL or bool(reach & _roots())
+        return reach is ALL or bool(reach & _roots()) or bool(declared and declared.placeless and reach)
     return region in reach
 
 

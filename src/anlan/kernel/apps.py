@@ -39,9 +39,9 @@ class KernelConfig(AppConfig):
         access.declare("people.read", _("See organisations, posts and persons"))
         access.declare("people.manage", _("Keep organisations, posts and persons"), machine=False)
         access.declare("people.erase", _("Erase personal data whose time is over"), machine=True)
-        access.declare("contacts.read", _("See the contact list of the region"))
+        access.declare("contacts.read", _("See the contact list of the region"), within=("people.manage",))
         access.declare("contacts.numbers", _("See all telephone numbers without a mask"), machine=False)
-        access.declare("contacts.manage", _("Keep the contact list"), machine=False)
+        access.declare("contacts.manage", _("Keep the contact list"), machine=False, within=("people.manage",))
         access.declare("shift.read", _("See duty roster, shift log and hand-overs"))
         access.declare("shift.manage", _("Keep the duty roster"), machine=False)
         access.declare("shift.log", _("Write the shift log and hand over"), machine=False)
@@ -76,6 +76,7 @@ class KernelConfig(AppConfig):
         daily.chore("kernel.head", "anlan.kernel.heads.take")
         post_migrate.connect(fill, sender=self, dispatch_uid="kernel.fill")
         search.start()
+        from . import contacts, shift_log  # noqa: F401
         from .loops import importing, lint, recheck  # noqa: F401
         from .loops import words as loop_words  # noqa: F401
         from .phone import kinds, words  # noqa: F401

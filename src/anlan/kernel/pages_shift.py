@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -21,7 +21,10 @@ from .errors import NOT_FOUND
 from .forms import LocalDateTime, attempt
 from .middleware import address
 from .models import Account, HandOver, Person, Post, RosterEntry, ShiftNote, Swap
+from .registers import listing, wizard
+from .registers import pages as register_pages
 from .shell import localname
+from .shift_log import LOG
 
 ROLE_WORDS = {"leader": gettext_lazy("Leader in charge"), "A": gettext_lazy("A"), "B": gettext_lazy("B"), "acting": gettext_lazy("acting"), "shift": gettext_lazy("this shift")}
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -280,8 +283,34 @@ class SignForm(forms.Form):
         return str(self.cleaned_data["person"])
 
 
+def _log_links() -> listing.Links:
+    at: dict[str, Any] = {key: "" for key in ("map", "map_data", "new", "import", "template", "labels", "chosen")}
+    at |= {"list": reverse("kernel:shift_log"), "export": reverse("kernel:shift_log_export"), "print": reverse("kernel:shift_log_print"), "views": reverse("kernel:register_views", args=[LOG.name])}
+    return listing.Links(at | {"index": reverse("kernel:shift"), "index_label": _("Shift"), "tabs": []}, lambda row: f"{reverse('kernel:shift')}?post={row.post_id}#log")
+
+
+def log(request: HttpRequest) -> HttpResponse:
+    """The whole log: searched, narrowed, sorted, its views kept."""
+    return listing.listing(request, LOG, _log_links(), realm=request.realm)  # type: ignore[attr-defined]
+
+
+def log_print(request: HttpRequest) -> HttpResponse:
+    access.require(request.actor, LOG.read)  # type: ignore[attr-defined]
+    wanted = listing.asked(LOG, request.GET)
+    return register_pages._print(request, LOG, wanted.q, wanted.filters, wanted)
+
+
+def log_export(request: HttpRequest) -> HttpResponse:
+    access.require(request.actor, LOG.read)  # type: ignore[attr-defined]
+    wanted = listing.asked(LOG, request.GET)
+    return wizard.take_out(request, LOG, wanted.q, wanted.filters, realm=request.realm)  # type: ignore[attr-defined]
+
+
 urlpatterns = [
     path("shift", board, name="shift"),
+    path("shift/log", log, name="shift_log"),
+    path("shift/log/print", log_print, name="shift_log_print"),
+    path("shift/log/export", log_export, name="shift_log_export"),
     path("shift/duty/new", duty, name="duty_new"),
     path("shift/duty/<uuid:key>", duty, name="duty"),
     path("shift/duty/<uuid:key>/swap", ask_swap, name="ask_swap"),

@@ -15,8 +15,6 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from anlan.engines.text import initials, pinyin
-
 from . import access, clock, sign_in, work
 from .actions import Act, Actor, action
 from .errors import ILLEGAL_STEP, INVALID, NOT_FOUND, REASON_NEEDED, SAME_PERSON, Kind
@@ -189,7 +187,11 @@ def save_organisation(
     access.require(act, "people.manage", region=region)
     _no_circle(Organisation, key, parent, "parent_id")
     values = {"name": name.strip(), "name_en": name_en.strip(), "kind": kind, "business_line": business_line, "parent_id": parent, "region_id": region}
-    return _save(act, Organisation, "organisation", key, values)
+    row = _save(act, Organisation, "organisation", key, values)
+    for person in Person.objects.filter(organisation=row).exclude(region_id=region):  # they lie where their unit lies
+        person.left = [*person.left, *([person.region_id] if person.region_id else [])]
+        person.save(update_fields=["region", "left"])
+    return row
 
 
 @action("parties.save_post")
@@ -211,29 +213,6 @@ def save_post(
         "phone": phone.strip(), "active": active,
     }
     return _save(act, Post, "post", key, values)
-
-
-@action("parties.save_person")
-def save_person(
-    act: Act, *, key: UUID | None = None, name: str, organisation: UUID, title: str = "", mobile: str = "", email: str = "", active: bool = True
-) -> Person:
-    """Enter or change a natural person; pinyin and initials come from the name. Needs people.manage or contacts.manage there."""
-    _needed(name=name)
-    place = _row(Organisation, organisation).region_id
-    places = {place} | ({getattr(_row(Person, key).organisation, "region_id", None)} if key is not None else set())
-    for region in places:
-        if not access.may(act.actor, "contacts.manage", region=region):
-            access.require(act, "people.manage", region=region)
-    name = name.strip()
-    values = {
-        "name": name, "pinyin": pinyin(name)[:160], "initials": initials(name), "organisation_id": organisation, "title": title.strip(),
-        "mobile": mobile.strip(), "email": email.strip(), "active": active,
-    }
-    row = _save(act, Person, "person", key, values)
-    if not active and key is not None:
-        for account in Account.objects.filter(person=row, is_active=True):
-            _close(act, account)
-    return row
 
 
 # --- accounts ---------------------------------------------------------------------------------------------------------
@@ -277,6 +256,12 @@ def close_account(act: Act, *, account: UUID) -> None:
     row = _row(Account, account)
     access.require(act, ADMINISTER, region=_region_of(row.person) if row.person_id else None)
     _close(act, row)
+
+
+def close_accounts_of(act: Act, person: Person) -> None:
+    """Close every account of somebody who has left."""
+    for account in Account.objects.filter(person=person, is_active=True):
+        _close(act, account)
 
 
 def _close(act: Act, account: Account) -> None:
@@ -616,7 +601,7 @@ def set_up(act: Act, *, installation: str, region_name: str, region_kind: str, a
     titles = {"kernel.administer_system": "系统管理员", ADMINISTER: "安全管理员", "kernel.audit": "审计管理员"}
     kinds = {"kernel.administer_system": "system_administrator", ADMINISTER: "security_administrator", "kernel.audit": "audit_administrator"}
     for capability, one in zip(EXCLUSIVE, administrators, strict=True):
-        person = act.create(Person, name=one["name"], pinyin=pinyin(one["name"])[:160], initials=initials(one["name"]), organisation=office)
+        person = act.create(Person, name=one["name"], organisation=office)
         post = act.create(Post, organisation=office, name=titles[capability], kind=kinds[capability], region=region)
         for code in (capability, *extra[capability]):
             grant = act.create(Grant, post=post, capability=code, starts_at=act.now)

@@ -55,7 +55,6 @@ def _text_of_region(row: Any) -> tuple[str, str, str]:
 def start() -> None:
     """Called by the kernel's app: its own kinds, and the hooks that keep the column fresh."""
     register("region", "kernel.Region", _text_of_region, region="id")
-    register("person", "kernel.Person", lambda row: (row.name, row.title, row.organisation.name if row.organisation_id else ""), capability="contacts.read", region="organisation.region_id")
     register("organisation", "kernel.Organisation", lambda row: (row.name, row.name_en, ""), capability="people.read")
     register("post", "kernel.Post", lambda row: (row.name, row.organisation.name, row.phone), capability="people.read")
     register("order", "kernel.Order", lambda row: (row.text[:200], row.clause, row.text_en), capability="orders.read")

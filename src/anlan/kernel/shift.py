@@ -14,11 +14,14 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
+from anlan.engines.text import document_tokens
+
 from . import access, clock, journal, parties, realms, sheets, work
 from .actions import Act, action
 from .errors import FORBIDDEN, ILLEGAL_STEP, INVALID, NOT_FOUND, SAME_PERSON, Kind
 from .facts import HandOverSigned, HandOverWritten, RosterChanged, RosterImported, ShiftNoted, SwapAnswered, SwapAsked
 from .models import HandOver, Order, Person, Post, RosterEntry, ShiftNote, Swap, WorkItem
+from .registers.actions import tsvector
 
 OVERLAP = Kind("shift.overlap", 409, _("{person} is on the roster in this role from {start} to {end} already. Change that entry first."))
 NOT_YOURS = Kind("shift.not_yours", 403, _("Only the person on duty can ask for a swap, and only the person asked can accept it."))
@@ -371,7 +374,8 @@ def note(act: Act, *, post: UUID, text: str, at: datetime | None = None, correct
     if corrects is not None and not ShiftNote.objects.of(act.realm).filter(pk=corrects, post=place).exists():
         raise NOT_FOUND(kind=_("line"), key=corrects)
     row = act.create(
-        ShiftNote, post=place, region_id=place.region_id, person_id=act.actor.person_id, at=at or act.now, text=text.strip()[:4000], corrects_id=corrects
+        ShiftNote, post=place, region_id=place.region_id, person_id=act.actor.person_id, at=at or act.now, text=text.strip()[:4000], corrects_id=corrects,
+        words=tsvector(document_tokens(text.strip()[:2000])),
     )
     act.state(ShiftNoted(note=row.pk, post=place.pk, text=row.text), about=row)
     return row

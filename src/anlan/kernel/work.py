@@ -70,19 +70,21 @@ def call_next(act: Act, post: Any, about: str, region: Any = None, cause: UUID |
     return chosen.person.pk
 
 
-def close(act: Act, *, kind: str, subject: str, outcome: str = "done", post: Any = None) -> int:
-    """Close the open items of this kind and subject; returns how many. Called inside an action."""
-    items = WorkItem.plain.select_for_update().filter(realm_id=act.realm.pk, kind=kind, subject=subject, state=WorkItem.OPEN)
+def close(act: Act, *, kind: str | tuple[str, ...], subject: str, outcome: str = "done", post: Any = None) -> int:
+    """Close the open items of this kind, or of several, and subject; returns how many. Called inside an action."""
+    kinds = (kind,) if isinstance(kind, str) else kind
+    items = WorkItem.plain.select_for_update().filter(realm_id=act.realm.pk, kind__in=kinds, subject=subject, state=WorkItem.OPEN)
     if post is not None:
         items = items.filter(post_id=key_of(post))
     count = 0
     for item in items.order_by("id"):
         item.state = WorkItem.OVERTAKEN if outcome == "overtaken" else WorkItem.DONE
         item.outcome, item.closed_at, item.closed_by = outcome, act.now, act.actor.person_id
-        act.save(item)
-        for timer in ("work.silence", "work.call"):
-            due.cancel(act, timer, f"work:{item.pk}")
-        act.state(WorkClosed(item=item.pk, kind=kind, about=subject, outcome=outcome), about=item)
+        item.version += 1
+        item.save(update_fields=["state", "outcome", "closed_at", "closed_by", "version"])
+        if item.on_silence:  # only then timers wait for it
+            due.cancel(act, ("work.silence", "work.call"), f"work:{item.pk}")
+        act.state(WorkClosed(item=item.pk, kind=item.kind, about=subject, outcome=outcome), about=item)
         count += 1
     return count
 

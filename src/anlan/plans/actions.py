@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext
+
 from anlan.engines.conditions import Key, PlanFile, Verdict, read_plan
 from anlan.engines.conditions.planfile import ConditionEntry, LevelEntry
 from anlan.engines.conditions.vocabulary import ASKED
@@ -21,6 +23,7 @@ from anlan.kernel import access, due, work
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.errors import FORBIDDEN, REASON_NEEDED, WRONG_REALM
 from anlan.kernel.ids import derived_id
+from anlan.kernel.loops import actions as cases
 from anlan.kernel.models import Post, Region
 from anlan.sensing.models import Signal, Station
 
@@ -33,6 +36,7 @@ from .errors import (
     NOT_OPEN,
     QUESTION_CLOSED,
     SAME_VERSION,
+    TWO_PERSONS,
     UNKNOWN_PLACE,
     UNKNOWN_TERM,
 )
@@ -55,6 +59,7 @@ from .facts import (
 )
 from .models import (
     ActionItem,
+    Adoption,
     BoundPlace,
     BoundPost,
     Clause,
@@ -185,12 +190,15 @@ def adopt(
     act: Act, *, plan: str, region: UUID, default_post: UUID, places: dict[str, Any] | None = None, posts: dict[str, Any] | None = None,
     version: UUID | None = None, answer_minutes: dict[str, int] | None = None,
 ) -> PlanBinding:
-    """Bind a plan to a place and to posts; from now on its conditions are judged there.
+    """Bind a plan to a place and to posts; from now on its conditions are judged there. For a replay, a demonstration or a transfer, which are machines'
+    work: persons `propose`, and another one puts in force (plans.two_persons).
 
     plan: its key. places: {name in the plan: {"station": id} | {"region": id} | {"site": name} | {}}; a region left out is the
     adopted region, a site left out goes by its name in the plan, a gauge left out is not measured here (cannot tell).
     posts: {role: [post id, …]}; roles left out fall to default_post. In an exercise or replay the adoption holds for that realm only.
     """
+    if not act.actor.machine_name:
+        raise TWO_PERSONS()
     access.require(act, "plans.adopt", region=region)
     found = Plan.objects.filter(key=plan).first()
     if found is None:
@@ -198,6 +206,10 @@ def adopt(
     chosen = found.versions.filter(pk=version).first() if version else found.versions.order_by("-number").first()
     if chosen is None:
         raise BAD_BINDING(fields=[{"field": "version", "why": "this plan has no such version"}])
+    return _adopt(act, found, chosen, region, default_post=default_post, places=places, posts=posts, answer_minutes=answer_minutes)
+
+
+def _adopt(act: Act, found: Plan, chosen: PlanVersion, region: Any, *, default_post: Any, places: Any = None, posts: Any = None, answer_minutes: Any = None) -> PlanBinding:
     only = None if act.realm.is_actual else act.realm
     if PlanBinding.objects.filter(plan=found, region_id=region, only_realm=only, active=True).exists():
         raise ALREADY_ADOPTED(place=Region.objects.get(pk=region).name)
@@ -210,25 +222,87 @@ def adopt(
     return binding
 
 
-@action("plans.change_adoption")
-def change_adoption(
-    act: Act, *, binding: UUID, version: UUID | None = None, places: dict[str, Any] | None = None, posts: dict[str, Any] | None = None,
-    default_post: UUID | None = None, answer_minutes: dict[str, int] | None = None,
+def propose(act: Act, *, region: UUID, title: str, terms: dict[str, Any], why: str = "") -> Adoption:
+    """Propose a plan for a place, or (terms["binding"]) another edition, other places or posts of one in force. Another person puts it in force."""
+    from .loops import NAME
+
+    return cases.open(act, loop=NAME, values={"title": title[:200], "region": str(region), "terms": terms, "why": why})
+
+
+def _named_in(case: Adoption) -> tuple[PlanVersion | None, PlanBinding | None]:
+    terms = case.terms
+    binding = PlanBinding.objects.filter(pk=terms.get("binding") or None).select_related("version_of").first()
+    edition = PlanVersion.objects.filter(pk=terms["edition"], plan__key=terms["plan"]).first() if terms.get("edition") else binding.version_of if binding else None
+    return edition, binding
+
+
+def sound(case: Adoption, data: dict[str, Any]) -> None:
+    """What is proposed could be put in force as it stands; plans.bad_binding, plans.already_adopted."""
+    edition, binding = _named_in(case)
+    if edition is None:
+        raise BAD_BINDING(fields=[{"field": "version", "why": "this plan has no such version"}])
+    _fits(case, binding)
+    if binding is None and PlanBinding.objects.filter(plan_id=edition.plan_id, region_id=case.region_id, only_realm=_only(case), active=True).exists():
+        raise ALREADY_ADOPTED(place=case.region.name)
+    trial = PlanBinding(version_of=edition, plan_id=edition.plan_id, region_id=case.region_id)
+    _minutes(edition, case.terms.get("answer_minutes"))
+    if binding is None or case.terms.get("default_post"):
+        _post(case.terms.get("default_post"), "default_post")
+    _bound(trial, case.terms.get("places") or {}, case.terms.get("posts") or {})
+
+
+def _only(case: Adoption) -> Any:
+    return None if case.realm.is_actual else case.realm
+
+
+def _fits(case: Adoption, binding: PlanBinding | None) -> None:
+    if binding is not None and (binding.only_realm_id != getattr(_only(case), "pk", None) or binding.region_id != case.region_id):
+        raise WRONG_REALM()
+
+
+def still_so(case: Adoption, data: dict[str, Any]) -> Any:
+    """Nobody changed the adoption since this was proposed: two persons agreed on what they saw."""
+    _edition, binding = _named_in(case)
+    if binding is not None and (not binding.active or binding.version != case.terms.get("seen")):
+        return gettext("the adoption was changed or ended since this was proposed; propose it anew")
+    return None
+
+
+def by_the_next(case: Adoption, data: dict[str, Any]) -> Any:
+    return gettext("the next edition replaces it when it is put in force")
+
+
+def into_force(act: Act, case: Adoption, data: dict[str, Any]) -> None:
+    """The second person's word: the binding is made or changed, and what is known is judged at once."""
+    edition, binding = _named_in(case)
+    if edition is None:
+        raise BAD_BINDING(fields=[{"field": "version", "why": "this plan has no such version"}])
+    given: dict[str, Any] = {name: case.terms.get(name) for name in ("default_post", "places", "posts", "answer_minutes")}
+    binding = _adopt(act, edition.plan, edition, case.region_id, **given) if binding is None else _change(act, act.lock(PlanBinding, binding.pk, check_version=False), edition, **given)
+    Adoption.plain.filter(pk=case.pk).update(binding=binding)
+    from .loops import ADOPTION
+
+    for before in Adoption.objects.of(act.realm).select_for_update(of=("self",)).filter(binding=binding, state="in_force").exclude(pk=case.pk):
+        cases.take(act.child(step=f"replaces {before.pk}"), ADOPTION, ADOPTION.step["replace"], before, note=case.number)
+
+
+def out_of_force(act: Act, case: Adoption, data: dict[str, Any]) -> None:
+    if case.binding_id:
+        _end(act, act.lock(PlanBinding, case.binding_id, check_version=False), data["reason"])
+
+
+def _change(
+    act: Act, row: PlanBinding, edition: PlanVersion, *, places: dict[str, Any] | None = None, posts: dict[str, Any] | None = None, default_post: Any = None,
+    answer_minutes: dict[str, int] | None = None,
 ) -> PlanBinding:
     """Move an adoption to another version of its plan, or change its places and posts. What is not given stays."""
-    row = act.lock(PlanBinding, binding)
-    access.require(act, "plans.adopt", region=row.region_id)
-    if row.only_realm_id != (None if act.realm.is_actual else act.realm.pk):
-        raise WRONG_REALM()
-    before = row.version_of
-    if version:
-        row.version_of = PlanVersion.objects.filter(pk=version, plan_id=row.plan_id).first() or before
+    before, row.version_of = row.version_of, edition
     if default_post:
         row.default_post_id = _post(default_post, "default_post")
     if answer_minutes is not None:
         row.answer_minutes = _minutes(row.version_of, answer_minutes)
     act.save(row)
-    kept = {place.alias: {"station": place.station_id} if place.station_id else {"region": place.region_id} if place.region_id else {} for place in row.places.all()}
+    kept = {place.alias: {"station": place.station_id} if place.station_id else {"region": place.region_id} if place.region_id else {"site": place.place.partition(":")[2]} if place.place else {} for place in row.places.all()}
     held: dict[str, list[Any]] = {}
     for bound in row.posts.all():
         held.setdefault(bound.role, []).append(bound.post_id)
@@ -256,6 +330,14 @@ def _post(key: Any, where: str) -> UUID:
 
 
 def _bind(binding: PlanBinding, places: Mapping[str, Any], posts: Mapping[str, Any]) -> None:
+    made, held = _bound(binding, places, posts)
+    BoundPlace.objects.bulk_create(made)
+    BoundPost.objects.bulk_create(held)
+
+
+def _bound(binding: PlanBinding, places: Mapping[str, Any], posts: Mapping[str, Any]) -> tuple[list[BoundPlace], list[BoundPost]]:
+    """What a binding's places and roles are, not yet written; plans.bad_binding names what cannot be."""
+    made, held = [], []
     file = compute.plan_file(binding.version_of)
     faults = [{"field": f"place-{name}", "why": "the plan has no such place"} for name in places if name not in file.places]
     faults += [{"field": f"post-{role}", "why": "the plan has no such role"} for role in posts if role not in file.posts]
@@ -278,10 +360,11 @@ def _bind(binding: PlanBinding, places: Mapping[str, Any], posts: Mapping[str, A
             place = compute.place_key(region=region)
         else:
             place = compute.place_key(site=given.get("site") or entry.label.get("zh") or in_words(entry.label) or alias)
-        BoundPlace.objects.create(binding=binding, alias=alias, kind=entry.kind, station=station, region=region, place=place)
+        made.append(BoundPlace(binding=binding, alias=alias, kind=entry.kind, station=station, region=region, place=place))
     for role, keys in posts.items():
         for key in dict.fromkeys(keys if isinstance(keys, (list, tuple)) else [keys]):
-            BoundPost.objects.create(binding=binding, role=role, post_id=_post(key, f"post-{role}"))
+            held.append(BoundPost(binding=binding, role=role, post_id=_post(key, f"post-{role}")))
+    return made, held
 
 
 def _station(key: Any) -> Station | None:
@@ -307,22 +390,35 @@ def _stated_adoption(act: Act, binding: PlanBinding, replaced: str) -> None:
 
 @action("plans.end_adoption")
 def end_adoption(act: Act, *, binding: UUID, reason: str) -> PlanBinding:
-    """The plan no longer applies there. Open proposals and questions in this realm are overtaken."""
+    """The plan no longer applies there; taking away needs one person. Ends the case it was adopted by, where there is one."""
+    from .loops import ADOPTION
+
     row = act.lock(PlanBinding, binding)
     access.require(act, "plans.adopt", region=row.region_id)
     if row.only_realm_id != (None if act.realm.is_actual else act.realm.pk):
         raise WRONG_REALM()
     if not reason.strip():
         raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
-    if row.active:
-        row.active = False
-        act.save(row)
-        fact = act.state(AdoptionEnded(binding=row.pk, plan=row.plan_id, region=row.region_id, reason=reason), about=row)
-        for proposal in ResponseProposal.objects.of(act.realm).filter(binding=row, state=ResponseProposal.OPEN):
-            _overtake(act, proposal, f"binding:{row.pk}", fact)
-        for question in Question.objects.of(act.realm).filter(binding=row, state=Question.OPEN):
-            _close_question(act, question, Question.OVERTAKEN)
+    case = Adoption.objects.of(act.realm).select_for_update(of=("self",)).filter(binding=row, state="in_force").first()
+    if case is None:
+        _end(act, row, reason)
+    else:
+        cases.take(act.child(step="end"), ADOPTION, ADOPTION.step["end"], case, data={"reason": reason})
+        row.refresh_from_db()
     return row
+
+
+def _end(act: Act, row: PlanBinding, reason: str) -> None:
+    """The plan no longer applies there. Open proposals and questions in this realm are overtaken."""
+    if not row.active:
+        return
+    row.active = False
+    act.save(row)
+    fact = act.state(AdoptionEnded(binding=row.pk, plan=row.plan_id, region=row.region_id, reason=reason), about=row)
+    for proposal in ResponseProposal.objects.of(act.realm).filter(binding=row, state=ResponseProposal.OPEN):
+        _overtake(act, proposal, f"binding:{row.pk}", fact)
+    for question in Question.objects.of(act.realm).filter(binding=row, state=Question.OPEN):
+        _close_question(act, question, Question.OVERTAKEN)
 
 
 # --- what persons state ----------------------------------------------------------------------------------------------

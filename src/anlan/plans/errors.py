@@ -9,6 +9,7 @@ BAD_FILE = Kind("plans.bad_file", 422, _("The plan file has {count} faults. Corr
 SAME_VERSION = Kind("plans.same_version", 409, _("This is exactly version {number} of the plan; there is nothing to add."))
 BAD_BINDING = Kind("plans.bad_binding", 422, _("The plan cannot be adopted like this; correct the marked entries."))
 ALREADY_ADOPTED = Kind("plans.already_adopted", 409, _("This plan is already adopted for {place}. Change that adoption, or end it first."))
+TWO_PERSONS = Kind("plans.two_persons", 409, _("A plan is adopted by two persons: propose it, and another person puts it in force."))
 NOT_OPEN = Kind("plans.not_open", 409, _("This proposal is no longer open (state: {state}). Look at the newest proposal of the plan."))
 QUESTION_CLOSED = Kind("plans.question_closed", 409, _("This question no longer waits for an answer."))
 BAD_VALUE = Kind("plans.bad_value", 422, _("The value cannot be taken: {why}."))

@@ -6,8 +6,9 @@ matched, asked and proposed belongs to a realm.
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
-from anlan.kernel.models import RealmRow, Row
+from anlan.kernel.models import CaseRow, RealmRow, Row
 
 
 class Plan(Row):
@@ -151,6 +152,15 @@ class PlanBinding(Row):
     @property
     def name_en(self) -> str:
         return f"{self.plan.name_en} · {self.region.name_en or self.region.name}"
+
+
+class Adoption(CaseRow):
+    """One edition of a plan for a place, from the proposal until another replaces it (`plans/loops.py`). What is judged is its binding."""
+
+    SCOPE = "plans.read"
+    terms = models.JSONField(_("Terms"), default=dict, help_text="{plan, edition, binding, seen, default_post, places, posts, answer_minutes}")
+    why = models.TextField(_("Reason"), blank=True)
+    binding = models.ForeignKey(PlanBinding, null=True, editable=False, on_delete=models.PROTECT, related_name="adoptions")
 
 
 class BoundPlace(Row):

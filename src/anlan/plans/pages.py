@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, path, reverse
@@ -16,12 +17,13 @@ from anlan.kernel import access, clock
 from anlan.kernel.errors import NOT_FOUND
 from anlan.kernel.forms import attempt
 from anlan.kernel.ids import new_id
+from anlan.kernel.models import Region
 from anlan.kernel.shell import person_name, post_name
 from anlan.kernel.work import WorkItem
 
 from . import actions, compute, queries
 from .forms import AdoptForm, UploadForm, ValueForm, regions_to_adopt
-from .models import Match, Plan, PlanBinding, PlanVersion, Question, ResponseProposal
+from .models import Adoption, Match, Plan, PlanBinding, PlanVersion, Question, ResponseProposal
 from .vocabulary import in_words, label, qualifier_words, value_words, vocabulary
 from .words import KINDS, ORIGINS, SOURCES, STATES, VERDICTS
 
@@ -157,6 +159,7 @@ def binding_page(request: HttpRequest, key: UUID) -> HttpResponse:
         "newer": newest if newest and newest.pk != binding.version_of_id else None,
         "open": ResponseProposal.objects.seen_by(request.actor, realm).filter(binding=binding, state=ResponseProposal.OPEN).select_related("level", "region"),  # type: ignore[attr-defined]
         "may_adopt": access.may(request.actor, "plans.adopt", binding.region_id), "op_id": new_id(),  # type: ignore[attr-defined]
+        "cases": Adoption.objects.seen_by(request.actor, realm).filter(Q(binding=binding) | Q(terms__binding=str(binding.pk)), state__in=["proposed", "in_force"]).order_by("-opened_at"),  # type: ignore[attr-defined]
     }
     return render(request, "plans/binding.html", context)
 
@@ -177,9 +180,15 @@ def upgrade(request: HttpRequest, key: UUID) -> HttpResponse:
     version = binding.plan.versions.filter(number=int(to)).first() if (to := request.POST.get("to", "")).isdecimal() else None
     if version is None:
         raise NOT_FOUND(kind=_("version"), key=to)
-    actions.change_adoption(request.act(), binding=binding.pk, version=version.pk)  # type: ignore[attr-defined]
-    messages.success(request, _("The adoption now follows the new version."))
-    return redirect("plans:binding", key)
+    return redirect("kernel:case", _propose(request, binding, {"edition": str(version.pk)}).pk)
+
+
+def _propose(request: HttpRequest, binding: PlanBinding, terms: dict[str, Any]) -> Adoption:
+    """Another edition, other places or posts for an adoption in force: a second person puts them in force."""
+    act = request.act(expected_version=None)  # type: ignore[attr-defined]
+    case = actions.propose(act, region=binding.region_id, title=f"{binding.plan.name} · {binding.region.name}", terms={"plan": binding.plan.key, "binding": str(binding.pk), "seen": binding.version, **terms})
+    messages.success(request, _("Proposed. It takes effect when another person puts it in force."))
+    return case
 
 
 @require_POST
@@ -199,10 +208,14 @@ def adopt(request: HttpRequest, key: UUID) -> HttpResponse:
     version = queries.latest(plan)
     form = AdoptForm(compute.plan_file(version), regions_to_adopt(access.regions(request.actor, "plans.adopt")), request.POST or None)  # type: ignore[attr-defined]
     if request.method == "POST":
-        done, binding = attempt(form, lambda: actions.adopt(request.act(), plan=plan.key, region=UUID(form.cleaned_data["region"]), version=version.pk, **form.given()))  # type: ignore[attr-defined]
+        def propose() -> Adoption:
+            region = Region.objects.get(pk=form.cleaned_data["region"])
+            return actions.propose(request.act(), region=region.pk, title=f"{plan.name} · {region.name}", terms={"plan": plan.key, "edition": str(version.pk), **form.given()})  # type: ignore[attr-defined]
+
+        done, case = attempt(form, propose)
         if done:
-            messages.success(request, _("The plan is adopted. Its conditions are judged from now on."))
-            return redirect("plans:binding", binding.pk)
+            messages.success(request, _("Proposed. It takes effect when another person puts it in force."))
+            return redirect("kernel:case", case.pk)
     return render(request, "plans/adopt.html", {"form": form, "plan": plan, "version": version, "op_id": new_id(), "title": in_words(compute.plan_file(version).title)},
                   status=422 if request.method == "POST" else 200)
 
@@ -213,10 +226,9 @@ def rebind(request: HttpRequest, key: UUID) -> HttpResponse:
     access.require(request.actor, "plans.adopt", region=binding.region_id)  # type: ignore[attr-defined]
     form = AdoptForm(compute.plan_file(binding.version_of), regions_to_adopt(access.regions(request.actor, "plans.adopt")), request.POST or None, binding=binding)  # type: ignore[attr-defined]
     if request.method == "POST":
-        done, _row = attempt(form, lambda: actions.change_adoption(request.act(), binding=binding.pk, **form.given()))  # type: ignore[attr-defined]
+        done, case = attempt(form, lambda: _propose(request, binding, form.given()))
         if done:
-            messages.success(request, _("Places and posts are changed."))
-            return redirect("plans:binding", binding.pk)
+            return redirect("kernel:case", case.pk)
     return render(request, "plans/adopt.html", {"form": form, "plan": binding.plan, "binding": binding, "version": binding.version_of, "op_id": new_id(), "title": in_words(compute.plan_file(binding.version_of).title)},
                   status=422 if request.method == "POST" else 200)
 

@@ -9,11 +9,13 @@ from django.db.models import QuerySet
 from anlan.engines.conditions import Key, Verdict
 from anlan.kernel import clock
 from anlan.kernel.errors import NOT_FOUND
-from anlan.kernel.models import Post, RegionPath
+from anlan.kernel.models import Post, Region, RegionPath
+from anlan.kernel.shell import post_name
+from anlan.sensing.models import Station
 
 from . import compute
-from .models import ActionItem, BoundPost, Match, Plan, PlanBinding, PlanVersion, ResponseProposal, Term
-from .vocabulary import vocabulary
+from .models import ActionItem, Adoption, BoundPost, Match, Plan, PlanBinding, PlanVersion, ResponseProposal, Term
+from .vocabulary import in_words, vocabulary
 
 
 def proposal(key: UUID, realm: Any, actor: Any = None) -> dict[str, Any]:
@@ -212,3 +214,24 @@ def difference(old: PlanVersion, new: PlanVersion) -> list[dict[str, Any]]:
 
 def post_names(keys: list[Any]) -> dict[UUID, Post]:
     return {post.pk: post for post in Post.objects.filter(pk__in=keys).select_related("organisation")}
+
+
+def adoption(case: Adoption) -> dict[str, Any]:
+    """What a case of adoption proposes or holds, in words: plan, edition, what changes, places and posts."""
+    terms = case.terms
+    binding = PlanBinding.objects.filter(pk=terms.get("binding") or None).select_related("version_of__plan").first()
+    edition = PlanVersion.objects.filter(pk=terms["edition"]).select_related("plan").first() if terms.get("edition") else binding.version_of if binding else None
+    if edition is None:
+        return {"case": case, "edition": None}
+    file = compute.plan_file(edition)
+    stations = {str(row.pk): row for row in Station.objects.filter(pk__in=[one["station"] for one in (terms.get("places") or {}).values() if one.get("station")])}
+    regions = {str(row.pk): row for row in Region.objects.filter(pk__in=[one["region"] for one in (terms.get("places") or {}).values() if one.get("region")])}
+    places = [
+        (in_words(file.places[alias].label) or alias, stations.get(str(one.get("station"))) or regions.get(str(one.get("region"))) or one.get("site") or "")
+        for alias, one in (terms.get("places") or {}).items() if alias in file.places
+    ]
+    posts = [(in_words(file.posts[role]) or role, [post_name(key) for key in keys]) for role, keys in (terms.get("posts") or {}).items() if role in file.posts]
+    return {
+        "case": case, "edition": edition, "title": in_words(file.title), "binding": case.binding or binding, "before": binding.version_of if binding and binding.version_of_id != edition.pk and not case.binding_id else None,
+        "places": places, "posts": posts, "default_post": post_name(UUID(terms["default_post"])) if terms.get("default_post") else "",
+    }

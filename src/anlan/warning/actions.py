@@ -24,7 +24,6 @@ from .errors import (
     BAD_CONTENT,
     BAD_HAZARD,
     BAD_TIMES,
-    CHANNEL_SETTINGS,
     CONTENT_CHANGED,
     NO_PERSON,
     NO_REGION,
@@ -32,7 +31,6 @@ from .errors import (
     NOT_OURS,
     NOT_POSSIBLE,
     SECOND_PERSON,
-    UNKNOWN_ADAPTER,
     UNKNOWN_ISSUER,
 )
 from .facts import (
@@ -828,33 +826,22 @@ def relay(act: Act, *, alert: UUID, regions: list | None = None, channels: list 
 # --- channels and the table of issuers -------------------------------------------------------------------------------
 
 
-@action("warning.save_channel")
-def save_channel(
-    act: Act, *, name: str, adapter: str, settings: dict, audience: str = "internal", test: bool = False, channel: UUID | None = None,
-) -> Channel:
-    """Add or change a channel. It is off until a second person confirms it (in-app and test channels need none)."""
-    from . import ports
+def unconfirmed(act: Act, row: Channel, op: str) -> None:
+    """Whatever is done to a channel's entry voids the second person's word: it is off until it is given anew. In-app and test channels need none."""
+    if op == "end" and not row.outward:
+        raise NOT_POSSIBLE(state=row.name)  # our own posts are always reached
+    row.added_by, row.confirmed_by = act.actor.person_id, None
+    row.enabled = row.ended_at is None and (not row.outward or row.test)
+    act.state(ChannelChanged(channel=row.pk, change={"create": "added", "change": "changed", "end": "removed", "restore": "restored"}[op]), subject=f"channel:{row.pk}")
 
+
+@action("warning.renew_secret")
+def renew_secret(act: Act, *, channel: UUID) -> Channel:
+    """The secret of a channel is about to be another: it is off until a second person confirms it. The secret itself never comes here."""
     access.require(act, "warning.channels")
-    found = ports.adapters().get(adapter)
-    if found is None:
-        raise UNKNOWN_ADAPTER(adapter=adapter)
-    reason = found.problem(settings)
-    if reason:
-        raise CHANNEL_SETTINGS(reason=reason)
-    if channel is None:
-        row = act.create(Channel, name=name.strip(), adapter=adapter, settings=settings, audience=audience, test=test, added_by=act.actor.person_id)
-        change = "added"
-    else:
-        row = act.lock(Channel, channel)
-        row.name, row.settings, row.audience, row.test = name.strip(), settings, audience, test
-        row.added_by, row.confirmed_by, row.enabled = act.actor.person_id, None, False
-        act.save(row)
-        change = "changed"
-    if not row.outward or row.test:
-        row.enabled = True
-        act.save(row)
-    act.state(ChannelChanged(channel=row.pk, change=change), about=row)
+    row = act.lock(Channel, channel)
+    unconfirmed(act, row, "change")
+    act.save(row)
     return row
 
 

@@ -32,7 +32,7 @@ class WarningConfig(AppConfig):
         access.declare("warning.issue_internal", _("Issue internal prompts and call-downs"))
         access.declare("warning.approve", _("Approve public warnings as the second person"), second_factor=True)
         access.declare("warning.issue", _("Issue warnings to the public"), second_factor=True)
-        access.declare("warning.channels", _("Manage warning channels and the table of issuers"), second_factor=True)
+        access.declare("warning.channels", _("Manage warning channels and the table of issuers"), second_factor=True, placeless=True)
         subjects.register("alert", "warning.Alert", "warning:alert", _("Alert"))
         subjects.register("warning_proposal", "warning.Proposal", "warning:proposal", _("Warning proposal"))
         subjects.register("standing", "warning.Standing", "warning:standing", _("Standing authorisation"))

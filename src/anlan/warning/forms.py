@@ -158,20 +158,3 @@ class IssuerTableForm(forms.Form):
     source = forms.CharField(label=gettext_lazy("Why, and by which document"), max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
     text = forms.CharField(label=gettext_lazy("The table (YAML)"), max_length=200_000, widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false", "class": "mono"}),
                            help_text=gettext_lazy("Issuers, then rules: issuer, hazards by code or prefix, class, audience, source, mark."))
-
-
-class ChannelForm(forms.Form):
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=120)
-    adapter = forms.ChoiceField(label=gettext_lazy("Kind"))
-    audience = forms.ChoiceField(label=gettext_lazy("Reaches"), choices=[("internal", gettext_lazy("our own people")), ("public", gettext_lazy("the public"))])
-    settings = forms.JSONField(label=gettext_lazy("Settings (JSON)"), required=False, widget=forms.Textarea(attrs={"rows": 10, "spellcheck": "false", "class": "mono"}),
-                               help_text=gettext_lazy("The settings of each kind are described in the room's README. Secrets are named here and kept outside the database."))
-    secret = forms.CharField(label=gettext_lazy("New secret"), required=False, max_length=500, widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-                             help_text=gettext_lazy("Kept under the name the settings give as \"secret\". Leave empty to keep the present one."))
-    test = forms.BooleanField(label=gettext_lazy("Leads to a simulator or a test target: takes test messages, and nothing else"), required=False)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        from . import ports
-
-        super().__init__(*args, **kwargs)
-        self.fields["adapter"].choices = [(code, adapter.name) for code, adapter in ports.adapters().items()]  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from anlan.kernel import access
-from anlan.kernel.models import RealmRow, Row, SameRealm
+from anlan.kernel.models import Listed, RealmRow, Row, SameRealm
 from anlan.kernel.models.base import ScopedQuerySet
 
 COLOURS = [("red", _("Red")), ("orange", _("Orange")), ("yellow", _("Yellow")), ("blue", _("Blue"))]
@@ -324,20 +324,24 @@ class IssuerTable(Row):
         return self.label
 
 
-class Channel(Row):
-    """A way out (or, for in-app, a way in): data for one adapter. It has no realm: the gate decides what passes it."""
+class Channel(Listed, Row):
+    """A way out (or, for in-app, a way in): data for one adapter, kept in the register `warning.channel`. It has no realm: the gate
+    decides what passes it."""
 
-    name = models.CharField(max_length=120)
-    adapter = models.CharField(max_length=20, help_text="in_app, cap_feed, sms, webhook, email, text_file")
-    audience = models.CharField(max_length=8, default="internal", choices=[("internal", _("internal")), ("public", _("public"))])
-    settings = models.JSONField(default=dict, help_text="what the adapter needs; secrets are named, and live in ANLAN_HOME/keys")
-    enabled = models.BooleanField(default=False)
-    test = models.BooleanField(default=False, help_text="leads to a simulator or a test target: takes test messages, and nothing else")
+    OPEN_WITHOUT_REGION = True
+    name = models.CharField(_("Name"), max_length=120)
+    adapter = models.CharField(_("Kind"), max_length=20, help_text="in_app, cap_feed, sms, webhook, email, text_file")
+    audience = models.CharField(_("Reaches"), max_length=8, default="internal", choices=[("internal", _("internal")), ("public", _("public"))])
+    settings = models.JSONField(_("Settings (JSON)"), default=dict, blank=True, help_text="what the adapter needs; secrets are named, and live in ANLAN_HOME/keys")
+    enabled = models.BooleanField(_("Switched on"), default=False)
+    test = models.BooleanField(_("Test channel"), default=False, help_text="leads to a simulator or a test target: takes test messages, and nothing else")
     added_by = models.UUIDField(null=True)
     confirmed_by = models.UUIDField(null=True)
-    last_ok_at = models.DateTimeField(null=True)
-    last_error = models.TextField(blank=True)
-    last_error_at = models.DateTimeField(null=True)
+    last_ok_at = models.DateTimeField(_("Last success"), null=True)
+    last_error = models.TextField(_("Last failure"), blank=True)
+    last_error_at = models.DateTimeField(_("Failed at"), null=True)
+    verified_at = models.DateTimeField(_("Last verified"), null=True, editable=False)
+    verified_by = models.UUIDField(null=True, editable=False)
 
     class Meta:
         constraints = [

@@ -18,12 +18,16 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from anlan.kernel import access, clock, journal, shell
+from anlan.kernel.errors import INVALID
 from anlan.kernel.forms import attempt
-from anlan.kernel.models import Person, Post, Region
+from anlan.kernel.models import Installation, Person, Post, Region
+from anlan.kernel.registers import listing
+from anlan.kernel.registers import pages as register_pages
 
-from . import actions, compute, delivery, hazards, hearing, issuers, ports, queries, secrets, standing
-from .forms import ChannelForm, Compose, HandEntry, IssuerTableForm, StandingForm, names, resolve
+from . import actions, compute, delivery, hazards, hearing, issuers, queries, secrets, standing
+from .forms import Compose, HandEntry, IssuerTableForm, StandingForm, names, resolve
 from .models import COLOURS, Alert, AlertRegion, Attempt, Channel, IssuerTable, Original, Proposal, Standing
+from .registers import CHANNELS
 
 app_name = "warning"
 PAGE = 50
@@ -332,49 +336,14 @@ def places(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def channels(request: HttpRequest) -> HttpResponse:
-    """Every way out, its health, and whether the gate would let anything pass it now."""
-    access.require(request.actor, "warning.read")
-    from anlan.kernel.models import Installation
-
+    """Every way out and its health: the register, with what holds them all said above it."""
     actions.in_app_channel()
-    rows = list(Channel.objects.order_by("-enabled", "name"))
-    adapters = ports.adapters()
-    for row in rows:
-        row.adapter_name = adapters[row.adapter].name if row.adapter in adapters else row.adapter
-    return render(request, "warning/channels.html", {
-        "channels": rows, "may_manage": access.may(request.actor, "warning.channels"), "held": Installation.current().outward_held,
-        "demo": (settings.HOME / "demo.json").exists(), "people": _people(*[row.added_by for row in rows], *[row.confirmed_by for row in rows]),
-        "me": request.actor.person_id, "may_test": access.may(request.actor, "warning.issue_internal"),
-    })
-
-
-@require_http_methods(["GET", "POST"])
-def channel(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
-    """Add or change a channel."""
-    access.require(request.actor, "warning.channels")
-    row = Channel.objects.filter(pk=key).first() if key else None
-    if key and row is None:
-        raise Http404
-    if request.method == "POST":
-        form = ChannelForm(request.POST)
-
-        def save() -> Channel:
-            data = form.cleaned_data
-            saved = actions.save_channel(
-                request.act(), channel=key, name=data["name"], adapter=row.adapter if row else data["adapter"], settings=data["settings"] or {},
-                audience=data["audience"], test=data["test"],
-            )
-            secret_name = (data["settings"] or {}).get("secret", "")
-            if data["secret"] and secrets.NAME.match(str(secret_name)):
-                secrets.keep(secret_name, data["secret"])
-            return saved
-
-        done, _saved = attempt(form, save)
-        if done:
-            return HttpResponseRedirect(reverse("warning:channels"))
-    else:
-        form = ChannelForm(initial={"name": row.name, "adapter": row.adapter, "audience": row.audience, "settings": row.settings, "test": row.test} if row else {"audience": "internal", "settings": {}})
-    return render(request, "warning/channel.html", {"form": form, "channel": row}, status=422 if request.method == "POST" else 200)
+    notices = []
+    if Installation.current().outward_held:
+        notices.append(_("All outward channels are held after a restore. A person must release them."))
+    if (settings.HOME / "demo.json").exists():
+        notices.append(_("This data folder holds demonstration accounts: nothing leaves it."))
+    return listing.listing(request, CHANNELS, listing.Links.of(CHANNELS), extra={"notices": notices})
 
 
 @require_POST
@@ -384,6 +353,12 @@ def channel_do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
         raise Http404
     if step == "confirm":
         actions.confirm_channel(request.act(), channel=key)
+    elif step == "secret":
+        name = str((row.settings or {}).get("secret", ""))
+        if not secrets.NAME.match(name) or not request.POST.get("secret"):
+            raise INVALID([{"field": "secret", "why": _("the settings must name it first (\"secret\")")}])
+        actions.renew_secret(request.act(), channel=key)
+        secrets.keep(name, request.POST["secret"])
     elif step == "off":
         actions.switch_off_channel(request.act(), channel=key, reason=request.POST.get("reason", ""))
     elif step == "test":
@@ -394,7 +369,7 @@ def channel_do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
             messages.error(request, _("The test by {name} failed: {error}").format(name=row.name, error=outcome.error))
     else:
         raise Http404
-    return HttpResponseRedirect(reverse("warning:channels"))
+    return HttpResponseRedirect(reverse("warning:channel", args=[key]))
 
 
 MARKS = {"V1": gettext_lazy("law text read"), "V2": gettext_lazy("two public sources agree"), "V3": gettext_lazy("one public source"), "own": gettext_lazy("rule of this platform")}
@@ -564,8 +539,8 @@ urlpatterns = [
     path("alerts/<uuid:key>/do/<slug:step>", do, name="do"),
     path("attempts/<uuid:key>/resend", resend, name="resend"),
     path("channels", channels, name="channels"),
-    path("channels/new", channel, name="channel_new"),
-    path("channels/<uuid:key>", channel, name="channel"),
+    path("channels/new", register_pages.create, {"name": CHANNELS.name}, name="channel_new"),
+    path("channels/<uuid:key>", register_pages.entry, {"name": CHANNELS.name}, name="channel"),
     path("channels/<uuid:key>/do/<slug:step>", channel_do, name="channel_do"),
     path("issuers", issuer_table, name="issuers"),
     path("issuers/<uuid:key>", issuer_version, name="issuer_version"),

@@ -1,13 +1,15 @@
 """The loop of hidden dangers: no state skipped, another person accepts, overdue goes up, a major one is listed, released and reviewed."""
 from __future__ import annotations
 
+import argparse
+import json
 import random
 from datetime import timedelta
 
 import pytest
 
 from anlan.inspection.models import Danger
-from anlan.kernel import realms
+from anlan.kernel import commands, realms
 from anlan.kernel.actions import Act
 from anlan.kernel.errors import Problem
 from anlan.kernel.loops import get
@@ -179,7 +181,7 @@ def test_the_on_time_closure_rate_is_told_by_source_and_by_unit(actual, county, 
     assert (whole.closed, whole.closed_on_time) == (3, 2)
 
 
-def test_a_ledger_of_dangers_is_taken_in_whole_or_not_at_all(actual, county, alice, charlie, client, signed_in):
+def test_a_ledger_of_dangers_is_taken_in_whole_or_not_at_all(actual, county, alice, charlie, client, signed_in, tmp_path, capsys):
     from django.core.files.uploadedfile import SimpleUploadedFile
 
     head = "隐患名称,隐患来源,隐患类别,受检单位,隐患描述,发现日期,所在区域\n"
@@ -203,3 +205,15 @@ def test_a_ledger_of_dangers_is_taken_in_whole_or_not_at_all(actual, county, ali
     signed_in(client, charlie)
     assert send(good).status_code == 422 and Danger.plain.count() == 2  # not her county
     assert client.get(f"/loops/{LOOP}/import?template").content[:2] == b"PK"
+    # From the command line, as a nightly transfer runs it: nothing when a row is wrong, all of it else, the same sheet once.
+    file = tmp_path / "隐患.csv"
+    parser = argparse.ArgumentParser()
+    commands.register(parser.add_subparsers())
+    for text, extra, code, written in ((bad, [], 1, 0), (head + "井盖破损,企业自查,道路交通,县道,缺盖,2026-07-03,甲县\n", ["--preview"], 0, 0), (None, [], 0, 1), (None, [], 0, 0)):
+        if text is not None:
+            file.write_text(text, encoding="utf-8")
+        args = parser.parse_args(["loop", "import", LOOP, str(file), "--json", *extra])
+        assert args.func(args) == code
+        done = json.loads(capsys.readouterr().out)
+        assert done["written"] == written and set(done) == {"read", "written", "refused", "seconds"}
+    assert Danger.plain.count() == 3

@@ -76,8 +76,9 @@ def _illegal(declared: Loop, step: Step, case: CaseRow) -> Problem:
 
 def _find(act: Act, declared: Loop, case: UUID) -> CaseRow:
     """The case, locked. One the actor may not read is not there for him."""
-    row = act.lock(declared.model, case, check_version=False)
-    if row.loop != declared.name or not (act.actor.machine_name or declared.model.objects.seen_by(act.actor, act.realm).filter(pk=row.pk).exists()):
+    found = declared.model.objects.of(act.realm) if act.actor.machine_name else declared.model.objects.seen_by(act.actor, act.realm)
+    row = found.select_for_update(of=("self",)).filter(pk=case, loop=declared.name).first()
+    if row is None:
         raise NOT_FOUND(kind=declared.one, key=case)
     return row
 
@@ -332,9 +333,8 @@ def _params(declared: Loop, row: CaseRow) -> dict[str, Any]:
 def _wait(act: Act, declared: Loop, row: CaseRow, cause: UUID, kinds: tuple[str, ...] = (WAITS, LATE, SOON)) -> None:
     """What waited no longer does; the case waits for whoever has it now."""
     subject = declared.subject_of(row)
-    for kind in kinds:
-        work.close(act, kind=kind, subject=subject)
-    if row.post_id:
+    work.close(act, kind=kinds, subject=subject)
+    if row.post_id and not declared.state[row.state].rest:
         work.open(
             act, post=row.post_id, kind=WAITS, subject=subject, region=row.region_id, due_at=row.due_at, on_silence="", cause=cause,
             msgid=gettext_noop("{number} “{title}”: {case_state}"), params=_params(declared, row),
@@ -345,8 +345,7 @@ def _arm(act: Act, declared: Loop, row: CaseRow) -> None:
     """The reminder and the deadline of the present state."""
     subject = declared.subject_of(row)
     if row.due_at is None:
-        due.cancel(act, "loops.remind", subject)
-        due.cancel(act, "loops.overdue", subject)
+        due.cancel(act, ("loops.remind", "loops.overdue"), subject)
         return
     due.at(act, row.due_at, "loops.overdue", subject=subject, loop=declared.name)
     remind = reminder_at(declared, row)
@@ -448,12 +447,11 @@ def _recount(act: Act, declared: Loop, row: CaseRow) -> bool:
         row.first_due_at = found.at
     row.due_at, row.due_provisional = found.at, found.provisional
     row.save(update_fields=["due_at", "first_due_at", "due_provisional"])
+    # That a provisional day holds after all is news too: it is stated, although the clock stays where it was.
+    was = before.isoformat() if before else ""
+    _line(act, declared, row, kind=CaseStep.DEADLINE, due_at=found.at, data={"before": was})
+    act.state(CaseDeadlineMoved(loop=declared.name, number=row.number, before=was, due_at=found.at.isoformat()), subject=declared.subject_of(row), region=row.region_id)
     if found.at != before:
-        _line(act, declared, row, kind=CaseStep.DEADLINE, due_at=found.at, data={"before": before.isoformat() if before else ""})
-        act.state(
-            CaseDeadlineMoved(loop=declared.name, number=row.number, before=before.isoformat() if before else "", due_at=found.at.isoformat()),
-            subject=declared.subject_of(row), region=row.region_id,
-        )
         _arm(act, declared, row)
     return found.at > act.now
 

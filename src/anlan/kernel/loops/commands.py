@@ -1,15 +1,18 @@
-"""`anlan loop`: list, lint and show the closed loops declared here."""
+"""`anlan loop`: list, lint and show the closed loops declared here; open cases from a sheet."""
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from django.utils.translation import gettext as _
 
+from ..registers.commands import by_whom, who
+
 
 def register(sub: Any) -> None:
-    parser = sub.add_parser("loop", help=_("closed loops: list, lint, show one"))
+    parser = sub.add_parser("loop", help=_("closed loops: list, lint, import, show one"))
     ways = parser.add_subparsers(dest="way", metavar=_("WHAT"), required=True)
     way = ways.add_parser("list", help=_("the loops declared here, with what is open and overdue"))
     way.add_argument("--json", action="store_true", help=_("answer as JSON"))
@@ -18,6 +21,13 @@ def register(sub: Any) -> None:
     way.add_argument("name", nargs="?", help=_("only this loop"))
     way.add_argument("--json", action="store_true", help=_("answer as JSON"))
     way.set_defaults(func=lint_command, services="data")
+    way = ways.add_parser("import", help=_("open a case for every row of a sheet; all of them or none"))
+    way.add_argument("name", help=_("name of the loop, e.g. inspection.danger"))
+    way.add_argument("file", type=Path, help=_("spreadsheet (.xlsx) or table (.csv)"))
+    way.add_argument("--preview", action="store_true", help=_("only say what would happen"))
+    way.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    by_whom(way)
+    way.set_defaults(func=import_command, services="data")
     way = ways.add_parser("show", help=_("states and steps of a loop"))
     way.add_argument("name")
     way.add_argument("--json", action="store_true", help=_("answer as JSON"))
@@ -58,6 +68,28 @@ def lint_command(args: argparse.Namespace) -> int:
         if not faults:
             print(_("{n} loops, nothing wrong with them.").format(n=len(loops)))
     return 1 if any(fault["grave"] for fault in faults) else 0
+
+
+def import_command(args: argparse.Namespace) -> int:
+    """Exit status 1 when rows were refused: a script that ignores the answer must still stop."""
+    from ..errors import NOT_FOUND
+    from ..registers import reading
+    from . import importing
+    from .declare import get
+
+    declared = get(args.name)
+    if not args.file.is_file():
+        raise NOT_FOUND(kind=_("file"), key=args.file)
+    reading.check_size(args.file.stat().st_size)
+    act = who(args)
+    done = importing.run(act.actor, act.realm, declared, reading.read(args.file), preview=args.preview)
+    if args.json:
+        print(json.dumps(done, ensure_ascii=False, default=str))
+    else:
+        for fault in done["refused"]:
+            print(f"  {fault['row']:>7}  {fault['field']:<20} {fault['why']}")
+        print(_("{read} rows read, {written} cases opened, {refused} cells refused; {seconds} s").format(**{**done, "refused": len(done["refused"])}))
+    return 1 if done["refused"] else 0
 
 
 def show_command(args: argparse.Namespace) -> int:

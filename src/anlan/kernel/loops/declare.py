@@ -55,11 +55,12 @@ class Within:
 
 @dataclass(frozen=True)
 class State:
-    """A state a case can stand in. A final one closes it."""
+    """A state a case can stand in. A final one closes it; one at `rest` waits for nobody until its deadline is near."""
 
     name: str
     label: Any
     final: bool = False
+    rest: bool = False
     note: Any = ""
 
 
@@ -147,6 +148,8 @@ class Loop:
     sources: str = ""  # code list of the column `source`
     by_hand: bool = True  # whether people open its cases; else only other steps and draws do
     tabs: tuple[tuple[Any, str, str], ...] = ()  # (label, url name, icon) of further pages of the room, beside board and list
+    panels: tuple[Callable, ...] = ()  # (request, case) → (title, template, context) for the case's page
+    new_page: str = ""  # url name of the room's own page that opens a case, where a form of fields will not do
 
     @cached_property
     def kind(self) -> str:
@@ -244,7 +247,8 @@ class Loop:
             limit = step.within if isinstance(step.within, Within) else None
             return {
                 "name": step.name, "label": str(step.label), "from": list(step.from_), "to": step.to, "to_label": self.state_label(step.to),
-                "may": actor is None or access.may(actor, step.may) if step.may else True,
+                # What people do not open by a form of fields, a telephone does not offer either.
+                "may": not (step is self.open and (self.new_page or not self.by_hand)) and (actor is None or access.may(actor, step.may) if step.may else True),
                 "form": [item.as_json() for item in self.form_of(step)],
                 "evidence": {"photos": step.evidence.photos, "files": step.evidence.files},
                 "other_than": list(step.other_than), "holder": step.holder, "confirm": str(step.confirm), "danger": step.danger,

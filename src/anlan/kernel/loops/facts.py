@@ -73,7 +73,7 @@ class CaseOverdue:
 
 @fact("kernel.CaseDeadlineMoved")
 class CaseDeadlineMoved:
-    """The calendar of working days changed, and with it the deadline of a case."""
+    """The calendar of working days changed, and with it the deadline of a case; `before` the same: a provisional day is now certain."""
 
     loop: str
     number: str

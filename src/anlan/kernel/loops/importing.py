@@ -70,14 +70,14 @@ def judge(act: Act, declared: Loop, sheet: reading.Sheet) -> tuple[list[dict[str
     return rows, refused
 
 
-def run(actor: Any, realm: Any, declared: Loop, sheet: reading.Sheet) -> dict[str, Any]:
-    """Open a case for every row, or none. {"read", "written", "refused": [{row, field, why}], "seconds"}."""
+def run(actor: Any, realm: Any, declared: Loop, sheet: reading.Sheet, *, preview: bool = False) -> dict[str, Any]:
+    """Open a case for every row, or none. {"read", "written", "refused": [{row, field, why}], "seconds"}. `preview`: only judge them."""
     access.require(actor, declared.open.may)
     begun = time.perf_counter()
     act = Act(actor, realm, op_id=derived_id("loop.import", realm.pk, declared.name, actor.account_id, sheet.sha256))
     rows, refused = judge(act, declared, sheet)
     again = Operation.objects.filter(op_id=act.op_id).exists()
-    written = 0 if refused or again or not rows else open_all(act, loop=declared.name, rows=rows)
+    written = 0 if preview or refused or again or not rows else open_all(act, loop=declared.name, rows=rows)
     return {"read": len(rows) + len({one["row"] for one in refused}), "written": written, "refused": refused, "seconds": round(time.perf_counter() - begun, 2)}
 
 

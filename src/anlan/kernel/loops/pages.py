@@ -136,7 +136,7 @@ def case(request: HttpRequest, key: UUID, opened: frozenset[str] = frozenset()) 
     path = [(state, _place(declared, row, state.name, lines)) for state in declared.states]
     used = {key for line in lines for key in line.row.files}
     context = {
-        "loop": declared, "case": row, "state_label": declared.state_label(row.state), "state_note": declared.state[row.state].note if row.state in declared.state else "",
+        "panels": register_pages._panels(request, declared, row), "loop": declared, "case": row, "state_label": declared.state_label(row.state), "state_note": declared.state[row.state].note if row.state in declared.state else "",
         "subject": subject, "choices": [one for one in choices if not one.why], "blocked": [one for one in choices if one.why], "lines": lines, "facts": facts,
         "left": queries.left(row, now), "now": now, "due_words": queries.day_words(row.due_at), "first_due_words": queries.day_words(row.first_due_at), "path": [(state, place) for state, place in path if place], "files": [file for file in files.of(actor, realm, subject) if file.pk not in used],
         "masked": [fact.label for fact in facts if fact.masked], "may_reveal": bool(queries.may_open(actor, declared, row)) and not opened and _has_personal(declared, facts, lines),
@@ -242,6 +242,8 @@ def new(request: HttpRequest, name: str) -> HttpResponse:
     access.require(actor, declared.open.may)
     if not declared.by_hand:
         raise FORBIDDEN(capability=declared.open.may)
+    if declared.new_page:
+        return redirect(declared.new_page)
     if request.method == "POST":
         form = StepForm(declared, declared.open, actor, request.POST, request.FILES)
         key = _key(request.POST.get("case", ""))

@@ -47,7 +47,7 @@ def shown(declared: Loop, step: Step | None, data: dict[str, Any], actor: Any = 
     found = []
     for field in declared.form_of(step):
         value = data.get(field.name)
-        if values.empty(value):
+        if values.empty(value) or field.kind == "json":  # for programs; the room's panel says it in words
             continue
         if field.personal and field.name not in opened:
             text = values.mask(field.personal, value)

@@ -5,10 +5,12 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from ..ids import new_id
 from .base import Row
 from .places import Region
+from .registers import Listed
 
 
 class Organisation(Row):
@@ -44,8 +46,8 @@ class Post(Row):
         return self.name
 
 
-class Person(Row):
-    """A natural person."""
+class Person(Listed, Row):  # type: ignore[misc]  # both parents are abstract and say only that in their Meta
+    """A natural person: an entry of the contact list (通讯录, `kernel/contacts.py`). Who has left it is no longer `active`."""
 
     # Declared for every personal field: purpose, legal basis, retention, mask (design §3.10).
     PERSONAL = {
@@ -53,14 +55,15 @@ class Person(Row):
         "mobile": ("reach the person on duty", "duty of the post", "90 days after the last post ended", "138****0000"),
         "email": ("reach the person on duty", "duty of the post", "90 days after the last post ended", "a***@…"),
     }
-    name = models.CharField(max_length=80)
+    name = models.CharField(_("Full name"), max_length=80)
     pinyin = models.CharField(max_length=160, blank=True)
     initials = models.CharField(max_length=40, blank=True, db_index=True)
-    mobile = models.CharField(max_length=40, blank=True)
-    email = models.CharField(max_length=160, blank=True)
-    organisation = models.ForeignKey(Organisation, null=True, on_delete=models.PROTECT, related_name="people")
-    title = models.CharField(max_length=80, blank=True)
-    verified_at = models.DateTimeField(null=True, help_text="when the contact data were last checked")
+    mobile = models.CharField(_("Mobile number"), max_length=40, blank=True)
+    email = models.CharField(_("E-mail"), max_length=160, blank=True)
+    organisation = models.ForeignKey(Organisation, verbose_name=_("Organisation"), null=True, on_delete=models.PROTECT, related_name="people")
+    title = models.CharField(_("Job title"), max_length=80, blank=True)
+    verified_at = models.DateTimeField(_("Last verified"), null=True, editable=False, help_text="when the contact data were last checked")
+    verified_by = models.UUIDField(null=True, editable=False, help_text="person")
     active = models.BooleanField(default=True)
 
     def __str__(self) -> str:

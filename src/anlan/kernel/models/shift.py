@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from .base import RealmRow, SameRealm
+from .registers import Listed
 
 
 class RosterEntry(RealmRow):
@@ -61,15 +63,14 @@ class Swap(RealmRow):
         return f"{self.entry_id} {self.state}"
 
 
-class ShiftNote(RealmRow):
-    """A line of the shift log. Never changed: a wrong line is corrected by another that names it."""
+class ShiftNote(Listed, RealmRow):
+    """A line of the shift log, listed as `kernel.shift_log`. Never changed: a wrong line is corrected by another that names it."""
 
     SCOPE = "shift.read"
     post = models.ForeignKey("kernel.Post", on_delete=models.PROTECT, related_name="+")
-    region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+")
-    person = models.ForeignKey("kernel.Person", null=True, on_delete=models.PROTECT, related_name="+")
-    at = models.DateTimeField()
-    text = models.TextField()
+    person = models.ForeignKey("kernel.Person", verbose_name=_("Person"), null=True, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(_("Time"))
+    text = models.TextField(_("What happened"))
     corrects = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="corrections")
 
     class Meta:

@@ -170,9 +170,12 @@ def enrol(act: Act, *, device: UUID, secret_hash: str, name: str, session: str =
             raise UNKNOWN_DEVICE()
         if row.revoked_at is not None:
             raise REVOKED(why=row.revoked_why)
+        renamed = row.name != name[:120]
         row.name, row.seen_at, row.session = name[:120], clock.now(), UUID(session) if session else None
         row.wiped_at = None
         row.save(update_fields=["name", "seen_at", "session", "wiped_at"])
+        if renamed:
+            act.state(PhoneEnrolled(device=row.pk, account=row.account_id, name=row.name), subject=f"account:{row.account_id}")
         return row
     row = PhoneDevice.objects.create(
         id=device, account_id=act.actor.account_id, secret_hash=secret_hash, name=name[:120], session=UUID(session) if session else None, seen_at=clock.now()

@@ -12,13 +12,13 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop
 
-from .. import access, clock, places, work
+from .. import access, access_log, clock, places, work
 from ..actions import Act, action
 from ..errors import FORBIDDEN, ILLEGAL_STEP, INVALID, NOT_FOUND, REASON_NEEDED, Kind
 from ..models import Assignment, FieldConflict, Grant, Organisation, RegionPath, RegisterChange, SavedView
 from . import queries, values
 from .declare import REGISTERS, Field, Register, get
-from .facts import RegisterBatchDone, RegisterConflictDecided, RegisterConflictFound, RegisterRowChanged
+from .facts import PersonalShown, RegisterBatchDone, RegisterConflictDecided, RegisterConflictFound, RegisterRowChanged
 
 ONLY_ACTUAL = Kind("kernel.register_only_actual", 409, gettext_lazy("Registers are kept in actual operations, not in an exercise. Switch there first."))
 STEPS_ONLY = Kind("kernel.register_steps_only", 409, gettext_lazy("{register} are changed by their steps only."))
@@ -50,8 +50,12 @@ def settle(declared: Register, row: Any) -> None:
     """Fill what follows from other fields: the region from the point or the unit, the search column."""
     if row.region_id is None and row.lon is not None:
         row.region = places.smallest_at(row.lon, row.lat)
+    if not declared.placed:
+        row.region_id = None
     if row.region_id is None and row.organisation_id is not None:
         row.region_id = Organisation.objects.filter(pk=row.organisation_id).values_list("region_id", flat=True).first()
+    for name, worked_out in declared.of_title:
+        setattr(row, name, worked_out(getattr(row, declared.title)))
     row.words = tsvector(values.words(declared, row))
 
 
@@ -91,7 +95,9 @@ def forbidden_fields(actor: Any, declared: Register, names: Iterable[str], regio
     return faults
 
 
-def _save(act: Act, declared: Register, row: Any, *, new: bool = False) -> None:
+def _save(act: Act, declared: Register, row: Any, *, op: str = "", new: bool = False) -> None:
+    if declared.before is not None and op:
+        declared.before(act, row, op)
     try:
         with transaction.atomic():
             if new:
@@ -109,7 +115,7 @@ def _taken(declared: Register) -> Exception:
 
 
 def _key_free(declared: Register, row: Any) -> None:
-    if not declared.key:
+    if not declared.key or not declared.unique:
         return
     where = {values.attribute(declared.model, name): getattr(row, values.attribute(declared.model, name)) for name in declared.key}
     rows = declared.rows().filter(ended_at=None, **where)
@@ -146,7 +152,7 @@ def create(act: Act, *, register: str, values: dict, id: UUID | None = None, not
     if hasattr(row, "verified_at"):
         row.verified_at, row.verified_by = act.occurred_at or act.now, act.actor.person_id
     _key_free(declared, row)
-    _save(act, declared, row, new=True)
+    _save(act, declared, row, op="create", new=True)
     entry(act, declared, row, "create", {}, note).save(force_insert=True)
     act.state(RegisterRowChanged(register=register, row=row.pk, op="create", fields=sorted(values), version=row.version), about=row, region=row.region_id)
     return row
@@ -190,7 +196,7 @@ def change(act: Act, *, register: str, row: UUID, changes: dict, base: dict | No
     found.conflicts = []
     if written:
         _key_free(declared, found)
-        _save(act, declared, found)
+        _save(act, declared, found, op="change")
         entry(act, declared, found, "change", written, note).save(force_insert=True)
         act.state(RegisterRowChanged(register=register, row=found.pk, op="change", fields=sorted(written), version=found.version), about=found, region=found.region_id)
     if disputed:
@@ -299,7 +305,7 @@ def decide(act: Act, *, conflict: UUID, keep: str) -> Any:
         written, _none = _apply(act, declared, row, {dispute.field: dispute.theirs}, None)
         if written:
             _key_free(declared, row)
-            _save(act, declared, row)
+            _save(act, declared, row, op="change")
             entry(act, declared, row, "decide", written).save(force_insert=True)
     else:
         _require(act, declared.capability("write"), row.region_id, row.organisation_id)
@@ -328,7 +334,8 @@ def verify(act: Act, *, register: str, row: UUID, note: str = "") -> Any:
     found = _locked(act, declared, row)
     if found.ended_at is not None:
         raise ROW_ENDED()
-    _require(act, declared.capability("verify"), found.region_id, found.organisation_id)
+    if not declared.is_own(act.actor, found):
+        _require(act, declared.capability("verify"), found.region_id, found.organisation_id)
     at = min(act.occurred_at or act.now, act.now)
     if found.verified_at is None or at > found.verified_at:
         found.verified_at, found.verified_by = at, act.actor.person_id
@@ -338,15 +345,21 @@ def verify(act: Act, *, register: str, row: UUID, note: str = "") -> Any:
     return found
 
 
-@action("register.end")
-def end(act: Act, *, register: str, row: UUID, reason: str) -> Any:
-    """Take a row off the list. It stays as a tombstone with its history. kernel.reason_needed, kernel.register_still_used."""
+def _to_remove(act: Act, register: str, row: UUID, reason: str | None) -> tuple[Register, Any]:
+    """The register and the locked row somebody with the right to remove it takes off, puts back or erases; `reason` where one is asked."""
     declared = get(register)
     writable(act, declared)
     found = _locked(act, declared, row)
     _require(act, declared.capability("remove"), found.region_id, found.organisation_id)
-    if not reason.strip():
+    if reason is not None and not reason.strip():
         raise REASON_NEEDED()
+    return declared, found
+
+
+@action("register.end")
+def end(act: Act, *, register: str, row: UUID, reason: str) -> Any:
+    """Take a row off the list. It stays as a tombstone with its history. kernel.reason_needed, kernel.register_still_used."""
+    declared, found = _to_remove(act, register, row, reason)
     if found.ended_at is not None:
         raise ROW_ENDED()
     for other in REGISTERS.values():
@@ -356,7 +369,7 @@ def end(act: Act, *, register: str, row: UUID, reason: str) -> Any:
                 if used:
                     raise STILL_USED(count=used, register=other.label)
     found.ended_at = act.now
-    act.save(found)
+    _save(act, declared, found, op="end")
     entry(act, declared, found, "end", {}, reason.strip()).save(force_insert=True)
     for dispute in FieldConflict.objects.select_for_update().filter(register=declared.name, row=found.pk, state=FieldConflict.OPEN):
         dispute.state, dispute.keep, dispute.decided_at, dispute.decided_by = FieldConflict.DECIDED, "ours", act.now, act.actor.person_id
@@ -369,15 +382,12 @@ def end(act: Act, *, register: str, row: UUID, reason: str) -> Any:
 @action("register.restore")
 def restore(act: Act, *, register: str, row: UUID, reason: str = "") -> Any:
     """Put an ended row back on the list, unless its key is taken meanwhile."""
-    declared = get(register)
-    writable(act, declared)
-    found = _locked(act, declared, row)
-    _require(act, declared.capability("remove"), found.region_id, found.organisation_id)
+    declared, found = _to_remove(act, register, row, None)
     if found.ended_at is None:
         raise ILLEGAL_STEP(state="listed")
     found.ended_at = None
     _key_free(declared, found)
-    _save(act, declared, found)
+    _save(act, declared, found, op="restore")
     entry(act, declared, found, "restore", {}, reason.strip()).save(force_insert=True)
     act.state(RegisterRowChanged(register=register, row=found.pk, op="restore", fields=[], version=found.version), about=found, region=found.region_id)
     return found
@@ -393,7 +403,7 @@ def bulk(act: Act, *, register: str, changes: dict, rows: list | None = None, fi
     writable(act, declared)
     if not changes or (rows is None) == (filter is None and not q):
         raise INVALID([{"field": "changes" if not changes else "rows", "why": _("is missing")}])
-    found = queries.narrow(queries.scope(act.actor, declared, realm=act.realm), declared, q=q, filters={**(filter or {}), **({"id": rows} if rows is not None else {})})
+    found = queries.narrow(queries.scope(act.actor, declared, realm=act.realm), declared, q=q, filters={**(filter or {}), **({"id": rows} if rows is not None else {})}, actor=act.actor)
     number = found.order_by().values("pk")[: BULK_MOST + 1].count()
     if number > BULK_MOST:
         raise TOO_MANY(count=number, limit=BULK_MOST)
@@ -407,12 +417,14 @@ def bulk(act: Act, *, register: str, changes: dict, rows: list | None = None, fi
         done, _none = _apply(act, declared, row, changes, None)
         if not done:
             continue
+        if declared.before is not None:
+            declared.before(act, row, "change")
         row.version += 1
         fields |= set(done)
         written.append(row)
         history.append(entry(act, declared, row, "bulk", done, note))
     if written:
-        columns = {"version", "words", "region_id", "left"}
+        columns = {"version", "words", "region_id", "left", *(name for name, _worked_out in declared.of_title), *declared.before_writes}
         for name in fields:
             columns |= {"lon", "lat", "cell"} if name == "point" else {name}
         names = sorted({declared.model._meta.get_field(name.removesuffix("_id") if name == "region_id" else name).name for name in columns})
@@ -439,12 +451,7 @@ def digest(rows: Iterable[Any]) -> str:
 @action("register.erase")
 def erase(act: Act, *, register: str, row: UUID, reason: str) -> Any:
     """Erase the personal data of a row, in its fields, its history and its conflicts, because the law asks for it or its time is over."""
-    declared = get(register)
-    writable(act, declared)
-    found = _locked(act, declared, row)
-    _require(act, declared.capability("remove"), found.region_id, found.organisation_id)
-    if not reason.strip():
-        raise REASON_NEEDED()
+    declared, found = _to_remove(act, register, row, reason)
     names = [one.name for one in declared.personal if not values.empty(values.of(one, found))]
     for one in declared.personal:
         values.put(one, found, values.blank(one, declared.model))
@@ -457,6 +464,20 @@ def erase(act: Act, *, register: str, row: UUID, reason: str) -> Any:
     entry(act, declared, found, "erase", {}, reason.strip()).save(force_insert=True)
     act.state(RegisterRowChanged(register=register, row=found.pk, op="erase", fields=names, version=found.version), about=found, region=found.region_id)
     return found
+
+
+@action("register.reveal")
+def reveal(act: Act, *, register: str, row: UUID, purpose: str, address: str = "") -> list:
+    """Open the covered personal fields of one entry for a stated purpose; who, when and why is kept. Returns the fields' names."""
+    declared = get(register)
+    found = queries.row(act.actor, declared, row, realm=act.realm)
+    if not purpose.strip():
+        raise INVALID([{"field": "purpose", "why": _("say what you need it for")}])
+    opened = sorted({one.name for one in declared.personal if not values.empty(values.of(one, found))} & queries.open_fields(act.actor, declared, found))
+    if opened:
+        access_log.note(act.actor, "read", f"{declared.kind}:{found.pk}", fields=opened, purpose=purpose.strip()[:120], address=address)
+        act.state(PersonalShown(register=declared.name, row=found.pk, fields=opened, purpose=purpose.strip()[:120]), subject=f"{declared.kind}:{found.pk}", region=found.region_id)
+    return opened
 
 
 def forget(act: Act, *, most: int = 1000) -> int:

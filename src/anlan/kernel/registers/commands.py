@@ -34,8 +34,7 @@ def register(sub: Any, named: Any) -> None:
     way.add_argument("--frame", default="", help=_("coordinate frame, when the file does not say: WGS84, CGCS2000, GCJ02, BD09"))
     way.add_argument("--refused", type=Path, metavar="FILE", help=_("write the refused rows, with what is wrong, to an .xlsx"))
     way.add_argument("--json", action="store_true", help=_("answer as JSON"))
-    way.add_argument("--as", dest="account", default="", metavar="ACCOUNT", help=_("account in whose name this is done; its password is asked for. Without it: this machine, with what machines may do"))
-    way.add_argument("--factor", default="", metavar="CODE", help=_("code of its authenticator, where the right needs it"))
+    by_whom(way)
     way.set_defaults(func=import_, services="data")
     way = ways.add_parser("export", help=_("write a register to a file, watermarked and logged"))
     way.add_argument("name", help=_("name of the register, e.g. resources.team"))
@@ -47,12 +46,18 @@ def register(sub: Any, named: Any) -> None:
     way.set_defaults(func=export)
 
 
+def by_whom(way: Any) -> None:
+    """The options of a command that an account or, as a nightly transfer, this machine runs."""
+    way.add_argument("--as", dest="account", default="", metavar="ACCOUNT", help=_("account in whose name this is done; its password is asked for. Without it: this machine, with what machines may do"))
+    way.add_argument("--factor", default="", metavar="CODE", help=_("code of its authenticator, where the right needs it"))
+
+
 def listed(args: argparse.Namespace) -> int:
     from .declare import REGISTERS
 
     found = [
         {
-            "name": one.name, "label": str(one.label), "key": list(one.key), "fields": len(one.all), "fresh_days": one.fresh.days if one.fresh else None,
+            "name": one.name, "label": str(one.label), "key": list(one.key), "fields": len(one.all), "fresh_days": one.good_for.days if one.good_for else None,
             "rows": one.rows().filter(ended_at=None).count(),
         }
         for one in sorted(REGISTERS.values(), key=lambda one: one.name)
@@ -94,7 +99,7 @@ def import_(args: argparse.Namespace) -> int:
     if not args.file.is_file():
         raise NOT_FOUND(kind=_("file"), key=args.file)
     reading.check_size(args.file.stat().st_size)
-    act = _who(args)
+    act = who(args)
     sheet = reading.read(args.file)
     mapping = importing.propose(declared, sheet)
     bar = _bar(args.json)
@@ -119,7 +124,7 @@ def import_(args: argparse.Namespace) -> int:
     return 1 if result.refused else 0
 
 
-def _who(args: argparse.Namespace) -> Any:
+def who(args: argparse.Namespace) -> Any:
     """The account named; else this machine, as a nightly transfer is: journaled as such, with the system user beside it."""
     from dataclasses import replace
 

@@ -24,20 +24,25 @@ UNKNOWN_REGISTER = Kind("kernel.unknown_register", 404, _("There is no register 
 # How a field is written, read and shown; `FORMS` on desk and phone and the spreadsheet reader know these and no others.
 KINDS = (
     "text", "longtext", "integer", "decimal", "date", "datetime", "bool", "code", "choice", "ref", "region", "organisation", "person", "point", "phone",
-    "url",
+    "url", "json",
 )
 MASKS = ("all", "phone", "name", "id", "email")
 
 
 @dataclass(frozen=True)
 class Personal:
-    """What the law asks of a personal field: its class, purpose, legal basis, retention in days (None: as long as the row), mask."""
+    """What the law asks of a personal field: its class, purpose, legal basis, retention in days (None: as long as the row), mask.
+
+    `open`: capability whose holders see it open on every list and page (a number to be dialled); each such list is noted. Everybody
+    else who may read the field, and everybody where none is named, opens one entry at a time, for a purpose that is kept.
+    """
 
     level: str = "personal"  # or "sensitive"
     purpose: Any = ""
     basis: str = ""
     retention_days: int | None = None
     mask: str = "all"
+    open: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Field:
 
     `read`/`write`: capabilities needed for this field, in the row's region; empty: those of the register.
     `show_when="kind=fire|flood"`: asked only then. `synonyms`: further headers an imported sheet may call it.
+    `of`: rows → {key: text}, for what is no column but worked out of other tables for the rows shown; it is read only.
     """
 
     name: str
@@ -75,11 +81,14 @@ class Field:
     readonly: bool = False
     synonyms: tuple[str, ...] = ()
     group: Any = ""  # heading above it on form and detail page; said once, it holds for the fields that follow
+    of: Callable[[list[Any]], dict[Any, str]] | None = None
 
     def bind(self, model: Any) -> Field:
         """This field with what the model says about it."""
         if self.name == "point":
             return replace(self, kind="point", label=self.label or _("Position"), required=bool(self.required))
+        if self.of is not None:
+            return replace(self, kind="text", readonly=True, required=False)
         try:
             column = model._meta.get_field(self.name)
         except FieldDoesNotExist:
@@ -119,7 +128,7 @@ class Field:
             return {"region": "region", "organisation": "organisation", "person": "person"}.get(column.related_model._meta.model_name, "ref")
         for kind, classes in (
             ("bool", (models.BooleanField,)), ("datetime", (models.DateTimeField,)), ("date", (models.DateField,)), ("url", (models.URLField,)),
-            ("longtext", (models.TextField,)), ("decimal", (models.DecimalField, models.FloatField)), ("integer", (models.IntegerField,)),
+            ("longtext", (models.TextField,)), ("json", (models.JSONField,)), ("decimal", (models.DecimalField, models.FloatField)), ("integer", (models.IntegerField,)),
         ):
             if isinstance(column, classes):
                 return kind
@@ -169,6 +178,12 @@ class Register:
     rows apart; unique among listed rows, and what an import is repeatable by. `fresh`: how long a verification holds.
     `title`/`note`: the fields that name a row in lists, links and on the map. `sort`: the list's usual order (default: `title`).
     `panels`: callables (request, row) → (title, template, context) for the detail page.
+
+    What few registers need: `unique=False`: two rows may bear the same key, and an import refuses a line that fits both. `own`: the
+    column with the natural person an entry speaks of; he reads it whole and may say it is right. `find(actor, word)`: further rows a
+    word finds. `of_title`: columns worked out from the title, to sort by. `before(act, row, op)`: what must happen in the same
+    transaction before a row is saved (create, change, end, restore); it may change the columns `before_writes`. `imported=False`: entries
+    come by hand only, because `before` must see each. `OPEN_WITHOUT_REGION` on the model: what lies nowhere is every reader's.
     """
 
     name: str
@@ -181,7 +196,7 @@ class Register:
     remove: str = ""
     verify: str = ""
     key: tuple[str, ...] = ()
-    fresh: timedelta | None = None
+    fresh: timedelta | tuple[str, str] | None = None  # or the code list and code that say how many days
     title: str = "name"
     note: tuple[str, ...] = ()
     sort: str = ""
@@ -192,6 +207,14 @@ class Register:
     tabs: tuple[tuple[Any, str, str], ...] = ()  # (label, url name, icon) of further pages of the room, beside list and map
     steps_only: bool = False  # a loop's cases: changed by its steps, never by a form
     check: Callable[[dict[str, Any]], list[dict[str, str]]] | None = None  # values → [{field, why}]: rules over several fields
+    unique: bool = True
+    placed: bool = True  # False: entries have no position of their own and lie where their unit lies
+    own: str = ""
+    find: Callable[[Any, str], models.Q | None] | None = None
+    of_title: tuple[tuple[str, Callable[[str], Any]], ...] = ()
+    before: Callable[[Any, Any, str], None] | None = None
+    before_writes: tuple[str, ...] = ()
+    imported: bool = True
 
     @cached_property
     def all(self) -> tuple[Field, ...]:
@@ -199,7 +222,7 @@ class Register:
         bound = [field.bind(self.model) for field in self.fields]
         have = {field.name for field in bound}
         for extra in (Field("organisation", filter=True, synonyms=("所属单位", "主管单位", "单位")), Field("region", filter=True, synonyms=("所在区域", "行政区划", "区域", "地区", "县区", "乡镇", "辖区")), Field("point")):
-            if extra.name not in have:
+            if extra.name not in have and (self.placed or extra.name != "point"):
                 bound.append(extra.bind(self.model))
         return tuple(bound)
 
@@ -217,13 +240,21 @@ class Register:
         return self.subject or self.model._meta.model_name
 
     @property
+    def good_for(self) -> timedelta | None:
+        """How long a verification holds."""
+        if isinstance(self.fresh, tuple):
+            return timedelta(days=int(codes.data(*self.fresh)["value"]))
+        return self.fresh
+
+    @property
     def order(self) -> str:
         return self.sort or self.title
 
     @property
     def sorts(self) -> tuple[str, ...]:
         """Names a list can be sorted by: those with an index behind them."""
-        found = [self.order.lstrip("-"), self.title, *self.key[:1], *(f.name for f in self.all if f.sort), "verified_at"]
+        first = [name for name in self.key[:1] if self.by_name[name].kind not in ("ref", "region", "organisation", "person")]
+        found = [self.order.lstrip("-"), self.title, *first, *(f.name for f in self.all if f.sort), "verified_at"]
         return tuple(dict.fromkeys(name for name in found if name in self.by_name or name in self.columns))
 
     @cached_property
@@ -237,6 +268,14 @@ class Register:
     def rows(self) -> Any:
         """Every row, unscoped: inside the mechanism only."""
         return getattr(self.model, "plain", self.model.objects).all()
+
+    def is_own(self, actor: Any, row: Any) -> bool:
+        """Whether the entry speaks of this very person."""
+        return bool(self.own) and actor.person_id is not None and getattr(row, self.own) == actor.person_id
+
+    def stands_open(self, actor: Any, field: Field, row: Any) -> bool:
+        """Whether a personal field of this row is shown open on lists and pages to this reader."""
+        return self.is_own(actor, row) or bool(field.personal and field.personal.open) and access.may(actor, field.personal.open, row.region_id, row.organisation_id)  # type: ignore[union-attr]
 
     def may_field(self, actor: Any, field: Field, way: str, region: Any = access.ANYWHERE, org: Any = None) -> bool:
         """Whether the actor may read or write this field of a row lying there. What a register holds without more, its readers read."""
@@ -256,7 +295,7 @@ class Register:
             fields.append(entry)
         found = {
             "name": self.name, "label": str(self.label), "one": str(self.one), "icon": self.icon, "subject": self.kind, "key": list(self.key),
-            "title": self.title, "note": list(self.note), "fresh_days": self.fresh.days if self.fresh else None, "sorts": list(self.sorts), "fields": fields,
+            "title": self.title, "note": list(self.note), "fresh_days": self.good_for.days if self.good_for else None, "sorts": list(self.sorts), "fields": fields,
         }
         if actor is not None:
             found["may"] = {what: access.may(actor, self.capability(what)) for what in ("read", "write", "remove", "verify")}
@@ -336,7 +375,7 @@ def _indexes(declared: Register) -> None:
     if "verified_at" in declared.columns:
         indexes.append(models.Index(fields=["verified_at", "id"], condition=listed, name=short(table, "verified")))
     add_indexes(model, *indexes)
-    if declared.key:
+    if declared.key and declared.unique:
         add_constraints(model, models.UniqueConstraint(fields=list(declared.key), condition=listed, name=short(table, "key")))
 
 
@@ -358,7 +397,7 @@ def field_faults(field: Field, model: Any = None, names: set[str] | None = None)
         faults.append("a reference must say to which register (ref=…)")
     if field.kind == "choice" and not field.choices:
         faults.append("a choice without choices")
-    for capability in filter(None, (field.read, field.write)):
+    for capability in filter(None, (field.read, field.write, field.personal.open if field.personal else "")):
         if capability not in access.CAPABILITIES:
             faults.append(f"capability {capability!r} is not declared")
     if field.personal:
@@ -375,7 +414,9 @@ def field_faults(field: Field, model: Any = None, names: set[str] | None = None)
             re.compile(field.pattern)
         except re.error as error:
             faults.append(f"pattern: {error}")
-    if model is not None and field.name != "point":
+    if field.of is not None and (field.search or field.filter or field.sort):
+        faults.append("what is worked out has no column to be searched, filtered or sorted by")
+    if model is not None and field.name != "point" and field.of is None:
         try:
             column = model._meta.get_field(field.name)
             if field.many and not isinstance(column, (ArrayField, models.JSONField)):

@@ -94,7 +94,7 @@ def _cells(fields: Sequence[Field], line: queries.Line, ambiguous: dict[str, set
 
 def rows(actor: Any, declared: Register, *, realm: Any = None, q: str = "", filters: dict[str, Any] | None = None, fields: Sequence[Field], purpose: str = "", address: str = "") -> Iterator[list[Any]]:
     """Every row the list holds, cell by cell, in the list's order; what is personal and open is noted at the end, in one line."""
-    found = queries.narrow(queries.scope(actor, declared, realm=realm), declared, q=q, filters=filters)
+    found = queries.narrow(queries.scope(actor, declared, realm=realm), declared, q=q, filters=filters, actor=actor)
     if found.order_by().values("pk")[: MOST + 1].count() > MOST:
         raise TOO_MANY_OUT(limit=f"{MOST:,}")
     order = declared.order
@@ -162,7 +162,7 @@ def explain(declared: Register, one: Field) -> str:
     kinds = {
         "integer": _("whole number"), "decimal": _("number"), "date": _("date, such as 2026-07-20"), "datetime": _("date and time, such as 2026-07-20 08:30"),
         "bool": _("yes or no"), "phone": _("telephone number"), "url": _("address on the web"), "region": _("region: name or code"), "organisation": _("unit: its name"),
-        "person": _("person: name"), "point": _("degrees, WGS84"), "longtext": _("text"), "text": _("text"),
+        "person": _("person: name"), "point": _("degrees, WGS84"), "longtext": _("text"), "text": _("text"), "json": "JSON",
     }
     parts = []
     if one.required:

@@ -29,6 +29,16 @@ class RegisterBatchDone:
     digest: str
 
 
+@fact("kernel.PersonalShown")
+class PersonalShown:
+    """Covered personal fields of one entry were opened for a stated purpose; the access log says who and from where."""
+
+    register: str
+    row: UUID
+    fields: list
+    purpose: str
+
+
 @fact("kernel.RegisterConflictFound")
 class RegisterConflictFound:
     """Two persons changed the same field from the same value; both values are kept until the owner decides."""

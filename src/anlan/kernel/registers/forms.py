@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from .. import access
 from ..forms import LocalDateTime
-from ..models import Organisation, Region, RegionLink
+from ..models import Organisation, Region, RegionLink, RegionPath
 from ..shell import localname, localname_is_english
 from . import declare, queries, values
 from .declare import Field, Register
@@ -37,13 +37,23 @@ def _pointed(actor: Any, field: Field, write: str = "") -> Any:
         reach = access.regions(actor, write) if write else access.ALL
         return rows if reach is access.ALL else rows.filter(pk__in=reach)
     if field.kind == "organisation":
-        return Organisation.objects.order_by("name")
+        return _units(actor, write).order_by("name")
     if field.kind == "person":
-        from .. import contacts
+        from ..contacts import CONTACTS
 
-        return contacts.seen_by(actor).order_by("name")
+        return queries.scope(actor, CONTACTS).filter(ended_at=None).order_by("name")
     target = declare.get(field.ref)
     return target.model.objects.seen_by(actor).filter(ended_at=None).order_by(target.order, "pk")
+
+
+def _units(actor: Any, write: str) -> Any:
+    """Units there, and those above: a county's pump may be the province's. The neighbour's are not offered."""
+    reach = access.regions(actor, write) if write else access.ALL
+    if reach is access.ALL:
+        return Organisation.objects.all()
+    own = {grant.organisation_id for grant in access.grants(actor).get(write, ()) if grant.organisation_id}
+    above = RegionPath.objects.filter(descendant_id__in=reach).values("ancestor_id")
+    return Organisation.objects.filter(Q(region_id__in=reach) | Q(region_id__in=above) | Q(region=None) | Q(pk__in=own))
 
 
 def _labels(field: Field, rows: list[Any]) -> list[tuple[str, str]]:
@@ -218,6 +228,8 @@ def form_field(actor: Any, field: Field, *, address: str = "", write: str = "", 
         made = Plain(widget=forms.DateInput(attrs={"type": "date"}), **words)
     elif field.kind == "datetime":
         made = LocalDateTime(**words)
+    elif field.kind == "json":
+        made = forms.JSONField(widget=forms.Textarea(attrs={"rows": 10, "spellcheck": "false", "class": "mono"}), **words)
     elif field.kind == "longtext":
         made = Plain(widget=forms.Textarea(attrs={"rows": 3, **attrs}), **words)
     else:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -41,6 +41,7 @@ from .reading import MAX_BYTES, Sheet, check_size, read
 
 NO_HEADER = Kind("kernel.no_header_row", 422, gettext_lazy("None of the first {rows} rows names columns of this register. Take the template, or choose what each column is."))
 NO_KEY = Kind("kernel.register_no_key", 409, gettext_lazy("{register} has no key to tell rows apart by and cannot be imported."))
+BY_HAND = Kind("kernel.register_by_hand", 409, gettext_lazy("{register} are entered by hand, one at a time."))
 STOPPED = Kind("kernel.import_stopped", 409, gettext_lazy("The import was stopped; nothing was taken over."))
 
 HEADER_WITHIN = 20
@@ -49,6 +50,7 @@ _ESCAPED = ("=", "+", "-", "@")
 SHOWN = 200
 SAMPLE = 30
 KEPT_FOR = timedelta(days=1)
+RESULT_KEPT_FOR = timedelta(days=30)  # what came of it and the refused rows; the sheet itself is gone after a day
 Progress = Callable[[str, int, int], None]
 
 
@@ -79,6 +81,8 @@ def targets(declared: Register) -> list[tuple[str, Field]]:
     """What a column may feed: (name, field); a point has two columns besides the one that holds both."""
     found: list[tuple[str, Field]] = []
     for one in declared.all:
+        if one.of is not None:
+            continue
         found.append((one.name, one))
         if one.kind == "point":
             found += [(f"{one.name}.lon", one), (f"{one.name}.lat", one)]
@@ -201,14 +205,21 @@ class Judged:
 
 
 class _Column:
-    """Converts the cells of one field, each distinct text once."""
+    """Converts the cells of one field: a plain text by `quick`, what repeats once, all else by `values.clean`, which alone refuses."""
 
     def __init__(self, one: Field, look: values.Lookup, fold: bool) -> None:
         self.field, self.look, self.fold = one, look, fold
+        self.personal = one.personal is not None
+        self.quick = one.kind in ("", "text", "longtext") and not (one.many or one.pattern)
+        self.most = one.length or 1 << 30
         self.kept: dict[Any, Any] = {}
 
     def __call__(self, raw: Any) -> Any:
-        keep = type(raw) is str and len(raw) < 80
+        # Texts and a spreadsheet's floating numbers; True and 1 would be one key, so other kinds are not kept.
+        kind = type(raw)
+        if self.quick and kind is str and len(raw) <= self.most and raw.isascii() and raw.isprintable() and (found := raw.strip()):
+            return found
+        keep = (kind is str and len(raw) < 80) or kind is float
         if keep and raw in self.kept:
             found = self.kept[raw]
             if isinstance(found, values.Refused):
@@ -219,15 +230,15 @@ class _Column:
             if self.fold and isinstance(found, str):
                 found = values.folded(found)
         except values.Refused as error:
-            if keep and len(self.kept) < 20_000:
+            if keep and len(self.kept) < 5_000:
                 self.kept[raw] = error
             raise
-        if keep and len(self.kept) < 20_000:
+        if keep and len(self.kept) < 5_000:
             self.kept[raw] = found
         return found
 
 
-@dataclass
+@dataclass(slots=True)
 class _Row:
     line: int
     values: dict[str, Any]
@@ -294,7 +305,7 @@ class _Work:
             cells, line = lines[index], index + 1
             if (index - first) % 2000 == 0:
                 self.progress("check", index - first, total)
-            if all(value in ("", None) for value in cells) or (isinstance(cells[0], str) and cells[0].startswith("#")):
+            if (not any(cells) and all(value in ("", None) for value in cells)) or (isinstance(cells[0], str) and cells[0].startswith("#")):
                 continue
             self.result.read += 1
             row = _Row(line, {})
@@ -306,7 +317,7 @@ class _Work:
                 raw = cells[at] if at < width else ""
                 if type(raw) is str and raw[:1] == "'" and raw[1:2] in _ESCAPED:
                     raw = raw[1:]  # as our own export writes what a spreadsheet would run
-                if raw is None or raw == "" or (convert.field.personal and "*" in str(raw)):  # a mask tells nothing
+                if raw is None or raw == "" or (convert.personal and "*" in str(raw)):  # a mask tells nothing
                     if self.blanks == "clear" and not raw:
                         row.values[name] = values.blank(convert.field, self.declared.model)
                     continue
@@ -341,10 +352,10 @@ class _Work:
         wanted: dict[tuple, _Row] = {}
         for row in self.rows:
             missing = [name for name in names if values.empty(row.values.get(name))]
-            for name in missing:
-                if not any(fault.row == row.line and fault.field == name for fault in self.result.refused[-20:]):
-                    self.refuse(row.line, name, _("is missing"))
             if missing:
+                for name in missing:
+                    if not any(fault.row == row.line and fault.field == name for fault in self.result.refused[-20:]):
+                        self.refuse(row.line, name, _("is missing"))
                 continue
             row.key = tuple(row.values[name] for name in names)
             if row.key in seen:
@@ -360,11 +371,15 @@ class _Work:
         keys = sorted({key[0] for key in wanted}, key=str)
         for start in range(0, len(keys), 5000):
             self.progress("match", start, len(keys))
-            found = declared.rows().filter(ended_at=None, **{f"{values.attribute(declared.model, names[0])}__in": keys[start : start + 5000]})
+            column = declared.model._meta.get_field(names[0]).column
+            found = declared.rows().filter(ended_at=None).extra(where=[f'"{declared.model._meta.db_table}"."{column}" = ANY(%s)'], params=[keys[start : start + 5000]])
             for old in found.values_list(*columns):
                 key = tuple(old[here[values.attribute(declared.model, name)]] for name in names)
                 row = wanted.get(key)
                 if row is None:
+                    continue
+                if row.old is not None:  # only where the key is not unique
+                    self.refuse(row.line, names[-1], _("several entries bear it; change this one by hand"))
                     continue
                 have = {name: old[here[at]] for name, at in {**attributes, **more}.items()}
                 have["point"] = None if old[5] is None or old[6] is None else (old[5], old[6])
@@ -379,7 +394,7 @@ class _Work:
         units: dict[UUID, Any] = {}
         lost = []
         for row in self.rows:
-            row.region = row.values["region"] if "region" in row.values else row.old[3] if row.old else None
+            row.region = None if not self.declared.placed else row.values["region"] if "region" in row.values else row.old[3] if row.old else None
             if row.region is None and row.values.get("point"):
                 lost.append(row)
         if lost:
@@ -440,6 +455,8 @@ def _ready(declared: Register) -> None:
         raise actions.STEPS_ONLY(register=declared.label)
     if not declared.key:
         raise NO_KEY(register=declared.label)
+    if not declared.imported:
+        raise BY_HAND(register=declared.label)
 
 
 def preview(actor: Any, declared: Register, sheet: Sheet, mapping: Mapping, *, frame: str = "", blanks: str = "keep", progress: Progress = _nothing) -> Judged:
@@ -656,7 +673,10 @@ def _insert(act: Act, job: _Work, rows: list[_Row], tokens: _Tokens, verified: b
     defaults = {one.name: one.default for one in declared.all if one.default not in (None, "")}
     attributes = [values.attribute(model, name) for name in names]
     fixed = ["id", "region_id", "organisation_id", "lon", "lat", "cell", "words"]
-    columns = [("id", "uuid"), *_columns(model, fixed[1:6]), ("words", "text"), *_columns(model, names), ("_title", "text"), ("_note", "text")]
+    worked_out = list(declared.of_title)
+    columns = [
+        ("id", "uuid"), *_columns(model, fixed[1:6]), ("words", "text"), *_columns(model, names), *_columns(model, [name for name, _of in worked_out]), ("_title", "text"), ("_note", "text"),
+    ]
 
     def lines() -> Any:
         for row in rows:
@@ -666,9 +686,10 @@ def _insert(act: Act, job: _Work, rows: list[_Row], tokens: _Tokens, verified: b
             yield [
                 str(new_id()), _copied(row.region), _copied(row.values.get("organisation")), _copied(point[0] if point else None), _copied(point[1] if point else None),
                 _copied(values.cell(*point) if point else None) if placed else "\\N", words.translate(_ESCAPES), *(_copied(raw[name](whole.get(name))) for name in names),
-                _copied(title), _copied(note),
+                *(_copied(of(whole.get(declared.title) or "")) for _name, of in worked_out), _copied(title), _copied(note),
             ]
 
+    attributes += [name for name, _of in worked_out]
     given = {*fixed, *attributes}
     constant: dict[str, Any] = {"version": 1, "home": home(), "created_at": clock.now(), "left": "{}", "changed_xid": 0, "changed_seq": 0}
     if verified and "verified_at" in declared.columns:
@@ -707,10 +728,11 @@ def _update(act: Act, job: _Work, rows: list[_Row], tokens: _Tokens, verified: b
     declared, model = job.declared, job.declared.model
     touched = {name for row in rows for name in row.changed}
     names = [name for name in job.fields if name in touched and job.fields[name].kind != "point" and name not in ("region", "organisation")]
+    worked_out = list(declared.of_title) if declared.title in touched else []
     raw = {name: _raw(declared, name) for name in names}
     columns = [
         ("id", "uuid"), ("version", "integer"), *_columns(model, ["region_id", "organisation_id", "lon", "lat", "cell"]), ("\"left\"", "uuid[]"), ("words", "text"),
-        *_columns(model, names), ("_changes", "jsonb"), ("_personal", "jsonb"), ("_title", "text"), ("_note", "text"),
+        *_columns(model, names), *_columns(model, [name for name, _of in worked_out]), ("_changes", "jsonb"), ("_personal", "jsonb"), ("_title", "text"), ("_note", "text"),
     ]
     # The search column needs every searched field, also those the sheet does not speak of.
     missing = [one for one in {*tokens.searched, *tokens.shown} if one.name not in job.fields]
@@ -736,11 +758,12 @@ def _update(act: Act, job: _Work, rows: list[_Row], tokens: _Tokens, verified: b
             yield [
                 str(key), str(version), _copied(row.region), _copied(now_unit), _copied(point[0] if point else None), _copied(point[1] if point else None),
                 _copied(values.cell(*point) if point else None), "{" + ",".join(sorted({str(one) for one in left} | gone)) + "}", words.translate(_ESCAPES),
-                *(_copied(raw[name](whole.get(name))) for name in names), _copied(shown), _copied(personal or None), _copied(title), _copied(note),
+                *(_copied(raw[name](whole.get(name))) for name in names), *(_copied(of(whole.get(declared.title) or "")) for _name, of in worked_out),
+                _copied(shown), _copied(personal or None), _copied(title), _copied(note),
             ]
 
     table = model._meta.db_table
-    set_columns = [*(column for column, _kind in _columns(model, ["region_id", "organisation_id", "lon", "lat", "cell"])), '"left"', *(column for column, _kind in _columns(model, names))]
+    set_columns = [*(column for column, _kind in _columns(model, ["region_id", "organisation_id", "lon", "lat", "cell"])), '"left"', *(column for column, _kind in _columns(model, [*names, *(name for name, _of in worked_out)]))]
     verify = ", verified_at = %s, verified_by = %s::uuid" if verified and "verified_at" in declared.columns else ""
     with connection.cursor() as cursor:
         _table(cursor, "register_old", columns)
@@ -786,6 +809,8 @@ class Upload:
             raise STOPPED()
 
     def sheet(self) -> Sheet:
+        if not self.path.exists():
+            raise NOT_FOUND(kind=_("file"), key=self.name)
         return read(self.path, self.name)
 
     def progress(self) -> dict[str, Any]:
@@ -836,8 +861,26 @@ def kept(actor: Any, token: str) -> Upload:
 def _sweep() -> None:
     folder = settings.HOME / "imports"
     for one in folder.iterdir() if folder.exists() else ():
-        if time.time() - one.stat().st_mtime > KEPT_FOR.total_seconds():
+        age = time.time() - one.stat().st_mtime
+        if age > RESULT_KEPT_FOR.total_seconds() or (age > KEPT_FOR.total_seconds() and not (one / "progress.json").exists()):
             shutil.rmtree(one, ignore_errors=True)
+        elif (one / "file").exists() and time.time() - (one / "file").stat().st_mtime > KEPT_FOR.total_seconds():
+            (one / "file").unlink()
+
+
+def earlier(declared: Register, most: int = 20) -> list[dict[str, Any]]:
+    """What came of the last imports into a register, newest first: {upload, at, state, result?, error?}."""
+    _sweep()
+    found = []
+    for path in (settings.HOME / "imports").glob("*/upload.json"):
+        try:
+            upload = Upload(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            continue
+        state = upload.progress()
+        if upload.register == declared.name and state["state"] in ("done", "failed", "broken"):
+            found.append({"upload": upload, "at": datetime.fromtimestamp(state["at"], UTC), "refused": (upload.folder / "refused.xlsx").exists(), **{name: state.get(name) for name in ("state", "result", "error")}})
+    return sorted(found, key=lambda one: one["at"], reverse=True)[:most]
 
 
 # Up to here an import runs while the browser waits; a longer one in the background, with its progress to be asked for.

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from .. import access, shell
+from ..middleware import address
 from ..models import FieldConflict, Region
 from . import forms, queries, values
 from .declare import UNKNOWN_REGISTER, Field, Register
@@ -45,8 +46,10 @@ class Links:
         }
         at: dict[str, Any] = {key: reverse(f"kernel:{page}", args=[declared.name]) for key, page in pages.items()}
         at |= {"index": reverse("kernel:registers"), "index_label": _("Registers"), "new_label": _("New {one}").format(one=str(declared.one)[:1].lower() + str(declared.one)[1:]), "tabs": tabs(declared)}
-        if "point" not in declared.by_name:
-            at["map"] = ""
+        if not declared.placed:
+            at["map"] = at["labels"] = ""
+        if not (declared.key and declared.imported):
+            at["import"] = at["template"] = ""
         return cls(
             at, lambda row: reverse("kernel:register_row", args=[declared.name, row.pk]),
             lambda row: "" if row.ended_at else reverse("kernel:register_edit", args=[declared.name, row.pk]),
@@ -119,12 +122,12 @@ def covered(declared: Register, actor: Any, one: Field, row: Any, names: dict[UU
     """(text, masked) of a cell; None when the reader may know nothing of it.
 
     Personal values are masked on every list and page, also for whoever may read them: they are shown one entry at a time,
-    for a purpose that is kept.
+    for a purpose that is kept; unless the declaration lets this reader see them open (`Personal.open`).
     """
     value = values.of(one, row)
-    if one.personal:
+    if one.personal and not declared.stands_open(actor, one, row):
         return values.mask(one.personal, value), not values.empty(value)
-    if one.read and not access.may(actor, one.read, row.region_id, row.organisation_id):
+    if one.read and not one.personal and not access.may(actor, one.read, row.region_id, row.organisation_id):
         return None
     return word(one, value, names), False
 
@@ -222,12 +225,12 @@ def count_words(declared: Register, count: int, estimated: bool) -> str:
 
 def freshness(actor: Any, declared: Register, count: int, *, realm: Any = None, q: str = "", filters: dict[str, Any] | None = None) -> tuple[int, int, str]:
     """(checked in time, percent, words) of what a list holds; ("", 0) where nothing goes stale."""
-    if declared.fresh is None or "verified_at" not in declared.columns or not count:
+    if declared.good_for is None or "verified_at" not in declared.columns or not count:
         return 0, 0, ""
     fresh, estimated = queries.count(actor, declared, realm=realm, q=q, filters={**(filters or {}), "stale": "no"})
     fresh = min(fresh, count)
     percent = round(100 * fresh / count)
-    return fresh, percent, _("checked within {days} days: {percent} %").format(days=declared.fresh.days, percent=percent)
+    return fresh, percent, _("checked within {days} days: {percent} %").format(days=declared.good_for.days, percent=percent)
 
 
 def lines_of(actor: Any, declared: Register, rows: list[Any], columns: list[Field], links: Links, *, may_write: bool, verified: bool) -> list[dict[str, Any]]:
@@ -247,7 +250,11 @@ def lines_of(actor: Any, declared: Register, rows: list[Any], columns: list[Fiel
         cells: list[dict[str, Any]] = []
         for place, one in enumerate(columns):
             shown = covered(declared, actor, one, row, names)
-            cells.append({"text": shown[0] if shown else "", "label": one.title, "unit": one.unit, "num": one.kind in ("integer", "decimal"), "head": place == 0})
+            text, masked = shown or ("", False)
+            cells.append({
+                "text": text, "label": one.title, "unit": one.unit, "num": one.kind in ("integer", "decimal"), "head": place == 0,
+                "dial": text if one.kind == "phone" and text and not masked else "",
+            })
         if verified:
             cells.append({"verified": True, "label": _("Last checked")})
         found.append({
@@ -310,6 +317,7 @@ def listing(request: HttpRequest, declared: Register, links: Links, *, realm: An
     wanted, context = frame(request, declared, links, realm=realm)
     page = queries.listed(actor, declared, realm=realm, q=wanted.q, filters=wanted.filters, sort=wanted.sort, page=wanted.page, size=PAGE)
     columns, verified = columns_of(declared, actor, wanted.columns), _has_verified(declared, wanted.columns)
+    queries.note_open(actor, declared, page.rows, columns, "list", address(request))
     reachable = min(page.count, queries.REACHABLE)
     _fresh, _percent, fresh_words = freshness(actor, declared, page.count, realm=realm, q=wanted.q, filters=wanted.filters) if "stale" not in wanted.filters and "ended" not in wanted.filters else (0, 0, "")
     context |= {

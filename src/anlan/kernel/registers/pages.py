@@ -148,7 +148,7 @@ def _uuid(text: str) -> UUID:
 
 def _links(declared: Register, row: Any) -> dict[str, Any]:
     at = dict(Links.of(declared).at)
-    for key in ("edit", "verify", "end", "relist", "reveal", "restore", "decide", "label", "paper"):
+    for key in ("edit", "verify", "end", "relist", "reveal", "restore", "decide", "paper", *(["label"] if declared.placed else [])):
         at[key] = reverse(f"kernel:register_{key}", args=[declared.name, row.pk])
     at["detail"] = reverse("kernel:register_row", args=[declared.name, row.pk])
     return at
@@ -156,7 +156,8 @@ def _links(declared: Register, row: Any) -> dict[str, Any]:
 
 def _may(request: HttpRequest, declared: Register, row: Any) -> dict[str, bool]:
     actor, here = request.actor, request.realm.is_actual and not declared.steps_only  # type: ignore[attr-defined]
-    return {f"may_{what}": here and access.may(actor, declared.capability(what), row.region_id, row.organisation_id) for what in ("write", "verify", "remove")}
+    found = {f"may_{what}": here and access.may(actor, declared.capability(what), row.region_id, row.organisation_id) for what in ("write", "verify", "remove")}
+    return found | ({"may_verify": here} if declared.is_own(actor, row) else {})
 
 
 def _line(actor: Any, declared: Register, one: Field, row: Any, names: dict[UUID, str], opened: set[str]) -> dict[str, Any] | None:
@@ -169,7 +170,7 @@ def _line(actor: Any, declared: Register, one: Field, row: Any, names: dict[UUID
     if shown is None:
         return None
     text, masked = shown
-    found = {"name": one.name, "label": one.title, "text": text, "masked": masked, "unit": one.unit, "lines": one.kind == "longtext", "url": ""}
+    found = {"name": one.name, "label": one.title, "text": text, "masked": masked, "unit": one.unit, "lines": one.kind in ("longtext", "json"), "url": ""}
     if text and not masked:
         if one.kind == "phone":
             found["url"] = f"tel:{text}"
@@ -244,7 +245,7 @@ def _conflicts(request: HttpRequest, declared: Register, row: Any) -> list[dict[
     return found
 
 
-def _panels(request: HttpRequest, declared: Register, row: Any) -> list[dict[str, Any]]:
+def _panels(request: HttpRequest, declared: Any, row: Any) -> list[dict[str, Any]]:
     found = []
     for panel in declared.panels:
         made = panel(request, row)
@@ -276,13 +277,15 @@ def entry(request: HttpRequest, name: str, key: UUID, *, opened: set[str] | None
     opened = opened or set()
     can_open = {one.name for one in declared.personal} & queries.open_fields(actor, declared, row)
     groups = _groups(actor, declared, row, opened=opened)
+    if not opened:
+        queries.note_open(actor, declared, [row], declared.personal, "read", address(request))
     limit = 500 if request.GET.get("history") == "all" else 10
     steps = _history(request, declared, row, limit + 1)
     subject = f"{declared.kind}:{row.pk}"
     response = render(request, "registers/detail.html", {
         "reg": declared, "one": declared.one, "row": row, "links": _links(declared, row), "title": values.label(row), "note": _note(declared, row), "groups": groups,
         "masked_labels": [label for group in groups for label in group["masked"]], "may_reveal": any(line["masked"] and line["name"] in can_open for group in groups for line in group["lines"]),
-        "purposes": [_("Call out"), _("Check the data"), _("Drill"), _("Ask back about a report")], "stale": row.ended_at is None and queries.stale(declared, row), "fresh_days": declared.fresh.days if declared.fresh else 0,
+        "purposes": [_("Call out"), _("Check the data"), _("Drill"), _("Ask back about a report")], "stale": row.ended_at is None and queries.stale(declared, row), "fresh_days": declared.good_for.days if declared.good_for else 0,
         "verified_by": shell.person_name(row.verified_by), "small_map": f"{reverse('web:map_data')}?at={row.lon},{row.lat}" if row.lon is not None else "", "has_point": "point" in declared.by_name,
         "conflicts": _conflicts(request, declared, row), "may_decide": _may(request, declared, row)["may_write"], "panels": _panels(request, declared, row), "linked": _linked(actor, declared, row),
         "history": steps[:limit], "history_more": len(steps) > limit, "files": files.of(actor, request.realm, subject), "subject": subject, **_may(request, declared, row),  # type: ignore[attr-defined]
@@ -296,15 +299,8 @@ def entry(request: HttpRequest, name: str, key: UUID, *, opened: set[str] | None
 def reveal(request: HttpRequest, name: str, key: UUID) -> HttpResponse:
     """Show the personal fields of one entry once, for a purpose; who, when and why is kept."""
     declared = _reg(request, name)
-    actor = request.actor  # type: ignore[attr-defined]
-    row = queries.row(actor, declared, key)
-    purpose = request.POST.get("purpose", "").strip()[:120]
-    if not purpose:
-        raise INVALID([{"field": "purpose", "why": _("say what you need it for")}])
-    opened = {one.name for one in declared.personal if not values.empty(values.of(one, row))} & queries.open_fields(actor, declared, row)
-    if opened:
-        access_log.note(actor, "read", f"{declared.kind}:{row.pk}", fields=sorted(opened), purpose=purpose, address=address(request))
-    return entry(request, name, key, opened=opened)
+    opened = actions.reveal(request.act(), register=declared.name, row=key, purpose=request.POST.get("purpose", ""), address=address(request))  # type: ignore[attr-defined]
+    return entry(request, name, key, opened=set(opened))
 
 
 @require_POST
@@ -479,7 +475,7 @@ def chosen(request: HttpRequest, name: str) -> HttpResponse:
 def _mark(request: HttpRequest, declared: Register, do: str, q: str, narrowed: dict[str, Any]) -> int:
     """Verify or end many rows: all of them or none."""
     actor = request.actor  # type: ignore[attr-defined]
-    found = queries.narrow(queries.scope(actor, declared), declared, q=q, filters=narrowed).filter(ended_at=None)
+    found = queries.narrow(queries.scope(actor, declared), declared, q=q, filters=narrowed, actor=actor).filter(ended_at=None)
     keys = list(found.order_by("pk").values_list("pk", flat=True)[: MARK_MOST + 1])
     if len(keys) > MARK_MOST:
         raise actions.TOO_MANY(count=f"> {MARK_MOST}", limit=MARK_MOST)
@@ -500,11 +496,12 @@ def _mark(request: HttpRequest, declared: Register, do: str, q: str, narrowed: d
 def _fetch(request: HttpRequest, declared: Register, q: str, filters: dict[str, Any], sort: str, most: int) -> tuple[list[Any], int]:
     """Up to `most` rows in the list's order, and how many there are."""
     found: list[Any] = []
-    page = queries.listed(request.actor, declared, q=q, filters=filters, sort=sort, size=queries.MAX_SIZE)  # type: ignore[attr-defined]
+    realm = request.realm if "realm" in declared.columns else None  # type: ignore[attr-defined]
+    page = queries.listed(request.actor, declared, realm=realm, q=q, filters=filters, sort=sort, size=queries.MAX_SIZE)  # type: ignore[attr-defined]
     count = page.count
     found += page.rows
     while page.more and len(found) < most:
-        page = queries.listed(request.actor, declared, q=q, filters=filters, sort=sort, size=queries.MAX_SIZE, after=page.after)  # type: ignore[attr-defined]
+        page = queries.listed(request.actor, declared, realm=realm, q=q, filters=filters, sort=sort, size=queries.MAX_SIZE, after=page.after)  # type: ignore[attr-defined]
         found += page.rows
     return found[:most], count
 
@@ -520,6 +517,7 @@ def _print(request: HttpRequest, declared: Register, q: str, filters: dict[str, 
     columns = listing.columns_of(declared, actor, wanted.columns)
     verified = "verified_at" in declared.columns
     lines = listing.lines_of(actor, declared, found, columns, Links.of(declared), may_write=False, verified=verified)
+    queries.note_open(actor, declared, found, columns, "print", address(request))
     for line in lines:
         line["verified_text"] = f"{clock.local(line['verified']):%Y-%m-%d}" if line["verified"] else ""
     heads: list[dict[str, Any]] = [{"label": one.title, "unit": one.unit, "num": one.kind in ("integer", "decimal")} for one in columns]
@@ -541,6 +539,7 @@ def paper(request: HttpRequest, name: str, key: UUID) -> HttpResponse:
     """One entry on paper."""
     declared = _reg(request, name)
     row = queries.row(request.actor, declared, key)  # type: ignore[attr-defined]
+    queries.note_open(request.actor, declared, [row], declared.personal, "print", address(request))  # type: ignore[attr-defined]
     return render(request, "registers/paper.html", {
         "reg": declared, "one": declared.one, "row": row, "title": values.label(row), "note": _note(declared, row), "groups": _groups(request.actor, declared, row), "watermark": watermark(request),  # type: ignore[attr-defined]
         "stale": queries.stale(declared, row), "qr": qr(_label_address(request, declared, row)),

@@ -17,7 +17,8 @@ from uuid import UUID
 import orjson
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import BooleanField, F, Q, QuerySet
+from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
 
 from .. import access, access_log, clock, search
@@ -58,7 +59,7 @@ def scope(actor: Any, declared: Register, what: str = "read", realm: Any = None)
     model, capability = declared.model, declared.capability(what)
     if any(column.name == "realm" for column in model._meta.fields):
         return model.objects.seen_by(actor, realm)
-    rows = model.objects.everything()
+    rows = declared.rows()
     if actor.machine_name:
         return rows
     reach, units = _reach(actor, capability), _units(actor, capability)
@@ -67,10 +68,12 @@ def scope(actor: Any, declared: Register, what: str = "read", realm: Any = None)
     where = Q(pk__in=[])
     if reach:
         where = Q(region_id__in=reach)
-        if reach & access._roots():
+        if reach & access._roots() or getattr(model, "OPEN_WITHOUT_REGION", False):
             where |= Q(region=None)
     if units:
         where |= Q(organisation_id__in=units)
+    if declared.own and actor.person_id and what == "read":
+        where |= Q(**{declared.own: actor.person_id})
     return rows.filter(where)
 
 
@@ -88,6 +91,8 @@ def open_fields(actor: Any, declared: Register, row: Any = None) -> set[str]:
     """Names of the fields the actor may read, on this row or (without one) anywhere."""
     if row is None:
         return {one.name for one in declared.all if not one.read or access.may(actor, one.read)}
+    if declared.is_own(actor, row):
+        return set(declared.by_name)
     return {one.name for one in declared.all if not one.read or access.may(actor, one.read, row.region_id, row.organisation_id)}
 
 
@@ -103,8 +108,16 @@ def _bad(name: str, why: str) -> Exception:
     return INVALID([{"field": name, "why": why}])
 
 
-def narrow(rows: QuerySet, declared: Register, *, q: str = "", filters: dict[str, Any] | None = None) -> QuerySet:
-    """Rows that hold every word of `q` and pass every filter.
+def _word(declared: Register, actor: Any, word: str) -> Q:
+    """Rows one word finds: by their search column, or by what the register says besides."""
+    query = search._tsquery(word)
+    found = Q(RawSQL(f'"{declared.model._meta.db_table}"."words" @@ %s::tsquery', [query], output_field=BooleanField())) if query else Q(pk__in=[])
+    also = declared.find(actor, word) if declared.find else None
+    return found if also is None else found | also
+
+
+def narrow(rows: QuerySet, declared: Register, *, q: str = "", filters: dict[str, Any] | None = None, actor: Any = None) -> QuerySet:
+    """Rows that hold every word of `q` and pass every filter; `actor`: for whom, where a word finds more than the search column.
 
     `filters`: {field: value or list of values}; {field__gte|lte|gt|lt|not|empty: value} (the first four also of
     fields the list can be sorted by); region (its subtree); `stale`: yes (never
@@ -125,7 +138,10 @@ def narrow(rows: QuerySet, declared: Register, *, q: str = "", filters: dict[str
             raise _bad(name, _("there is no such filter"))
         rows = _by_field(rows, declared, one, operator, value, look)
     query = search._tsquery(q[:200])
-    if query:
+    if declared.find is not None and actor is not None and q.strip():
+        for word in q[:200].split()[:5]:
+            rows = rows.filter(_word(declared, actor, word))
+    elif query:
         rows = rows.extra(where=[f'"{declared.model._meta.db_table}"."words" @@ %s::tsquery'], params=[query])
     elif q.strip():
         rows = rows.none()
@@ -168,7 +184,7 @@ def _stale(rows: QuerySet, declared: Register, value: Any) -> QuerySet:
         raise _bad("stale", _("there is no such filter"))
     if value == "never":
         return rows.filter(verified_at=None)
-    before = clock.now() - (declared.fresh or timedelta(days=36500))
+    before = clock.now() - (declared.good_for or timedelta(days=36500))
     old = Q(verified_at=None) | Q(verified_at__lt=before)
     return rows.filter(old) if str(value) in values.YES else rows.filter(verified_at__gte=before)
 
@@ -264,7 +280,7 @@ def listed(
 ) -> Page:
     """A page of the rows the actor may read, by number (to 10,000 rows deep) or by the cursor `after`. kernel.forbidden, kernel.invalid."""
     access.require(actor, declared.read)
-    rows = narrow(scope(actor, declared, realm=realm), declared, q=q, filters=filters)
+    rows = narrow(scope(actor, declared, realm=realm), declared, q=q, filters=filters, actor=actor)
     return _page(rows, declared, sort=sort, page=page, size=size, after=after, related=related)
 
 
@@ -305,8 +321,13 @@ def _page(rows: QuerySet, declared: Register, *, sort: str, page: int, size: int
 
 def fetch(declared: Register, keys: Sequence[UUID], related: Sequence[str] = ()) -> list[Any]:
     """These rows, in this order, without their search column; references come along."""
-    references = [one.name for one in declared.all if one.kind in values.REFERENCES and declared.model._meta.get_field(one.name).is_relation]
+    references = [one.name for one in declared.all if one.kind in values.REFERENCES and one.of is None and declared.model._meta.get_field(one.name).is_relation]
     rows = {row.pk: row for row in declared.rows().filter(pk__in=keys).defer("words").select_related(*references, *related)}
+    for one in declared.all:
+        if one.of is not None and rows:
+            texts = one.of(list(rows.values()))
+            for key, row in rows.items():
+                row.__dict__[one.name] = texts.get(key, "")
     return [rows[key] for key in keys if key in rows]
 
 
@@ -321,7 +342,7 @@ def estimate(rows: QuerySet) -> int:
 
 def count(actor: Any, declared: Register, *, realm: Any = None, q: str = "", filters: dict[str, Any] | None = None) -> tuple[int, bool]:
     """(number, estimated?): exact to 10,000."""
-    rows = narrow(scope(actor, declared, realm=realm), declared, q=q, filters=filters)
+    rows = narrow(scope(actor, declared, realm=realm), declared, q=q, filters=filters, actor=actor)
     exact = rows.order_by().values("pk")[: EXACT_UP_TO + 1].count()
     return (exact, False) if exact <= EXACT_UP_TO else (estimate(rows), True)
 
@@ -386,9 +407,9 @@ class Line:
 
 def stale(declared: Register, row: Any, now: Any = None) -> bool:
     """Whether nobody has said lately enough that this row is still right."""
-    if declared.fresh is None or not hasattr(row, "verified_at"):
+    if declared.good_for is None or not hasattr(row, "verified_at"):
         return False
-    return row.verified_at is None or (now or clock.now()) - row.verified_at > declared.fresh
+    return row.verified_at is None or (now or clock.now()) - row.verified_at > declared.good_for
 
 
 def lines(
@@ -410,7 +431,10 @@ def lines(
         cells, any_open = {}, False
         for one in wanted:
             value = values.of(one, row)
-            if one.read:
+            if one.personal and one.personal.open and not declared.stands_open(actor, one, row):
+                cells[one.name] = Cell(one, values.mask(one.personal, value), None, masked=not values.empty(value))
+                continue
+            if one.read and not declared.is_own(actor, row):
                 asked = (one.read, row.region_id, row.organisation_id)
                 if asked not in memory:
                     memory[asked] = access.may(actor, *asked)
@@ -418,7 +442,7 @@ def lines(
                     if one.personal:
                         cells[one.name] = Cell(one, values.mask(one.personal, value), None, masked=not values.empty(value))
                     continue
-            if one.personal and not values.empty(value):
+            if one.personal and not values.empty(value) and not declared.is_own(actor, row):
                 opened.add(one.name)
                 any_open = True
             cells[one.name] = Cell(one, values.shown(one, value, names=names), values.plain(value))
@@ -428,6 +452,18 @@ def lines(
         subject = f"{declared.kind}:{rows[0].pk}" if len(rows) == 1 else f"register:{declared.name}"
         access_log.note(actor, way, subject, fields=sorted(opened), count=persons, purpose=purpose, address=address)
     return found
+
+
+def note_open(actor: Any, declared: Register, rows: Sequence[Any], fields: Sequence[Field], way: str, address: str = "") -> None:
+    """Note that a page or paper shows personal fields of these rows open (`Personal.open`); one's own entry is no reading."""
+    opened, persons = set(), 0
+    shown = [one for one in fields if one.personal and one.personal.open]
+    for row in rows if shown else ():
+        names = [one.name for one in shown if not declared.is_own(actor, row) and not values.empty(values.of(one, row)) and declared.stands_open(actor, one, row)]
+        opened.update(names)
+        persons += bool(names)
+    if persons:
+        access_log.note(actor, way, f"{declared.kind}:{rows[0].pk}" if len(rows) == 1 else f"register:{declared.name}", fields=sorted(opened), count=persons, address=address)
 
 
 def line(actor: Any, declared: Register, key: Any, *, realm: Any = None, purpose: str = "", address: str = "") -> Line:
@@ -473,7 +509,7 @@ def history(actor: Any, declared: Register, key: Any, *, realm: Any = None, limi
 
     found = row(actor, declared, key, realm=realm)
     entries = list(RegisterChange.objects.filter(register=declared.name, row=found.pk).order_by("-version", "-id")[:limit])
-    may = open_fields(actor, declared, found)
+    may = open_fields(actor, declared, found) - {one.name for one in declared.personal if one.personal.open and not declared.stands_open(actor, one, found)}  # type: ignore[union-attr]
     people = dict(Person.objects.filter(pk__in={entry.person for entry in entries}).values_list("pk", "name"))
     accounts = dict(Account.objects.filter(pk__in={entry.account for entry in entries}).values_list("pk", "name"))
     posts = dict(Post.objects.filter(pk__in={entry.post for entry in entries}).values_list("pk", "name"))
@@ -516,7 +552,8 @@ def conflicts(actor: Any, declared: Register, key: Any = None, *, realm: Any = N
         on, one = visible.get(entry.row), declared.by_name.get(entry.field)
         if on is None or one is None:
             continue
-        if entry.field not in open_fields(actor, declared, on):
+        closed = one.personal and one.personal.open and not declared.stands_open(actor, one, on) and not declared.may_field(actor, one, "write", on.region_id, on.organisation_id)
+        if closed or entry.field not in open_fields(actor, declared, on):
             if not one.personal:
                 continue
             entry.base, entry.ours, entry.theirs = (values.mask(one.personal, value) for value in (entry.base, entry.ours, entry.theirs))
@@ -594,7 +631,7 @@ def clusters(
     access.require(actor, declared.read)
     window = box(bbox)
     zoom = min(max(float(zoom), 0.0), 22.0)
-    rows = narrow(scope(actor, declared, realm=realm), declared, q=q, filters=filters).filter(cell__isnull=False)
+    rows = narrow(scope(actor, declared, realm=realm), declared, q=q, filters=filters, actor=actor).filter(cell__isnull=False)
     west, south, east, north = window
     ranges = _cover(window)
     # Range by range, each a short walk of the map's index; a join would tempt the planner into reading the whole table.
@@ -616,10 +653,10 @@ def clusters(
         coarse = _resolution(zoom, max((east - west) * 111_320 * math.cos(math.radians((south + north) / 2)), (north - south) * 110_540))
         fine = min(coarse + 1, CELL_RESOLUTION)
         shift = 3 * (15 - fine)
-        ages = declared.fresh is not None and "verified_at" in declared.columns
+        ages = declared.good_for is not None and "verified_at" in declared.columns
         cells, cell_params = rows.order_by().values_list("cell", *(["verified_at"] if ages else [])).query.sql_with_params()
         old = "count(*) FILTER (WHERE t.at IS NULL OR t.at < %s)" if ages else "0::bigint"
-        before = [clock.now() - declared.fresh] if ages else []  # type: ignore[operator]
+        before = [clock.now() - declared.good_for] if ages else []  # type: ignore[operator]
         head, names = f"SELECT t.cell >> {shift} AS prefix, count(*) AS number, {old} AS old", f"t (cell{', at' if ages else ''})"
         grouped = f"{head} FROM ({cells}) {names}"
         if whole:

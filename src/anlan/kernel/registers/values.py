@@ -4,6 +4,7 @@ One reader for desk, phone, API and spreadsheet, so that 2026年7月20日 and �
 """
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
@@ -31,7 +32,7 @@ REFERENCES = ("ref", "region", "organisation", "person")
 _DATE = re.compile(r"(\d{4})\s*(?:[-/.]|年)\s*(\d{1,2})\s*(?:[-/.]|月)\s*(\d{1,2})\s*日?(?:\s*T?\s*(.*))?")
 _DAY = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _TIME = re.compile(r"(\d{1,2})(?:[::时点])(\d{1,2})(?:分|(?::(\d{1,2})(?:\.\d+)?)?)\s*秒?(Z|[+-]\d{2}:?\d{2})?")
-_PHONE = re.compile(r"[+()\-\s\d/;,、转xX#]{3,}")
+_PHONE = re.compile(r"(?=(?:\D*\d){3})[+()\-\s\d/;,、转xX#]{3,}")
 _URL = re.compile(r"https?://[^\s<>\"']+", re.I)
 _GROUPED = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
 # Excel counts days from here (its 1900 was a leap year, so serials below 61 are off by one; no register is that old).
@@ -165,6 +166,8 @@ def blank(field: Field, model: Any = None) -> Any:
         return []
     if field.kind in ("text", "longtext", "code", "choice", "phone", "url", ""):
         return ""
+    if field.kind == "json":
+        return {}
     if field.kind == "bool" and (model is None or not model._meta.get_field(field.name).null):
         return False
     return None
@@ -225,10 +228,10 @@ def _digits(field: Field, raw: Any) -> str:
 
 
 def _integer(field: Field, raw: Any, look: Lookup) -> int:
-    if isinstance(raw, int) and not isinstance(raw, bool):
-        return raw
     if isinstance(raw, bool):
         raise Refused(_("a whole number is wanted"))
+    if isinstance(raw, int) or (isinstance(raw, float) and raw.is_integer() and abs(raw) < 1e15):
+        return int(raw)
     try:
         number = Decimal(_digits(field, raw))
     except InvalidOperation:
@@ -331,7 +334,7 @@ def _point(field: Field, raw: Any, look: Lookup) -> tuple[float, float]:
         raw = [raw.get("lon"), raw.get("lat")]
     parts = raw if isinstance(raw, (list, tuple)) else [part for part in re.split(r"[,，;；\s]+", folded(str(raw))) if part]
     try:
-        lon, lat = (float(folded(str(part)).rstrip("°EeNn东经北纬")) for part in parts)
+        lon, lat = (part if isinstance(part, float) else float(folded(str(part)).rstrip("°EeNn东经北纬")) for part in parts)
     except (ValueError, TypeError):
         raise Refused(_("longitude and latitude in degrees are wanted"))
     if not (-180 <= lon <= 180 and -90 <= lat <= 90):
@@ -341,7 +344,7 @@ def _point(field: Field, raw: Any, look: Lookup) -> tuple[float, float]:
 
 def _phone(field: Field, raw: Any, look: Lookup) -> str:
     text = folded(clean_text(raw))
-    if not _PHONE.fullmatch(text) or sum(char.isdigit() for char in text) < 3:
+    if not _PHONE.fullmatch(text):
         raise Refused(_("a telephone number is wanted"))
     return text
 
@@ -353,7 +356,17 @@ def _url(field: Field, raw: Any, look: Lookup) -> str:
     return text
 
 
+def _json(field: Field, raw: Any, look: Lookup) -> Any:
+    if isinstance(raw, (dict, list)):
+        return raw
+    try:
+        return json.loads(clean_text(raw))
+    except ValueError:
+        raise Refused(_("is no valid JSON"))
+
+
 _CLEAN = {
+    "json": _json,
     "text": _text, "longtext": _longtext, "integer": _integer, "decimal": _decimal, "date": _date, "datetime": _datetime, "bool": _bool, "code": _option,
     "choice": _option, "ref": _reference, "region": _reference, "organisation": _reference, "person": _reference, "point": _point, "phone": _phone, "url": _url,
 }
@@ -404,6 +417,10 @@ def of(field: Field, row: Any) -> Any:
     """The row's value of a field, as the table holds it."""
     if field.kind == "point":
         return None if row.lon is None or row.lat is None else (row.lon, row.lat)
+    if field.of is not None:
+        if field.name not in row.__dict__:
+            row.__dict__[field.name] = field.of([row]).get(row.pk, "")
+        return row.__dict__[field.name]
     return getattr(row, attribute(type(row), field.name))  # type: ignore[arg-type]
 
 
@@ -480,6 +497,8 @@ def shown(field: Field, value: Any, *, names: dict[UUID, str] | None = None) -> 
     if field.kind == "datetime":
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
         return f"{clock.local(moment):%Y-%m-%d %H:%M}"
+    if field.kind == "json":
+        return json.dumps(value, ensure_ascii=False, indent=1)
     if field.kind in ("integer", "decimal"):
         number = value if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else value
         return f"{number} {field.unit}" if field.unit else str(number)

@@ -67,7 +67,10 @@ def _at(page: str, declared: Register, upload: importing.Upload) -> str:
 def begin(request: HttpRequest, name: str) -> HttpResponse:
     """Choose a file, or paste cells."""
     declared = _ready(request, name)
-    context: dict[str, Any] = {"reg": declared, "links": Links.of(declared).at, "key_words": shell.together(declared.by_name[one].title for one in declared.key), "pasted": ""}
+    context: dict[str, Any] = {
+        "reg": declared, "links": Links.of(declared).at, "key_words": shell.together(declared.by_name[one].title for one in declared.key), "pasted": "", "earlier": _earlier(request, declared),
+        "days": importing.RESULT_KEPT_FOR.days,
+    }
     if request.method != "POST":
         return render(request, "registers/import.html", context)
     pasted = request.POST.get("pasted", "")
@@ -92,6 +95,19 @@ def begin(request: HttpRequest, name: str) -> HttpResponse:
     head = [[values.clean_text(cell)[:60] for cell in row] for row in sheet.rows[:HEAD_ROWS]]
     _keep(upload, "head", {"rows": head, "width": sheet.width, "total": len(sheet.rows), "notes": [str(note) for note in sheet.notes], "mapping": mapping.as_json()})
     return redirect(_at("columns", declared, upload))
+
+
+def _earlier(request: HttpRequest, declared: Register) -> list[dict[str, Any]]:
+    """The last imports; page and file of refused rows are for whoever brought the sheet."""
+    from ..models import Account
+
+    found = importing.earlier(declared)
+    names = {str(key): (person or name) for key, name, person in Account.objects.filter(pk__in=[one["upload"].account for one in found if one["upload"].account != "None"]).values_list("pk", "name", "person__name")}
+    for one in found:
+        upload = one["upload"]
+        mine = upload.account == str(request.actor.account_id)  # type: ignore[attr-defined]
+        one |= {"who": names.get(upload.account, ""), "url": _at("progress", declared, upload) if mine else "", "refused_url": _at("refused", declared, upload) if mine and one["refused"] else ""}
+    return found
 
 
 # --- 2 the columns ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ OPS = {
 shell.words_for({
     "kernel.RegisterRowChanged": _("{register}: an entry was {op}"),
     "kernel.RegisterBatchDone": _("{register}: {created} entries new, {changed} changed ({op})"),
+    "kernel.PersonalShown": _("{register}: personal fields of an entry were opened: {purpose}"),
     "kernel.RegisterConflictFound": _("{register}: two persons changed the same field of an entry"),
     "kernel.RegisterConflictDecided": _("{register}: it was decided which value of a field holds"),
 })

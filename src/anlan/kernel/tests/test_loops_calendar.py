@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anlan.kernel import codes
-from anlan.kernel.actions import Act
+from anlan.kernel import codes, journal
+from anlan.kernel.actions import Act, Actor
 from anlan.kernel.errors import Problem
 from anlan.kernel.loops import Within, actions, holidays
 from anlan.kernel.models import CaseStep
@@ -113,6 +113,12 @@ def test_a_provisional_deadline_is_counted_again_when_the_year_is_arranged(fix, 
         case.refresh_from_db()
         assert case.due_at.astimezone(ZONE).date() == date(2027, 1, 6) and not case.due_provisional and case.first_due_at == case.due_at
         assert CaseStep.plain.filter(case_id=case.pk, kind="deadline").count() == 1
+        # A year arranged as it was guessed moves no clock; that the day is certain now is stated all the same.
+        type(case).plain.filter(pk=case.pk).update(due_provisional=True)
+        actions.recount(Act(Actor.machine("loops"), replay), loop=case.loop, case=case.pk)
+        case.refresh_from_db()
+        facts = [fact.payload for fact in journal.select("WHERE f.kind = 'kernel.CaseDeadlineMoved' ORDER BY f.recorded_at")]
+        assert not case.due_provisional and [fact["before"] == fact["due_at"] for fact in facts] == [False, True]
         from anlan.kernel.models import Due
 
         assert Due.objects.get(realm=replay, timer="loops.overdue", subject=fix.subject_of(case)).due_at == case.due_at

@@ -221,11 +221,13 @@ def test_a_line_of_superiors_cannot_close_into_a_circle(admins, actual, county):
 
 
 @pytest.mark.django_db
-def test_a_person_gets_pinyin_and_initials(admins, actual, clerk):
+def test_who_keeps_persons_enters_one_who_gets_pinyin_and_initials(admins, actual, clerk):
+    from anlan.kernel.registers import actions as registers
+
     first, _second = admins
-    row = parties.save_person(Act(first, actual), name=" 诸葛亮 ", organisation=clerk.organisation_id, mobile="13800000001")
-    assert (row.name, row.pinyin, row.initials) == ("诸葛亮", "zhugeliang", "zgl")
-    fact = Fact.objects.filter(kind="kernel.PartyChanged").latest("recorded_at")
+    row = registers.create(Act(first, actual), register="kernel.contact", values={"name": " 诸葛亮 ", "organisation": str(clerk.organisation_id), "mobile": "13800000001"})
+    assert (row.name, row.pinyin, row.initials, row.region_id) == ("诸葛亮", "zhugeliang", "zgl", clerk.organisation.region_id)
+    fact = Fact.objects.filter(kind="kernel.RegisterRowChanged").latest("recorded_at")
     assert "13800000001" not in str(fact.payload_row.payload)
 
 

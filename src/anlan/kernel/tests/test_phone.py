@@ -18,6 +18,7 @@ from anlan.kernel.ids import new_id
 from anlan.kernel.models import (
     AccessLog,
     Attachment,
+    Fact,
     FieldConflict,
     KeptEvidence,
     Order,
@@ -117,6 +118,14 @@ def answers_of(phone: Phone, order: Order) -> list[dict]:
     for step, more in (("read", {}), ("accept", {}), ("progress", {"percent": 50, "text": "已转移 300 人"}), ("done", {"text": "完毕"})):
         ops.append(phone.op(f"orders.{step}", order=str(order.pk), after=[ops[-1]["op_id"]] if ops else [], **more))
     return ops
+
+
+def test_a_device_renamed_says_so(phone):
+    facts = lambda: list(Fact.objects.filter(kind="kernel.PhoneEnrolled", subject=f"account:{phone.actor.account_id}").order_by("recorded_at"))  # noqa: E731
+    for name, count in (("Feature phone 7", 1), ("Feature phone 8", 2), ("Feature phone 8", 2)):
+        assert phone.post("device", {"device": str(phone.device), "secret": phone.secret, "name": name}).status_code == 200
+        assert len(facts()) == count
+    assert facts()[-1].payload_row.payload["name"] == "Feature phone 8"
 
 
 def test_a_queue_replayed_twice_does_nothing_twice(phone, order):

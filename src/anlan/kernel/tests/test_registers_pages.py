@@ -251,6 +251,11 @@ def test_the_import_wizard_keeps_what_is_wrong_apart(client, signed_in, alice, b
     page(client, done)
     team.refresh_from_db()
     assert team.members == 44 and REGISTERS[TEAM].rows().filter(code="N-1").exists() and not REGISTERS[TEAM].rows().filter(code="N-2").exists()
+    # What came of it is on the import page for a month; page and file of refused rows only for who brought the sheet.
+    earlier = page(client, at("register_import"))
+    assert "1 行" in earlier and look.replace("/look", "/refused.xlsx") in earlier and done in earlier
+    others = page(signed_in(Client(), bob), at("register_import"))
+    assert "alice" in others and look.replace("/look", "/refused.xlsx") not in others
     assert client.post(at("register_import"), {"pasted": "x"}).status_code in (302, 422) and client.post(at("register_import"), {}).status_code == 422
 
 

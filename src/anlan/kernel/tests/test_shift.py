@@ -122,6 +122,24 @@ def test_the_log_is_corrected_by_a_further_line(alice, actual, duty_post):
 
 
 @pytest.mark.django_db
+def test_the_whole_log_is_a_list_of_its_realm_that_nobody_changes(client, signed_in, alice, charlie, actual, exercise, duty_post):
+    first = shift.note(Act(alice, actual), post=duty_post.pk, text="20:10 接到水库电话")
+    shift.note(Act(alice, actual), post=duty_post.pk, text="应为20:15", corrects=first.pk)
+    shift.note(Act(alice, exercise), post=duty_post.pk, text="演练：水库告急")
+    signed_in(client, alice)
+    page = client.get("/shift/log?q=水库").content.decode()
+    assert "20:10 接到水库电话" in page and "演练：水库告急" not in page and duty_post.name in page
+    assert "20:10 接到水库电话" in client.get("/shift/log/print").content.decode() and client.get("/shift/log/export").status_code == 200
+    lines = client.get(f"/api/v1/registers/kernel.shift_log?q={duty_post.name}").json()["items"]
+    assert {line["values"]["correction"] for line in lines} == {"", "20:10 接到水库电话"}
+    for way, address in (("post", ""), ("patch", f"/{first.pk}")):
+        answer = getattr(client, way)(f"/api/v1/registers/kernel.shift_log{address}", {"values": {"text": "x"}, "changes": {"text": "x"}}, content_type="application/json")
+        assert answer.status_code == 409, answer.content
+    signed_in(client, charlie)
+    assert "水库" not in client.get("/shift/log").content.decode() and client.get("/api/v1/registers/kernel.shift_log").json()["items"] == []
+
+
+@pytest.mark.django_db
 def test_an_outsider_writes_no_log(charlie, actual, duty_post):
     with pytest.raises(Problem) as refused:
         shift.note(Act(charlie, actual), post=duty_post.pk, text="x")

@@ -7,9 +7,20 @@ import re
 import pytest
 
 from anlan.kernel.errors import Problem
+from anlan.kernel.loops import actions as cases
 from anlan.kernel.models import WorkItem
 from anlan.plans import actions, commands, queries
-from anlan.plans.models import ActionItem, Clause, Match, Plan, PlanBinding, PlanVersion, Question, ResponseProposal
+from anlan.plans.models import (
+    ActionItem,
+    Adoption,
+    Clause,
+    Match,
+    Plan,
+    PlanBinding,
+    PlanVersion,
+    Question,
+    ResponseProposal,
+)
 
 from .builders import PACKS, act, adopt_hengyang, batch, changed_pack, heard, machine, minutes, reading, station, warn
 from .test_hengyang import ANSWERS
@@ -26,6 +37,15 @@ def gauge(county):
 @pytest.fixture
 def plan(actual, alice, city, county, duty_post, commander_post, gauge):
     return adopt_hengyang(actual, machine(), county, duty_post, {"hengshan": gauge}, posts={"commander": [str(commander_post.pk)], "met": [str(commander_post.pk)], "secretary_general": [str(duty_post.pk)]})
+
+
+def proposed(who, realm, binding, **terms):
+    """A change of an adoption in force, proposed by one person."""
+    return actions.propose(act(who, realm), region=binding.region_id, title="变更", terms={"plan": binding.plan.key, "binding": str(binding.pk), "seen": binding.version, **terms})
+
+
+def stepped(who, case, step, **data):
+    return cases.step(act(who, case.realm), loop="plans.adoption", case=case.pk, step=step, data=data)
 
 
 def raised(realm, gauge, value=49.2):
@@ -50,7 +70,7 @@ def test_loading_the_release_again_adds_nothing(db):
     assert PlanVersion.objects.count() == before
 
 
-def test_an_own_version_is_added_and_changes_no_adoption_until_somebody_moves_it(actual, alice, plan):
+def test_an_own_version_is_added_and_changes_no_adoption_until_two_persons_move_it(actual, alice, bob, plan):
     text = changed_pack("hengyang_flood_2023", lambda data: data["conditions"][2].update(when='water_level("hengshan") > mark("hengshan", "warning") + 1'))
     version = actions.add_version(act(alice, actual), text=text, note="试改")
     assert (version.number, version.origin, version.based_on.number) == (2, "own", 1)
@@ -58,7 +78,11 @@ def test_an_own_version_is_added_and_changes_no_adoption_until_somebody_moves_it
     assert plan.version_of.number == 1
     (change,) = queries.difference(version.based_on, version)
     assert (change["part"], change["key"], change["change"]) == ("conditions", "IV-3", "changed")
-    moved = actions.change_adoption(act(alice, actual), binding=plan.pk, version=version.pk)
+    case = proposed(alice, actual, plan, edition=str(version.pk))
+    plan.refresh_from_db()
+    assert plan.version_of.number == 1
+    stepped(bob, case, "adopt")
+    moved = PlanBinding.objects.get(pk=plan.pk)
     assert moved.version_of_id == version.pk and moved.places.get(alias="hengshan").station_id is not None
     assert set(Match.objects.of(actual).filter(binding=plan).values_list("condition__version_of", flat=True)) == {version.pk}
     with pytest.raises(Problem) as caught:
@@ -139,7 +163,7 @@ def test_an_outsider_sees_and_does_nothing_here(actual, plan, gauge, charlie, cl
     assert not queries.open_proposals(charlie, actual).exists()
     with pytest.raises(Problem):
         queries.proposal(proposal.pk, actual, charlie)
-    for call in (lambda: actions.end_adoption(act(charlie, actual), binding=plan.pk, reason="x"), lambda: actions.change_adoption(act(charlie, actual), binding=plan.pk),
+    for call in (lambda: actions.end_adoption(act(charlie, actual), binding=plan.pk, reason="x"), lambda: proposed(charlie, actual, plan),
                  lambda: actions.state_term(act(charlie, actual), term="street_water_depth", place=f"region:{plan.region_id}", value=60)):
         with pytest.raises(Problem) as caught:
             call()
@@ -214,12 +238,55 @@ def test_the_upload_page_shows_each_fault(actual, alice, client, signed_in):
     assert good.status_code == 302 and PlanVersion.objects.filter(plan__key="my-own", origin="own").exists()
 
 
-def test_a_plan_is_adopted_on_its_page(actual, county, duty_post, alice, gauge, client, signed_in):
+def test_a_plan_is_proposed_on_its_page_and_another_person_puts_it_in_force(actual, county, duty_post, alice, bob, gauge, client, signed_in):
     plan = Plan.objects.get(key="zhengzhou-flood-2021")
-    answer = signed_in(client, alice).post(f"/plans/{plan.pk}/adopt", {"region": str(county.pk), "default_post": str(duty_post.pk), "post-commander": [str(duty_post.pk)], "place-changzhuang": "常庄水库", "minutes-I": "5"})
-    assert answer.status_code == 302
+    web, address = signed_in(client, alice), f"/plans/{plan.pk}/adopt"
+    form = {"region": str(county.pk), "default_post": str(duty_post.pk), "post-commander": [str(duty_post.pk)], "place-changzhuang": "常庄水库", "minutes-I": "5"}
+    answer = web.post(address, form)
+    case = Adoption.plain.get()
+    assert answer.status_code == 302 and answer["Location"].endswith(str(case.pk)) and not PlanBinding.objects.filter(plan=plan).exists()
+    assert case.state == "proposed" and WorkItem.objects.of(actual).filter(kind="loop.case", state="open").exists()
+    page = web.get(answer["Location"]).content.decode()
+    assert "常庄水库" in page and "其他人员" in page
+    assert web.post(f"/case/{case.pk}/step/adopt", {}).status_code == 422
+    assert signed_in(client, bob).post(f"/case/{case.pk}/step/adopt", {}).status_code == 302
     binding = PlanBinding.objects.get(plan=plan)
-    assert binding.answer_minutes == {"I": 5} and binding.places.get(alias="changzhuang").place == "site:常庄水库" and binding.adopted_by == alice.person_id
+    assert binding.answer_minutes == {"I": 5} and binding.places.get(alias="changzhuang").place == "site:常庄水库" and binding.adopted_by == bob.person_id
+    case.refresh_from_db()
+    assert (case.state, case.binding_id, 1090 < (case.due_at - case.state_since).days < 1110) == ("in_force", binding.pk, True)
+    assert not WorkItem.objects.of(actual).filter(kind="loop.case", state="open").exists()  # in force: it waits for nobody until the review is near
+    assert case.number in client.get(f"/plans/adopted/{binding.pk}").content.decode()
+    assert web.post(address, form).status_code == 422  # adopted there already
+
+
+def test_no_person_adopts_alone(actual, alice, county, duty_post):
+    with pytest.raises(Problem) as caught:
+        adopt_hengyang(actual, alice, county, duty_post)
+    assert caught.value.kind.code == "plans.two_persons"
+
+
+def test_a_later_edition_replaces_the_one_before_and_a_stale_proposal_is_refused(actual, alice, bob, plan, duty_post, commander_post):
+    first = proposed(alice, actual, plan, posts={"commander": [str(duty_post.pk)]})
+    stale = proposed(alice, actual, plan, posts={"commander": [str(commander_post.pk)]})
+    stepped(bob, first, "adopt")
+    with pytest.raises(Problem) as caught:
+        stepped(bob, stale, "adopt")
+    assert caught.value.kind.code == "kernel.case_not_allowed"
+    stepped(bob, stale, "refuse", reason="已另行变更")
+    plan.refresh_from_db()
+    with pytest.raises(Problem):
+        stepped(bob, first, "replace")
+    second = proposed(bob, actual, plan, answer_minutes={"IV": 9})
+    stepped(alice, second, "adopt")
+    for row in (first, second, plan):
+        row.refresh_from_db()
+    assert (first.state, second.state, plan.answer_minutes) == ("replaced", "in_force", {"IV": 9})
+    assert plan.places.get(alias="hengshan").station_id is not None and {str(one.post_id) for one in plan.posts.filter(role="commander")} == {str(duty_post.pk)}
+    stepped(alice, second, "review", finding="评估：继续适用")
+    actions.end_adoption(act(bob, actual), binding=plan.pk, reason="机构改革")
+    second.refresh_from_db()
+    plan.refresh_from_db()
+    assert second.state == "ended" and not plan.active
 
 
 def test_a_level_is_not_proposed_in_the_wrong_realm(actual, exercise, plan, gauge):
@@ -300,13 +367,13 @@ def test_a_crash_between_two_attempts_does_nothing_twice(actual, plan, gauge):
     assert WorkItem.objects.of(actual).filter(kind="plans.answer_proposal").count() == 1
 
 
-def test_an_adoption_is_moved_to_a_version_on_the_page(actual, plan, alice, client, signed_in):
+def test_a_version_is_proposed_for_an_adoption_on_the_page(actual, plan, alice, client, signed_in):
     actions.add_version(act(alice, actual), text=changed_pack("hengyang_flood_2023", lambda data: data["notes"].update(zh="改")))
     web = signed_in(client, alice)
     assert web.post(f"/plans/adopted/{plan.pk}/version", {"to": "nonsense"}).status_code == 404
-    assert web.post(f"/plans/adopted/{plan.pk}/version", {"to": "2"}).status_code == 302
-    plan.refresh_from_db()
-    assert plan.version_of.number == 2
+    answer = web.post(f"/plans/adopted/{plan.pk}/version", {"to": "2"})
+    page = web.get(answer["Location"]).content.decode()
+    assert answer.status_code == 302 and "from=1" in page
 
 
 @pytest.mark.parametrize("body", [

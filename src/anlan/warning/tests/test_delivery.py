@@ -8,9 +8,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.conf import settings as django_settings
+from django.urls import reverse
 
 from anlan.kernel import clock, journal, work
 from anlan.kernel.errors import Problem
+from anlan.kernel.models import RegisterChange
+from anlan.kernel.registers import actions as registers
+from anlan.kernel.registers import get, importing
 from anlan.warning import actions, delivery, ports, secrets
 from anlan.warning.adapters.webhook.adapter import cut, signature
 from anlan.warning.models import Alert, Attempt, Channel, Receipt
@@ -235,16 +239,37 @@ def test_a_call_down_nobody_confirms_goes_one_post_up(replay, county, alice, bob
     assert work.waiting_for(commander, replay).filter(kind="warning.alert").exists()
 
 
-def test_a_channel_takes_effect_when_a_second_person_confirms_it(actual, alice, bob):
-    body = {"url": "https://sms.invalid/send", "body": {"n": "{number}", "t": "{text}"}, "numbers": ["13800000001"]}
-    row = actions.save_channel(act(alice, actual), name="短信", adapter="sms", settings=body)
+def test_a_channel_is_an_entry_whose_every_change_voids_the_second_persons_word(actual, alice, bob, client, signed_in):
+    body = {"url": "https://sms.invalid/send", "body": {"n": "{number}", "t": "{text}"}, "numbers": ["13800000001"], "secret": "gateway"}
+    with pytest.raises(Problem) as caught:
+        registers.create(act(alice, actual), register="warning.channel", values={"name": "x", "adapter": "sms", "settings": {"url": "ftp://x"}})
+    assert [one["field"] for one in caught.value.fields] == ["settings"]
+    row = registers.create(act(alice, actual), register="warning.channel", values={"name": "短信", "adapter": "sms", "settings": body})
     assert not row.enabled
     with pytest.raises(Problem):
         actions.confirm_channel(act(alice, actual), channel=row.pk)
     assert actions.confirm_channel(act(bob, actual), channel=row.pk).enabled
-    with pytest.raises(Problem) as caught:
-        actions.save_channel(act(alice, actual), name="x", adapter="sms", settings={"url": "ftp://x"})
-    assert caught.value.kind.code == "warning.channel_settings"
+    # From the page: another number, and the word is void; the history says who did what; the settings as text say the same.
+    signed_in(client, alice)
+    entry = client.get(reverse("warning:channel", args=[row.pk])).content.decode()
+    assert "alice + bob" in entry and "13800000001" in entry
+    edit = reverse("kernel:register_edit", args=["warning.channel", row.pk])
+    seen = client.get(edit).context["form"]
+    form = {"name": "短信", "adapter": "sms", "audience": "internal", "settings": json.dumps(body | {"numbers": ["13800000002"]}), "_seen": seen.base}
+    assert client.post(edit, form).status_code == 302
+    row.refresh_from_db()
+    assert (row.enabled, row.confirmed_by, row.settings["numbers"]) == (False, None, ["13800000002"])
+    assert [list(one.changes) for one in RegisterChange.objects.filter(row=row.pk).order_by("version")][-1] == ["settings"]
+    actions.confirm_channel(act(bob, actual), channel=row.pk)
+    answer = client.post(reverse("warning:channel_do", args=[row.pk, "secret"]), {"secret": "s3cret"})
+    row.refresh_from_db()
+    assert answer.status_code == 302 and not row.enabled and secrets.read("gateway") == "s3cret"
+    for refused in (lambda: registers.end(act(alice, actual), register="warning.channel", row=actions.in_app_channel().pk, reason="x"), lambda: importing._ready(get("warning.channel"))):
+        with pytest.raises(Problem):
+            refused()
+    actions.confirm_channel(act(bob, actual), channel=row.pk)
+    assert not registers.end(act(alice, actual), register="warning.channel", row=row.pk, reason="合同到期").enabled
+    assert [fact.payload["change"] for fact in journal.select("WHERE f.kind = 'warning.ChannelChanged'")] == ["added", "confirmed", "changed", "confirmed", "changed", "confirmed", "removed"]
 
 
 def test_every_adapter_has_a_name_and_judges_settings():
