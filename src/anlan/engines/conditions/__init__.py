@@ -8,12 +8,12 @@ Plain values in, plain values out; no Django, no network, no clock.
 - `planfile`: reads, checks and digests a plan file; refuses hostile ones.
 - `coverage`: the area over which gauges exceed a value.
 """
-from .condition import Condition, Outcome, Step, Verdict, compile_condition
+from .condition import Condition, Outcome, PlaceSpec, Step, Verdict, compile_condition
 from .planfile import PlanFile, Trouble, digest_of, read_plan
 from .syntax import ConditionError
 from .vocabulary import Key, TermSpec, Vocabulary
 
 __all__ = [
-    "Condition", "ConditionError", "Key", "Outcome", "PlanFile", "Step", "TermSpec", "Trouble", "Verdict", "Vocabulary",
+    "Condition", "ConditionError", "Key", "Outcome", "PlaceSpec", "PlanFile", "Step", "TermSpec", "Trouble", "Verdict", "Vocabulary",
     "compile_condition", "digest_of", "read_plan",
 ]

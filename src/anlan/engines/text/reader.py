@@ -336,6 +336,12 @@ class _Open:
     ends: int = 0
 
 
+def _titled(title: str) -> bool:
+    """Whether what follows a number reads like a heading: short, no stop in it, no unit first ("1.5 倍于常年。")."""
+    words = title.strip()
+    return 2 <= len(words) <= 34 and not re.search(r"[。；;，,：:、]|\d{2}", words) and not UNITS.match(words) and bool(re.match(r"[\u4e00-\u9fffⅠ-Ⅻ“《IVX(（]", words)) and not re.match(r"倍|至|到|以|分", words)
+
+
 class _Tree:
     """The open clauses from the top down; decides whether a number may stand here, and how deep."""
 
@@ -351,7 +357,7 @@ class _Tree:
         style, value = marker.style, marker.value
         stack = self.stack
         if style == "dec":
-            return None if inline else self._decimal(value)
+            return None if inline else self._decimal(value, title)
         if style.startswith("chapter"):
             order = "编章节条"
             for depth, one in enumerate(stack):
@@ -396,25 +402,29 @@ class _Tree:
             while depth and not bare and rank.get(stack[depth - 1].style, -1) >= rank.get(style, 9) and stack[depth - 1].style != style:
                 depth -= 1
             return depth
-        if not inline and not stack and value[0] <= 2:
+        if not inline and not stack and (value[0] <= 2 or value[0] <= 12 and self.decimals and style.startswith("one") and _titled(title)):
             return 0
         return None
 
-    def _decimal(self, value: tuple[int, ...]) -> int | None:
+    def _decimal(self, value: tuple[int, ...], title: str) -> int | None:
         base = 1 if self.stack and self.stack[0].style == "annex" else 0
         tops = [(depth, one) for depth, one in enumerate(self.stack) if one.style == "dec" or (one.style.startswith("one") and depth == base)]
+        named = _titled(title)
         if not tops:
             # The paper begins in the middle, or its "1" was lost.
-            return len(self.stack) if all(part == 1 for part in value[1:]) and value[0] <= 3 else None
+            return len(self.stack) if named or all(part == 1 for part in value[1:]) and value[0] <= 3 else None
         for depth, one in reversed(tops):
             known = one.value
-            if len(value) == len(known) and value[:-1] == known[:-1] and 0 < value[-1] - known[-1] <= 2:
+            if len(value) == len(known) and value[:-1] == known[:-1] and 0 < value[-1] - known[-1] <= (5 if named else 2):
                 return depth
             if len(value) == len(known) + 1 and value[:-1] == known and value[-1] <= 2:
                 return depth + 1
             if len(value) > len(known) + 1 and value[: len(known)] == known and value[-1] == 1:
                 return depth + 1
-            if len(value) >= 2 and len(known) == 1 and len(value) == 2 and value[0] == known[0] + 1 and value[1] == 1:
+            if named and len(value) > len(known) and value[: len(known)] == known and max(value[len(known) :]) <= 9:
+                self.warnings.append(f"{'.'.join(map(str, value))}: numbers before it are missing")
+                return depth + 1
+            if len(value) >= 2 and len(known) == 1 and (len(value) == 2 or named) and value[0] == known[0] + 1 and (value[1] == 1 or named):
                 self.warnings.append(f"{'.'.join(map(str, value))}: its chapter heading was not found")
                 return depth
         return None
@@ -460,7 +470,8 @@ def read(text: str) -> Paper:
     title, issuer, number, date, body = _front(lines)
     tree = _Tree(warnings)
     tree.decimals = sum(1 for line in lines if (found := _first_marker(line.text)) and found.style == "dec") >= 3
-    state = _Writer(tree)
+    widths = sorted(len(line.text) for line in lines if not line.table)
+    state = _Writer(tree, widths[int(0.8 * len(widths))] if widths else 0)
     annexes = False
     for place, line in enumerate(lines):
         if line.table:
@@ -484,13 +495,14 @@ def read(text: str) -> Paper:
 class _Writer:
     """Feeds lines to the tree: finds where clauses begin, within a line too, and joins what the page broke."""
 
-    def __init__(self, tree: _Tree) -> None:
+    def __init__(self, tree: _Tree, width: int) -> None:
         self.tree = tree
         self.now: Clause | None = None
         self.parts: list[str] = []
         self.rows: list[str] = []
         self.row_span: tuple[int, int] | None = None
         self.numbers = 0
+        self.width = width
 
     def close(self) -> None:
         if self.now is not None:
@@ -529,9 +541,12 @@ class _Writer:
             rest = text[at:end].strip()
             # A line whose sentence goes on in the next line is no heading.
             whole = start == 0 and end == len(text) and (after is None or after.gap or after.table or bool(_first_marker(after.text)))
+            # Nor was a short line broken by the page: where papers have no empty lines, that tells a heading from the sentence below it.
+            if start == 0 and end == len(text) and not whole and len(text) < 0.6 * self.width and marker.style in ("dec", "cn", "cnp", "one.", "one ", "one、") and _titled(rest):
+                whole = True
             heading = ""
             longest = 20 if marker.style.startswith(("arp", "circled", "arb", "dash")) else 45
-            if rest and len(rest) <= longest and rest[-1] not in END + "，,、" and not re.search(r"[。；;]", rest) and (whole or k + 1 < len(cuts) or marker.style in ("cn", "cnp")):
+            if rest and len(rest) <= longest and rest[-1] not in END + "，,、" and not re.search(r"[。；;]|\d.*以[上下]", rest) and (whole or k + 1 < len(cuts) or marker.style in ("cn", "cnp")):
                 heading = rest
             self.open(depth, marker, heading, line, start, end)
             if rest and not heading:
@@ -547,6 +562,10 @@ class _Writer:
         # Within a line a number counts only after the end of a sentence (or of a heading that ran on).
         for match in re.finditer(r"(?<=[。；;：:！）)”])\s*(?=[（(\d①-⑳一二三四五六七八九十])", text):
             places.append(match.end())
+        # A scanner lost the stop before "（2）": it counts where it is the next of an open list, and no reference ("见（2）", "（1）（2）项").
+        weak = {match.start() for match in re.finditer(r"(?<=[\u4e00-\u9fff] )[（(]\s*\d{1,2}\s*[）)]|(?<=[\u4e00-\u9fff])[（(]\s*\d{1,2}\s*[）)](?=\s*[\u4e00-\u9fff]{4})", text)
+                if not re.search(r"(?:见|按|第|条|项|款|附件|本|上述|和|、|至|的|符合|达到)\s*$", text[: match.start()])} - set(places)
+        places += weak
         # A text without line ends: a heading runs straight into the next number.
         runs_on = len(text) > 1500
         if len(text) > 400:
@@ -562,7 +581,7 @@ class _Writer:
                 if inline and style not in INLINE:
                     continue
                 marker = _marker(text, place, style, pattern)
-                if marker is None:
+                if marker is None or (place in weak and (style != "arp" or not any(one.style == marker.style and one.value[0] + 1 == marker.value[0] for one in self.tree.stack))):
                     continue
                 if inline and style == "cn" and text[place - 1] not in "。；;" and not (runs_on and any(one.style == "cn" and one.value[0] + 1 == marker.value[0] for one in self.tree.stack)):
                     continue

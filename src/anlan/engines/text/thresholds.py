@@ -1,0 +1,225 @@
+"""The thresholds of a sentence: a quantity, a comparison, a value with its unit, and the expression they make.
+
+`thresholds(text, start, end, inclusive)` works on a clause made plain (`words.plain` keeps places); a row's `at` are places in that text.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from .words import (
+    BASE,
+    BY_NAME,
+    COLOUR_WORD,
+    COUNTS,
+    DISCRETE,
+    NUMBER,
+    QUANTITIES,
+    ROMAN,
+    SCALES,
+    UNIT,
+    WARNED_OF,
+    WARNED_TERM,
+    Quantity,
+    tidy,
+    value_of,
+)
+
+OF = "|".join(sorted(WARNED_OF, key=len, reverse=True))
+COLOUR = "红色|橙色|黄色|蓝色"
+# A forecast that a standard of warnings will be reached ("达到暴雨蓝色预警以上标准") is no warning issued.
+WARNED = re.compile(rf"(?:(?:发布|发出|启动|收到|接到|达到)(?:的|了)?[^,。;、]{{0,10}}?)?(?:({OF})(?:灾害)?(?:气象)?(?:预警)?(?:信号)?)?((?:{COLOUR})(?:[、及和或/](?:{COLOUR}))*)(?:\([^)]*\))?(?:及?以上)?(?:级别?)?(?:的)?(?:气象)?(?:灾害)?(?:风险)?(?:预警|警报)(?!标准|以上标准|级别?以上标准|以上预警标准)")
+MARKS = r"警戒(?:水位|流量)|保证(?:水位|流量)|历史最高(?:洪)?水位|历史最大流量|历史(?:实测)?最高值|设计(?:洪)?水位|校核(?:洪)?水位|汛限水位|防洪高水位|死水位|警戒潮位"
+NAMED = re.compile(rf"(达到或(?:超过|可能超过)|达到或接近|将?超过?|达到|接近|逼近|高于|突破|低于|到达)({MARKS}|(?:\d+|[一二三四五六七八九十百]+)年一遇(?:标准)?(?:的|以上)?(?:洪水水位|洪水|水位)?)")
+VALUE = re.compile(rf"({NUMBER})(?:多|余)?({SCALES})?({UNIT})?")
+BEFORE = re.compile(r"(?P<less>不足|少于|低于|小于|降至|降到|≤|<=|<|不超过)$|(?P<more>(?:大于|超过)等于|>=|≥)$|(?P<over>超过|大于|高于|多于|超|>)$|(?P<reach>达到或超过|达到|达|至少|不少于|不低于|满)$")
+INCLUDED = r"\((?P<{}>不?)(?:含|包括)(?:本[数级]?|该数|\d[^)]*)?\)"
+AFTER = re.compile(rf"(?:{INCLUDED.format('pre')})?(?:\((?:或)?{NUMBER}(?:{SCALES})?(?:{UNIT})\)|\))?(?:(?:及|和|或)?以(?P<way>上|下|内))(?:{INCLUDED.format('not')})?")
+
+
+def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any]) -> list[dict[str, Any]]:
+    """The thresholds of text[start:end]; the rest of `text` before it is the context. `at` are places in `text`."""
+    segment = text[start:end]
+    rows: list[dict[str, Any]] = []
+    taken: list[tuple[int, int]] = []
+
+    def row(name: str, op: str, value: Any, unit: str, a: int, b: int, cel: str, hazard: str = "", **extra: Any) -> None:
+        rows.append({"quantity": name, "op": op, "value": value, "unit": unit, "cel": cel, "at": (start + a, start + b), "hazard": hazard, **extra})
+
+    for match in WARNED.finditer(segment):
+        what = match[1] or ""
+        what = WARNED_OF.get(what) or what
+        count = re.search(rf"({NUMBER})个?(?:及)?以上(?:的)?个?(?:县|市|区|省|乡|镇)[^,;。]{{0,6}}", segment[: match.end()])
+        begin = min(count.start(), match.start()) if count else match.start()
+        for colour in re.findall(COLOUR, match[2]):
+            term, shade = WARNED_TERM.get(what, "any" if not what else ""), COLOUR_WORD[colour]
+            value = tidy(value_of(count[1], None)) if count else None
+            if count:
+                row("warning_counties", ">=", value, "县", begin, match.end(), f'warned_counties("area", "{term}", "{shade}") >= {value}' if term else "", warning=what + colour)
+            else:
+                row("warning", "==", what + colour, "", begin, match.end(), f'warned("area", "{term}", "{shade}") >= 1' if term else "", warning=what + colour)
+        taken.append((begin, match.end()))
+    for match in re.finditer(rf"({NUMBER})个?(?:及)?(?:以上)?个?(?:的)?(?:县|市|区|省|乡|镇)[^,;。]{{0,8}}启动([ⅠⅡⅢⅣ]|I{{1,3}}V?|IV|[一二三四])级(?:及以上)?(?:应急)?响应", segment):
+        said, value = ROMAN.get(match[2], match[2]), tidy(value_of(match[1], None))
+        row("response_counties", ">=", value, "县", _begin(segment, match.start()), match.end(), f'response_counties("area", "{said}") >= {value}')
+        taken.append(match.span())
+    for match in NAMED.finditer(segment):
+        if any(a <= match.start() < b for a, b in taken):
+            continue
+        word, mark = match[1], match[2]
+        op = "near" if "近" in word else "<" if word == "低于" else ">=" if word.startswith(("达到", "到达")) else ">"
+        places = re.findall(r"([\u4e00-\u9fff]{2,3})站", segment[: match.start()])[-4:]
+        row("flow" if "流量" in mark else "water_level", op, mark, "", _begin(segment, match.start()), match.end(), _mark_cel(op, mark, inclusive.get("near")), "flood", **({"places": places} if places else {}))
+        taken.append(match.span())
+        # "超过历史最大流量或最高水位": the second mark shares the comparison.
+        if again := re.match(rf"(?:或|和|、|及)({MARKS}|历史最高水位|最高水位)", segment[match.end() :]):
+            taken.append((match.end(), match.end() + again.end()))
+        # What stands in brackets right after a mark is its value, said once more.
+        if note := re.match(r"\([^)]*\)", segment[match.end() :]):
+            taken.append((match.end(), match.end() + note.end()))
+    last = 0
+    sentence = text.rfind("。", 0, start) + 1
+    for a, b, parts in _ranges(segment):
+        if any(x <= a < y for x, y in taken):
+            continue
+        # What the sentence spoke of before "或" goes on: "救助人数占 20% 以上，或 100 万人以上".
+        context = text[sentence:start]
+        quantity, window = _quantity(context + segment, len(context) + a, len(context) + b, parts[0][3])
+        if quantity is None:
+            continue
+        for op, value, _scale, unit in parts:
+            unit = BASE.get(unit, unit)
+            op = {"≥": ">=" if inclusive["above"] else ">", "≤": "<=" if inclusive["below"] else "<"}.get(op, op)
+            begin = max(_begin(segment, a), last)
+            if quantity.name in COUNTS and (noun := re.compile(COUNTS[quantity.name]).search(segment, a, b + 16)):
+                b = max(b, noun.end())
+            row(quantity.name, op, tidy(value), unit, begin, b, _cel(quantity, op, value, unit, window), quantity.hazard, **({"window": window} if window else {}))
+        last = b
+    rows.sort(key=lambda one: one["at"])
+    return rows
+
+
+MARK_NAMES = (("警戒", "warning"), ("保证", "guarantee"), ("历史", "record"), ("设计", "design"), ("校核", "check"), ("汛限", "flood_limit"), ("防洪高水位", "flood_high"), ("10年一遇", "ten_year"), ("十年一遇", "ten_year"))
+
+
+def _mark_cel(op: str, mark: str, near: float | None) -> str:
+    """Against the gauge's own marks; "near" only where the plan says how near."""
+    name = next((name for words, name in MARK_NAMES if mark.startswith(words)), "")
+    if not name or "死水位" in mark or (op == "near" and near is None):
+        return ""
+    term = "discharge" if "流量" in mark else "water_level"
+    return f'{term}("gauge") >= mark("gauge", "{name}") - {near}' if op == "near" else f'{term}("gauge") {op} mark("gauge", "{name}")'
+
+
+def _cel(quantity: Quantity, op: str, value: float, unit: str, window: str) -> str:
+    """Over the published terms: a term's unit is fixed, so 1 米 of street water is 100. "" where the term wants more than the sentence says."""
+    if quantity.name == "rain":
+        hours = re.match(r"(\d+)小时", window)
+        return f'rain_{hours[1]}h("area") {op} {tidy(value)}' if hours and hours[1] in ("1", "3", "6", "24") else ""
+    if quantity.name in ("water_level", "flow"):
+        return f'{quantity.term}("gauge") {op} {tidy(value)}'
+    if quantity.name in COUNTS or quantity.name in ("hours", "return_period"):
+        return ""  # so many of what, in which state: the rest of the sentence says it
+    if quantity.name == "water_depth" and unit == "米":
+        value *= 100
+    if quantity.name == "snow":
+        return f'snow_24h("area") {op} {tidy(value)}' if unit == "毫米" and window == "24小时" else ""  # a depth is no water
+    if quantity.name == "visibility" and unit == "公里":
+        value *= 1000
+    if quantity.name == "fire_area":
+        value *= {"亩": 1 / 15, "平方公里": 100}.get(unit, 1)
+    return f'{quantity.term}("area") {op} {tidy(value)}'
+
+
+def _begin(segment: str, a: int) -> int:
+    """Where the words that belong to a number begin: after the last stop before it."""
+    begin = match.end() if (match := re.match(r"\(?\d+[).、]|[①-⑳]|[a-z]\)", segment)) and match.end() <= a else 0
+    begin = max([begin] + [segment.rfind(stop, 0, a) + 1 for stop in ";,。或、:\n"])
+    while begin < a and segment[begin] in "()者且达":
+        begin += 1
+    return begin
+
+
+def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str, str]]]]:
+    """(start, end, [(op, value, scale, unit)…]) for each number with a comparison; ops "≥" and "≤" follow what the plan says of 以上 and 以下."""
+    at = 0
+    while match := VALUE.search(segment, at):
+        at = match.end()
+        number, scale, unit = match[1], match[2] or "", match[3] or ""
+        before, after = segment[: match.start()], segment[match.end() :]
+        # 0.2~0.4万(含0.4万)平方公里; 3~5万人; 5%-10%; 6.5级至7.0级
+        span = re.match(rf"(?:(?:~|-+|至|到)({NUMBER})({SCALES})?(?:\(含[^)]*\))?({UNIT})?)(以上)?", after)
+        if span and not span[4] and (span[3] or unit) and not re.search(r"第$|附件$", before):
+            unit2 = span[3] or unit
+            shared = span[2] or scale
+            high_included = "含" in span[0]
+            yield match.start(), match.end() + span.end(), [
+                (">=", value_of(number, scale or shared), scale or shared, unit2), ("<=" if high_included or (unit2 in DISCRETE and "." not in span[1]) or (unit2 in ("人", "间", "户") and span[1].endswith("9")) else "<", value_of(span[1], shared), shared, unit2),
+            ]
+            at = match.end() + span.end()
+            continue
+        if not unit:
+            continue
+        if re.match(r"(?:以)?[内前]|时(?:间)?内|后|报|值守|值班|(?:连续)?滚动", after) or re.search(r"(?:过去|未来|预计|前|近|每|第|后)$", before):
+            continue
+        tail = AFTER.match(after)
+        word = tail["way"] if tail else ""
+        end = match.end() + (tail.end() if tail else 0)
+        lead = BEFORE.search(re.sub(r"(?<!低|高|大|小|多|少)[约到于在为](?=$)", "", before) if not re.search(r"达到$|降到$", before) else before)
+        if word:
+            op = "≥" if word == "上" else "≤"
+            if tail and (tail["pre"] == "不" or tail["not"] == "不"):
+                op = ">" if word == "上" else "<"
+            elif tail and (tail["pre"] is not None or tail["not"] is not None):
+                op = ">=" if word == "上" else "<="
+        elif lead:
+            op = "<=" if (lead["less"] or "") in ("≤", "<=", "不超过") else "<" if lead["less"] else ">" if lead["over"] else ">="
+        elif unit in ("小时", "天", "日") and re.match(r"(?:或[^,。;]{0,16}?\d+(?:小时|天))?(?:尚|仍|还)?未", after):
+            op = ">="  # "48小时尚未扑灭明火"
+        elif far := re.search(r"(超过|大于|高于)[\u4e00-\u9fff]{2,8}(?:面积|总数|人数|人口|负荷|总量|产值)的?$|(?:达到|达|占)[\u4e00-\u9fff]{2,10}(?:面积|总数|人数|人口|负荷|总量|产值)的?$", before):
+            op = ">" if far[1] else ">="  # "超过耕地面积65%"
+        elif later := re.match(rf"(?:或|、)({NUMBER})({SCALES})?({UNIT})以(上|下)", after):
+            op = "≥" if later[4] == "上" else "≤"  # "20万间或6万户以上": the comparison stands after the second number
+        elif unit in ("个", "座", "条", "起") and not re.search(r"[分为共有设]$|某$", before):
+            op = "≥"  # "2 条河流": so many of them, or more
+        else:
+            continue
+        yield match.start(), end, [(op, value_of(number, scale), scale, unit)]
+
+
+def _quantity(segment: str, a: int, b: int, unit: str) -> tuple[Quantity | None, str]:
+    """The quantity a number stands for: by its unit and the nearest word before it, or the word right after; and the window (24小时) it is taken over."""
+    before = segment[:a]
+    window = ""
+    if match := re.search(r"(\d+|[一二三六十]+)(小时|天|日|h)[^,;。]{0,12}$", before):
+        window = f"{match[1]}{match[2]}".replace("h", "小时")
+    windowed = ("rain", "snow")
+    fit = [quantity for quantity in QUANTITIES if unit in quantity.units]
+    # "3人以上、10人以下重伤": what stands right behind the (second) number names both.
+    follows = re.match(rf"(?:[、,至~-]?{NUMBER}(?:{SCALES})?(?:{UNIT})以[上下])?", segment[b:])
+    behind = segment[b + (follows.end() if follows else 0) :][:24]
+    for quantity in fit:
+        if quantity.after and quantity.after != "." and re.match(rf"(?:以上|以下|的|\([^)]*\))*{quantity.after}", behind):
+            return quantity, window if quantity.name in windowed else ""
+    best: tuple[int, Quantity] | None = None
+    for quantity in fit:
+        if not quantity.words:
+            continue
+        places = [match.end() for match in re.finditer(quantity.words, before)]
+        if places and (best is None or places[-1] > best[0]):
+            best = (places[-1], quantity)
+    if best is not None and unit not in ("个",):
+        return best[1], window if best[1].name in windowed else ""
+    after = segment[a : b + 14]
+    nearest = min(((found.end(), name) for name, shape in COUNTS.items() if (found := re.search(shape, after))), default=None)
+    if nearest:
+        return BY_NAME[nearest[1]], ""
+    if unit == "个" and re.search(r"站(?:点|水位)?$", before):
+        return BY_NAME["stations"], ""
+    for quantity in fit:
+        if quantity.after == ".":
+            return quantity, ""
+    if unit in ("毫米", "mm") and re.search(r"雨|降水", segment):
+        return BY_NAME["rain"], window
+    return None, ""
