@@ -32,6 +32,11 @@ def _solve(sub: Any) -> None:
         one.add_argument("--gap", type=float, default=0.0, help=_("stop when at most this share from the best (0.01 is one per cent)"))
         one.add_argument("--json", action="store_true", help=_("answer as JSON"))
         one.set_defaults(func=solve, services=None, kind=kind)
+    one = inner.add_parser("shelters", help=_("who shelters where: the least way together, nobody beyond a shelter's room, with a proof"))
+    one.add_argument("file", type=Path, help=_("JSON (docs/solve.md); - reads standard input"))
+    one.add_argument("--network", type=Path, help=_("a network written by `anlan roads import --to`, instead of the one of this house"))
+    one.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    one.set_defaults(func=shelters, services=None)
 
 
 def solve(args: argparse.Namespace) -> int:
@@ -59,6 +64,33 @@ def solve(args: argparse.Namespace) -> int:
     for note in answer["notes"]:
         print(note)
     print(_("{seconds} CPU seconds, {how}").format(seconds=answer["seconds"], how=answer["how"]))
+    return 0
+
+
+def shelters(args: argparse.Namespace) -> int:
+    """Exit status 0 with a plan, also when some have no place (they are named); 1 when the question is wrong."""
+    from . import questions
+
+    try:
+        with sys.stdin.buffer if str(args.file) == "-" else args.file.open("rb") as stream:
+            answer = questions.shelters(stream.read(MAX_BYTES), args.network)
+    except OSError as error:
+        return _refused(args, "", error.strerror or str(error))
+    except questions.BadQuestion as error:
+        return _refused(args, error.where, error.why)
+    if args.json:
+        print(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+        return 0
+    for name, parts in answer["assignment"].items():
+        print(f"{name}: " + ", ".join(f"{shelter} {count}" for shelter, count in parts.items()))
+    print(_("{placed} persons placed, {mean:.1f} minutes on the way on average; at most {gap:.2f} % from the best").format(
+        placed=answer["placed"], mean=answer["mean_minutes"] or 0.0, gap=100 * answer["gap"]))
+    if answer["unplaced"]:
+        print(_("without a place: {people}").format(people=", ".join(f"{name} {count}" for name, count in answer["unplaced"].items())))
+    if answer["divided"]:
+        print(_("divided among shelters: {people}").format(people=", ".join(answer["divided"])))
+    for note in [*answer["notes"], answer["how"]]:
+        print(note)
     return 0
 
 

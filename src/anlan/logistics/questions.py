@@ -1,0 +1,140 @@
+"""Questions that come as JSON: read and checked entry by entry, answered by the engines over the roads of this house. Formats: docs/solve.md."""
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.utils.translation import gettext as _
+
+from anlan.engines.allocation import sheltering
+
+from . import compute
+
+
+class BadQuestion(ValueError):
+    """The question cannot be asked so. `where` names the entry."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where}: {why}")
+        self.where, self.why = where, why
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(raw.decode("utf-8-sig"))
+    except ValueError as error:
+        raise BadQuestion("", f"JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise BadQuestion("", _("the question is one JSON object"))
+    return data
+
+
+def _entries(data: dict[str, Any], name: str) -> tuple[list[dict[str, Any]], list[str]]:
+    rows = data.get(name)
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise BadQuestion(name, _("a list of objects is needed, at least one"))
+    ids = [str(row.get("id", place + 1)) for place, row in enumerate(rows)]
+    first: dict[str, int] = {}
+    for place, one in enumerate(ids):
+        if one in first:
+            raise BadQuestion(f"{name}[{place}].id", _("{id} stands at {name}[{place}] already").format(id=one, name=name, place=first[one]))
+        first[one] = place
+    return rows, ids
+
+
+def _number(row: dict[str, Any], key: str, where: str, default: float | None = None, *, low: float = 0.0, high: float = 1e12, whole: bool = False) -> float:
+    value = row.get(key, default)
+    label = f"{where}.{key}" if where else key
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise BadQuestion(label, _("{value} is not a number").format(value=value))
+    if not low <= value <= high:
+        raise BadQuestion(label, _("{value} does not lie between {low:g} and {high:g}").format(value=value, low=low, high=high))
+    if whole and value != int(value):
+        raise BadQuestion(label, _("{value} is no whole number").format(value=value))
+    return float(value)
+
+
+def _column(rows: list[dict[str, Any]], name: str, key: str, default: float | None = None, **limits: Any) -> np.ndarray:
+    return np.array([_number(row, key, f"{name}[{place}]", default, **limits) for place, row in enumerate(rows)])
+
+
+def _times(data: dict[str, Any], origins: str, targets: str, network: Path | None, vehicle: str) -> compute.Ways:
+    """Seconds from each origin to each target: the question's own matrix (`minutes`, null: no way), or by road."""
+    from_rows, from_ids = _entries(data, origins)
+    to_rows, to_ids = _entries(data, targets)
+    if "minutes" in data:
+        table = data["minutes"]
+        if not isinstance(table, list) or len(table) != len(from_rows) or not all(isinstance(row, list) and len(row) == len(to_rows) for row in table):
+            raise BadQuestion("minutes", _("one row for each of {origins}, one number for each of {targets}").format(origins=origins, targets=targets))
+        seconds = np.empty((len(from_rows), len(to_rows)))
+        for i, row in enumerate(table):
+            for j, value in enumerate(row):
+                seconds[i, j] = math.inf if value is None else 60.0 * _number({"m": value}, "m", f"minutes[{i}][{j}]")
+        return compute.Ways(seconds, _("Travel times as given in the question"), False)
+    places = [np.column_stack([_column(rows, name, "lon", low=-180, high=180), _column(rows, name, "lat", low=-90, high=90)]) for rows, name in ((from_rows, origins), (to_rows, targets))]
+    tables = compute.shipped_tables()
+    vehicle, weather = str(data.get("vehicle", vehicle)), str(data.get("weather", "dry"))
+    for key, value, known in (("vehicle", vehicle, tables["road_vehicle"]), ("weather", weather, tables["road_weather"])):
+        if value not in known:
+            raise BadQuestion(key, _("{value} is none of {known}").format(value=value, known=", ".join(known)))
+    roads = compute.router(network)
+    if network and roads is None:
+        raise BadQuestion("network", _("{file}: no such file").format(file=network))
+    edits: list[Any] = []
+    if data.get("edits") and roads is not None:
+        try:
+            edits = compute.edits_from(data["edits"]["features"], roads)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadQuestion("edits", str(error)) from error
+    if roads is None and vehicle == "foot":
+        # The estimate's speed is a vehicle's; people walk.
+        tables = dict(tables) | {"road_policy": dict(tables["road_policy"]) | {"straight_kmh": {"value": tables["road_vehicle"]["foot"]["speeds"]["residential"]}}}
+    return compute.ways(*places, roads=roads, data=tables, vehicle=vehicle, weather=weather, edits=edits, names=(from_ids, to_ids))
+
+
+def shelters(raw: bytes, network: Path | None = None) -> dict[str, Any]:
+    """Who shelters where."""
+    start = time.process_time()
+    data = _parse(raw)
+    people, ids = _entries(data, "people")
+    houses, house_ids = _entries(data, "shelters")
+    persons = _column(people, "people", "persons", whole=True, high=1e9).astype(np.int64)
+    if persons.sum() >= 2**31:
+        raise BadQuestion("people", _("more persons than can be counted exactly"))
+    helpless = _column(people, "people", "helpless", 0.0, high=1.0)
+    urgency = _column(people, "people", "urgency", 0.0)
+    per_person = _number(data, "per_person_m2", "", 3.0, low=0.1)
+    fit = np.array([bool(row.get("fit", True)) for row in houses])
+    arrived = _column(houses, "shelters", "arrived", 0.0, whole=True)
+    room = np.array([
+        _number(row, "room", f"shelters[{k}]", whole=True, high=1e9) - arrived[k] if "room" in row else sheltering.rooms(np.array([_number(row, "area_m2", f"shelters[{k}]")]), per_person, np.array([True]), arrived[k])[0]
+        for k, row in enumerate(houses)
+    ])
+    room = np.where(fit, np.maximum(room, 0), 0).astype(np.int64)
+    door = _column(houses, "shelters", "per_minute", 30.0, low=0.1)
+    farthest = _number(data, "farthest_min", "", low=0.1) * 60 if data.get("farthest_min") is not None else None
+    ways = _times(data, "people", "shelters", network, "foot")
+    plan = sheltering.solve(ways.seconds, persons, room, helpless=helpless, farthest_s=farthest, whole=not data.get("divide", False))
+    leave = sheltering.waves(ways.seconds, plan.flow, door, urgency)
+    placed = int(plan.flow.sum())
+    notes = list(ways.notes)
+    if unfit := [house_ids[k] for k in np.flatnonzero(~fit)]:
+        notes.append(_("not fit for this hazard, left empty: {shelters}").format(shelters=", ".join(unfit)))
+    no_way = np.flatnonzero(~(np.isfinite(ways.seconds) & (room > 0)[None, :]).any(axis=1) & (persons > 0))
+    if no_way.size:
+        notes.append(_("no way to any fit shelter with room: {people}").format(people=", ".join(ids[k] for k in no_way[:50])))
+    missing = int(persons.sum() - room.sum())
+    if missing > 0:
+        notes.append(_("{count} places are missing in all: open more shelters, or allow less floor a person").format(count=missing))
+    return {
+        "placed": placed, "unplaced": {ids[i]: int(plan.unplaced[i]) for i in np.flatnonzero(plan.unplaced)}, "divided": [ids[i] for i in plan.divided],
+        "assignment": {ids[i]: {house_ids[j]: int(plan.flow[i, j]) for j in np.flatnonzero(plan.flow[i])} for i in np.flatnonzero(plan.flow.any(axis=1))},
+        "leave_minutes": {ids[i]: round(float(leave[i]), 1) for i in np.flatnonzero(np.isfinite(leave))},
+        "filled": {house_ids[j]: [int(plan.flow[:, j].sum()), int(room[j])] for j in range(len(houses))},
+        "person_minutes": plan.cost / 60_000, "bound": plan.bound / 60_000, "gap": plan.gap, "mean_minutes": plan.cost / 60_000 / placed if placed else None,
+        "how": ways.how, "notes": notes, "seconds": round(time.process_time() - start, 3),
+    }
