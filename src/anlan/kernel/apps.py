@@ -22,7 +22,7 @@ def fill(sender: Any, **_: Any) -> None:
 class KernelConfig(AppConfig):
     name = "anlan.kernel"
     label = "kernel"
-    verbose_name = "Kernel"
+    verbose_name = _("People and posts")  # type: ignore[assignment]  # what its registers are about
 
     def ready(self) -> None:
         from . import access, checks, daily, facts, files, search, subjects  # noqa: F401

@@ -467,14 +467,14 @@ class HandOverSigned:
 
 @fact("kernel.ContactVerified")
 class ContactVerified:
-    """Somebody checked that a person's contact data are right."""
+    """Somebody checked that a person's contact data are right. Of older journals: contacts are a register now (RegisterRowChanged)."""
 
     person: UUID
 
 
 @fact("kernel.NumberShown")
 class NumberShown:
-    """A masked number was shown to somebody without the right to all numbers, for a stated purpose."""
+    """A masked number was shown for a stated purpose. Of older journals: every register states PersonalShown now."""
 
     person: UUID
     purpose: str

@@ -9,7 +9,7 @@ OUTCOMES = {
     "taken": _("taken up"), "dismissed": _("dismissed"), "faded": _("faded"), "updated": _("replaced"), "cancelled": _("cancelled"), "expired": _("expired"),
     "refused": _("refused"), "revoked": _("revoked"),
 }
-CHANGES = {"added": _("added"), "changed": _("changed"), "confirmed": _("confirmed by a second person"), "off": _("switched off")}
+CHANGES = {"added": _("added"), "changed": _("changed"), "confirmed": _("confirmed by a second person"), "off": _("switched off"), "removed": _("taken off the list"), "restored": _("put back on the list")}
 ATTEMPTS = {
     "sent": _("sent"), "delivered": _("delivered"), "failed": _("failed"), "refused": _("refused by the gate"), "unsure": _("not known whether sent"),
 }
