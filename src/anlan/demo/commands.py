@@ -6,8 +6,10 @@ import json
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 SEED = 7
@@ -26,6 +28,13 @@ def register(sub: Any) -> None:
     replay_parser.add_argument("--keep", action="store_true", help=_("leave the replay's realm open, to look at it in the browser"))
     replay_parser.add_argument("--outcome", metavar="FILE", default="", help=_("write what happened in canonical form to a file, to compare two runs"))
     replay_parser.set_defaults(func=replay, services="workers")
+
+    rehearse_parser = sub.add_parser("rehearse", help=_("run a plan file over a recorded event: which level when, beside what was done, and what was never touched"))
+    rehearse_parser.add_argument("plan", type=Path, help=_("plan file (YAML), or the name of a plan that comes with Anlan"))
+    rehearse_parser.add_argument("event", help=_("zhengzhou-2021 or valencia-2024"))
+    rehearse_parser.add_argument("--place", action="append", default=[], metavar="NAME=WHERE", help=_("where a place of the plan lies in the record: gauge:CODE, region:CODE or site:NAME"))
+    rehearse_parser.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    rehearse_parser.set_defaults(func=rehearsal, services=None)
 
     bench_parser = sub.add_parser("bench", help=_("measure this machine: signal to order, readings per second, starts, journal"))
     bench_parser.add_argument("--json", action="store_true", help=_("answer as JSON"))
@@ -62,7 +71,7 @@ def demo(args: argparse.Namespace) -> int:
     from anlan.kernel.actions import Act, Actor
     from anlan.kernel.ids import derived_id
 
-    from . import actions, dangers, sign_ins, storm
+    from . import actions, dangers, means, sign_ins, storm
     from .playing import speed_of
 
     speed = speed_of(args.speed)
@@ -91,6 +100,7 @@ def demo(args: argparse.Namespace) -> int:
     def fill() -> None:
         city, today = storm.grow(SEED), clock.local(clock.now()).date()
         actions.enter_teams(city, today)
+        means.enter(city, today, lambda name: str(actions.key("unit", SEED, name)))
         actions.play_dangers(SEED, dangers.of(city, today))
 
     # Daemons: Ctrl-C ends the wait below, and with it the process; each goes on next time where it stood.
@@ -131,6 +141,38 @@ def _tell(address: str, kept: dict[str, Any]) -> None:
     print("\n" + _("Codes change every 30 seconds; `anlan account code NAME` shows the present one. Ctrl-C stops everything."), flush=True)
 
 
+def rehearsal(args: argparse.Namespace) -> int:
+    """Exit status 0 when the plan is sound and the event is known."""
+    from anlan.kernel.errors import Problem
+    from anlan.plans.commands import load_file
+
+    from . import records
+    from .rehearse import rehearse
+
+    plan = load_file(args.plan)
+    if plan is None:
+        return 1
+    try:
+        record = records.load(args.event)
+    except Problem as error:
+        print(error, file=sys.stderr)
+        return 1
+    told = rehearse(plan, record, dict(pair.split("=", 1) for pair in args.place if "=" in pair) or None)
+    if args.json:
+        print(json.dumps(told, ensure_ascii=False))
+        return 0
+    for step in told["steps"]:
+        print(f"{step['at']}  {step['level'] or '–'} {' '.join(step['measures'])}  {', '.join(step['by'])}")
+    language = "zh" if (get_language() or "").startswith("zh") else "en"
+    for row in told["decisions"]:
+        print(_("{decision}: plan {plan}, done {done}, {hours} h earlier").format(
+            decision=row["decision"][language], plan=row["plan_says_at"] or "–", done=row["done_at"] or "–", hours="–" if row["hours_earlier"] is None else row["hours_earlier"]))
+    cover = told["coverage"]
+    print(_("{met} of {machine} conditions were met; never judged: {unjudged}; actions never reached: {actions}; places without a record: {places}").format(
+        met=cover["met"], machine=cover["by_machine"], unjudged=len(cover["never_judged"]), actions=len(cover["actions_never_reached"]), places=", ".join(told["unmapped"]) or "–"))
+    return 0
+
+
 def replay(args: argparse.Namespace) -> int:
     from anlan.kernel import realms
     from anlan.kernel.actions import Act, Actor
@@ -156,8 +198,6 @@ def replay(args: argparse.Namespace) -> int:
         broker.close()
     account = steady(lambda: report.Account(record, realm))
     if args.outcome:
-        from pathlib import Path
-
         from . import outcome
 
         Path(args.outcome).write_text(json.dumps(steady(lambda: outcome.as_data(realm)), ensure_ascii=False, indent=1), encoding="utf-8")

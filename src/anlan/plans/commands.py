@@ -17,6 +17,16 @@ def register(sub: Any) -> None:
     check.add_argument("file", type=Path, help=_("plan file (YAML); - reads standard input"))
     check.add_argument("--json", action="store_true", help=_("answer as JSON"))
     check.set_defaults(func=check_file, services=None)
+    linting = inner.add_parser("lint", help=_("look at a sound plan file before the day: levels that overlap or leave gaps, warnings that set off nothing, its own table tests, what they never touch"))
+    linting.add_argument("file", type=Path, help=_("plan file (YAML), or the name of a plan that comes with Anlan; - reads standard input"))
+    linting.add_argument("--beside", type=Path, action="append", default=[], metavar="FILE", help=_("the plan of the higher level or of a neighbour, to compare with"))
+    linting.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    linting.set_defaults(func=lint_file, services=None)
+    diff = inner.add_parser("diff", help=_("what a version of a plan changes, in words"))
+    diff.add_argument("old", type=Path, help=_("plan file (YAML)"))
+    diff.add_argument("new", type=Path, help=_("plan file (YAML)"))
+    diff.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    diff.set_defaults(func=diff_files, services=None)
     reading = inner.add_parser("read", help=_("read a plan's document (.docx, .pdf, .txt, .md) into a tree of clauses"))
     reading.add_argument("file", type=Path, help=_("document; - reads standard input"))
     reading.add_argument("--json", action="store_true", help=_("answer as JSON"))
@@ -66,6 +76,74 @@ def check_file(args: argparse.Namespace) -> int:
         print(_("{file} is sound: {id}, {levels} levels, {conditions} conditions ({machine} judged by machine), {actions} actions, {digest}").format(
             file=args.file, id=plan.key, levels=len(plan.levels), conditions=len(plan.conditions), machine=machine, actions=len(plan.actions), digest=plan.digest))
     return 0 if plan is not None else 1
+
+
+def load_file(file: Path) -> Any:
+    """A sound plan from a file or by the name of one that comes with Anlan; None after its faults were printed."""
+    from anlan.engines.conditions import read_plan
+    from anlan.engines.conditions.planfile import MAX_BYTES
+
+    from .actions import PACKS
+    from .vocabulary import vocabulary
+
+    packed = next((path for path in sorted(PACKS.glob("*.yaml")) if str(file) in (path.stem, path.stem.replace("_", "-"), path.name)), None)
+    try:
+        raw = _bytes(packed if packed and not file.exists() else file, MAX_BYTES)
+    except OSError as error:
+        print(_("{file} cannot be read: {why}").format(file=file, why=error.strerror), file=sys.stderr)
+        return None
+    plan, troubles = read_plan(raw, vocabulary())
+    for trouble in troubles:
+        print(f"{file}:{trouble}", file=sys.stderr)
+    return plan
+
+
+def lint_file(args: argparse.Namespace) -> int:
+    """Exit status 0 when nothing is a fault and every table test passes, 1 otherwise."""
+    from anlan.engines.conditions import lint
+
+    from .words import finding_words, trigger_words
+
+    plan = load_file(args.file)
+    beside = [load_file(file) for file in args.beside]
+    if plan is None or None in beside:
+        return 1
+    found = lint.findings(plan, beside)
+    tests, coverage = lint.run_tests(plan)
+    triggers = lint.triggers(plan)
+    bad = any(one.weight == "fault" for one in found) or any(not row["passed"] for row in tests)
+    if args.json:
+        print(json.dumps({"id": plan.key, "ok": not bad, "findings": [one.as_json() | {"words": finding_words(one)} for one in found], "triggers": triggers, "tests": tests, "coverage": coverage.as_json(plan)}, ensure_ascii=False))
+        return int(bad)
+    for one in sorted(found, key=lambda one: one.weight != "fault"):
+        print(("✗ " if one.weight == "fault" else "· ") + finding_words(one))
+    for row in triggers:
+        if row["met"]:
+            print("→ " + trigger_words(row))
+    for row in tests:
+        print(_("{mark} test {test}: {found} (wanted {wanted})").format(mark="✓" if row["passed"] else "✗", test=row["test"], found=row["found"] or "–", wanted=row["wanted"] or "–"))
+    told = coverage.as_json(plan)
+    print(_("{met} of {machine} conditions were met by a test; never met: {never}; actions never reached: {actions}").format(
+        met=told["met"], machine=told["by_machine"], never=", ".join(told["never_met"]) or "–", actions=len(told["actions_never_reached"])))
+    return int(bad)
+
+
+def diff_files(args: argparse.Namespace) -> int:
+    """Exit status 0 when nothing differs, 1 when something does or a file is not sound."""
+    from anlan.engines.conditions import lint
+
+    from .words import change_words
+
+    old, new = load_file(args.old), load_file(args.new)
+    if old is None or new is None:
+        return 1
+    rows = lint.changes(old, new)
+    if args.json:
+        print(json.dumps([row | {"words": change_words(row)} for row in rows], ensure_ascii=False))
+    else:
+        for row in rows:
+            print(change_words(row))
+    return int(bool(rows))
 
 
 def list_plans(args: argparse.Namespace) -> int:

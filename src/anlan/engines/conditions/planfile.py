@@ -16,7 +16,7 @@ import yaml
 
 from .condition import Condition, PlaceSpec, compile_condition
 from .syntax import ConditionError
-from .vocabulary import Vocabulary
+from .vocabulary import Key, Vocabulary, key_of
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_TROUBLES = 1_000_000, 12, 30_000, 50
 # libyaml where it is there: ten times faster, same events and marks.
@@ -295,7 +295,7 @@ class _Checker:
     def plan(self, data: Any) -> PlanFile | None:
         data = self.mapping(data, "")
         self.keys(data, "", ("anlan_plan", "id", "title", "places", "posts", "levels", "clauses", "conditions", "actions"),
-                  ("number", "issuer", "hazard", "adopted", "source", "notes", "asks"))
+                  ("number", "issuer", "hazard", "adopted", "source", "notes", "asks", "tests"))
         if data.get("anlan_plan") != 1:
             self.fault("anlan_plan", "the format must be 1", "write anlan_plan: 1")
         key = self.text(data, "id", "", 60)
@@ -328,6 +328,9 @@ class _Checker:
         for code in codes:
             if not any(entry.level == code for entry in conditions):
                 self.fault("conditions", f"level {code} has no condition", "a level nobody can reach is a mistake; add one, even without `when`")
+        known = {key for entry in conditions if entry.compiled for key in entry.compiled.keys}
+        for index, row in enumerate(self.sequence(data.get("tests", []), "tests")):
+            self.test_entry(row, f"tests[{index}]", codes, known)
         if self.troubles:
             return None
         return PlanFile(key, title, self.text(data, "number", ""), self.both(data, "issuer", ""), self.text(data, "hazard", ""), self.text(data, "adopted", ""),
@@ -386,6 +389,23 @@ class _Checker:
         asked = self.condition(row["ask_when"], f"{path}.ask_when", places) if "ask_when" in row else None
         return ConditionEntry(self.text(row, "id", path, 60), level, clause, self.both(row, "label", path), str(row.get("when", "")).strip(),
                               str(row.get("ask_when", "")).strip(), note, compiled, asked)
+
+    def test_entry(self, row: Any, path: str, codes: Sequence[str], known: set[Key]) -> None:
+        """A table test: `given` values by key (`water_level(hengyang): 57`), the response level they must give ("" for none), and measures."""
+        row = self.mapping(row, path)
+        self.keys(row, path, ("given", "level"), ("name", "measures"))
+        if row.get("level"):
+            self.known(self.text(row, "level", path), codes, f"{path}.level", "level")
+        for code in self.sequence(row.get("measures", []), f"{path}.measures"):
+            self.known(str(code), codes, f"{path}.measures", "level")
+        for words, value in self.mapping(row.get("given", {}), f"{path}.given").items():
+            where, key = f"{path}.given.{words}", key_of(words)
+            if key is None or key.term not in self.vocabulary:
+                self.fault(where, f"{words!r} names no term", "write term(place): value, for example water_level(hengyang): 57")
+            elif key not in known:
+                self.fault(where, f"no condition asks for {key}", "a test gives values that the conditions look at")
+            elif why := self.vocabulary[key.term].refuse(value):
+                self.fault(where, why)
 
     def action_entry(self, row: Any, path: str, codes: Sequence[str], clauses: Mapping[str, Any], posts: Mapping[str, Any]) -> ActionEntry:
         row = self.mapping(row, path)

@@ -1,6 +1,7 @@
 """The terms a condition may speak of: a closed, published list, so that a plan can be checked before the day it is needed."""
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,6 +23,15 @@ class Key(NamedTuple):
     def __str__(self) -> str:
         inner = ", ".join(part for part in (self.place, *self.qualifier.split("|")) if part)
         return f"{self.term}({inner})"
+
+
+KEY = re.compile(r"^\s*([a-z_0-9]+)\s*\(\s*([^,()]*)\s*(?:,\s*([^()]*?)\s*)?\)\s*$")
+
+
+def key_of(words: str) -> Key | None:
+    """`water_level(hengyang)`, `warned_counties(city, rainstorm, red)`; None when it is no such thing."""
+    match = KEY.match(words)
+    return Key(match[1], match[2].strip().strip('"'), "|".join(part.strip().strip('"') for part in (match[3] or "").split(",") if part.strip())) if match else None
 
 
 @dataclass(frozen=True)
