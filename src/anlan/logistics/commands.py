@@ -37,6 +37,13 @@ def _solve(sub: Any) -> None:
     one.add_argument("--network", type=Path, help=_("a network written by `anlan roads import --to`, instead of the one of this house"))
     one.add_argument("--json", action="store_true", help=_("answer as JSON"))
     one.set_defaults(func=shelters, services=None)
+    one = inner.add_parser("allocate", help=_("what goes from which depot to which need, and a person's plan judged by the same rules"))
+    one.add_argument("file", type=Path, help=_("JSON (docs/solve.md); - reads standard input"))
+    one.add_argument("--network", type=Path, help=_("a network written by `anlan roads import --to`, instead of the one of this house"))
+    one.add_argument("--seconds", type=float, default=10.0, help=_("CPU seconds after which the best so far is given, with its bound"))
+    one.add_argument("--gap", type=float, default=0.003, help=_("stop when at most this share from the best (0.01 is one per cent)"))
+    one.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    one.set_defaults(func=allocate, services=None)
 
 
 def solve(args: argparse.Namespace) -> int:
@@ -67,17 +74,53 @@ def solve(args: argparse.Namespace) -> int:
     return 0
 
 
-def shelters(args: argparse.Namespace) -> int:
-    """Exit status 0 with a plan, also when some have no place (they are named); 1 when the question is wrong."""
+def _asked_of_file(args: argparse.Namespace, answer: Any, **more: Any) -> dict[str, Any] | None:
+    """The answer, or None after the refusal was said."""
     from . import questions
 
     try:
         with sys.stdin.buffer if str(args.file) == "-" else args.file.open("rb") as stream:
-            answer = questions.shelters(stream.read(MAX_BYTES), args.network)
+            return answer(stream.read(MAX_BYTES), args.network, **more)
     except OSError as error:
-        return _refused(args, "", error.strerror or str(error))
+        _refused(args, "", error.strerror or str(error))
     except questions.BadQuestion as error:
-        return _refused(args, error.where, error.why)
+        _refused(args, error.where, error.why)
+    return None
+
+
+def allocate(args: argparse.Namespace) -> int:
+    """Exit status 0 with a plan, also when needs stay unmet (they are named with the reason); 1 when the question is wrong."""
+    from . import questions
+
+    answer = _asked_of_file(args, questions.allocate, budget=args.seconds, gap=args.gap)
+    if answer is None:
+        return 1
+    if args.json:
+        print(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+        return 0
+    for line in answer["lines"]:
+        print("{depot} → {need}: {units} {good}, {minutes:g} min".format(**line))
+    for one in answer["unmet"]:
+        print(_("not met: {need} {units} {good}: {why}").format(**one))
+    for one in answer.get("changes", ()):
+        print(_("changed: {depot} → {need} {good}: {before} before, {after} now").format(**one))
+    for one in answer.get("judged", {}).get("breaks", ()):
+        print(_("your plan breaks a rule ({rule}) at {at}, by {by:g}").format(rule=one["rule"], at=", ".join(one["at"]), by=one["by"]))
+    if "judged" in answer:
+        print(_("your plan: {unmet} units not met, {above:.2f} % above what cannot be beaten").format(unmet=answer["judged"]["unmet_units"], above=100 * answer["judged"]["above_bound"]))
+    print(_("{unmet} units not met; at most {gap:.2f} % from the best").format(unmet=answer["unmet_units"], gap=100 * answer["gap"]))
+    for note in [*answer["notes"], answer["how"]]:
+        print(note)
+    return 0
+
+
+def shelters(args: argparse.Namespace) -> int:
+    """Exit status 0 with a plan, also when some have no place (they are named); 1 when the question is wrong."""
+    from . import questions
+
+    answer = _asked_of_file(args, questions.shelters)
+    if answer is None:
+        return 1
     if args.json:
         print(json.dumps(answer, ensure_ascii=False, allow_nan=False))
         return 0

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from django.utils.translation import gettext as _
 
-from anlan.engines.allocation import sheltering
+from anlan.engines.allocation import dispatch, sheltering
 
 from . import compute
 
@@ -138,3 +138,87 @@ def shelters(raw: bytes, network: Path | None = None) -> dict[str, Any]:
         "person_minutes": plan.cost / 60_000, "bound": plan.bound / 60_000, "gap": plan.gap, "mean_minutes": plan.cost / 60_000 / placed if placed else None,
         "how": ways.how, "notes": notes, "seconds": round(time.process_time() - start, 3),
     }
+
+
+def allocate(raw: bytes, network: Path | None = None, *, budget: float = 10.0, gap: float = 0.003) -> dict[str, Any]:
+    """What goes from which depot to which need; and a person's own plan (`plan`), judged by the same rules."""
+    start = time.process_time()
+    data = _parse(raw)
+    depots, depot_ids = _entries(data, "depots")
+    needs, need_ids = _entries(data, "needs")
+    goods, good_ids = _entries(data, "goods")
+    place = {name: k for k, name in enumerate(good_ids)}
+    load = _column(goods, "goods", "load", 0.0)
+    stock = np.zeros((len(depots), len(goods)), np.int64)
+    for k, row in enumerate(depots):
+        for name in row.get("stock") or {}:
+            if str(name) not in place:
+                raise BadQuestion(f"depots[{k}].stock", _("{value} is none of {known}").format(value=name, known=", ".join(good_ids)))
+            stock[k, place[str(name)]] = _number(row["stock"], name, f"depots[{k}].stock", whole=True, high=1e9)
+    trucks = np.array([math.inf if row.get("truck_minutes") is None else _number(row, "truck_minutes", f"depots[{k}]") for k, row in enumerate(depots)])
+    shape = (len(needs), len(goods))
+    wanted, priority, deadline = np.zeros(shape, np.int64), np.ones(shape), np.full(shape, math.inf)
+    for k, row in enumerate(needs):
+        for n, item in enumerate(row.get("items") or []):
+            where = f"needs[{k}].items[{n}]"
+            if str(item.get("good")) not in place:
+                raise BadQuestion(f"{where}.good", _("{value} is none of {known}").format(value=item.get("good"), known=", ".join(good_ids)))
+            g = place[str(item["good"])]
+            if wanted[k, g]:
+                raise BadQuestion(where, _("{good} is asked for twice").format(good=good_ids[g]))
+            wanted[k, g] = _number(item, "units", where, whole=True, high=1e9)
+            priority[k, g] = _number(item, "priority", where, 1.0, high=1000)
+            deadline[k, g] = _number(item, "deadline_min", where, 1e9)
+    ways = _times(data, "depots", "needs", network, "truck")
+    task = dispatch.Task(ways.seconds / 60.0, wanted, priority, deadline, stock, load, trucks, change=_number(data, "change_minutes", "", 0.0, high=10_000))
+    for k, row in enumerate(needs):
+        if row.get("only_from") is not None:
+            if task.allowed is None:
+                task.allowed = np.ones((len(depots), *shape), bool)
+            task.allowed[:, k] = np.isin(depot_ids, [str(one) for one in row["only_from"]])[:, None]
+    task.kept, task.before = (_lines(data, name, depot_ids, need_ids, good_ids) for name in ("kept", "before"))
+    try:
+        plan = dispatch.solve(task, budget=budget, gap=gap)
+    except ValueError as error:
+        raise BadQuestion("", str(error)) from error
+    notes = list(ways.notes)
+
+    def named(lines: Any) -> list[dict[str, Any]]:
+        return [{"depot": depot_ids[d], "need": need_ids[j], "good": good_ids[g], "units": units, "minutes": round(float(task.minutes[d, j]), 1)} for d, j, g, units in lines]
+
+    def worth(judged: dispatch.Judged) -> dict[str, Any]:
+        return {"value": judged.value, "unmet_units": int(judged.unmet.sum()), "unmet_by_priority": judged.unmet_value, "unit_minutes": judged.unit_minutes}
+
+    reasons = {"no way in time": _("no depot with it can be there in time"), "stock": _("the depots that can be there in time have no more of it"),
+               "trucks": _("the depots that still have it have no truck time left"), "worth less": _("what went instead is worth more for its truck time")}
+    answer = worth(plan) | {
+        "bound": plan.bound, "gap": plan.gap, "lines": named(plan.lines),
+        "unmet": [{"need": need_ids[j], "good": good_ids[g], "units": units, "why": reasons[why]} for j, g, units, why in dispatch.why_unmet(task, plan)],
+        "depots": [{"id": depot_ids[k], "truck_minutes": round(float(plan.truck_minutes[k]), 1), "of": None if math.isinf(trucks[k]) else trucks[k], "minutes_saved_by_one_more": round(float(plan.truck_price[k]), 2)} for k in range(len(depots))],
+        "how": ways.how, "notes": notes, "rounds": plan.rounds,
+    }
+    if task.before:
+        answer["changes"] = [{"depot": depot_ids[d], "need": need_ids[j], "good": good_ids[g], "before": old, "after": new} for d, j, g, old, new in dispatch.difference(task.before, plan.lines)]
+    if data.get("plan") is not None:
+        own = dispatch.judge(task, _lines(data, "plan", depot_ids, need_ids, good_ids))
+        sides = {"stock": (depot_ids, good_ids), "trucks": (depot_ids,), "more than needed": (need_ids, good_ids)}
+        answer["judged"] = worth(own) | {
+            "breaks": [{"rule": rule, "at": [names[k] for names, k in zip(sides.get(rule, (depot_ids, need_ids, good_ids)), where, strict=True)], "by": much} for rule, where, much in own.breaks],
+            "above_bound": (own.value - plan.bound) / max(abs(plan.bound), 1.0),
+        }
+    return answer | {"seconds": round(time.process_time() - start, 3)}
+
+
+def _lines(data: dict[str, Any], name: str, *ids: list[str]) -> list[dispatch.Line]:
+    rows = data.get(name) or []
+    if not isinstance(rows, list):
+        raise BadQuestion(name, _("a list of objects is needed, at least one"))
+    known = [{one: k for k, one in enumerate(side)} for side in ids]
+    found = []
+    for k, row in enumerate(rows):
+        try:
+            at = [side[str(row[key])] for side, key in zip(known, ("depot", "need", "good"), strict=True)]
+        except (KeyError, TypeError) as error:
+            raise BadQuestion(f"{name}[{k}]", _("depot, need and good of the question are needed ({why})").format(why=error)) from error
+        found.append((at[0], at[1], at[2], int(_number(row, "units", f"{name}[{k}]", whole=True, high=1e9))))
+    return found

@@ -46,3 +46,47 @@ def test_what_is_wrong_is_named_with_its_place(more, where):
     with pytest.raises(questions.BadQuestion) as caught:
         ask(**more)
     assert caught.value.where == where and caught.value.why
+
+
+GOODS = {
+    "goods": [{"id": "water", "load": 0.1}, {"id": "pump", "load": 0.5}],
+    "depots": [{"id": "D1", "stock": {"water": 50, "pump": 2}, "truck_minutes": 600}, {"id": "D2", "stock": {"water": 10}}],
+    "needs": [{"id": "A", "items": [{"good": "water", "units": 40, "deadline_min": 60}, {"good": "pump", "units": 3, "priority": 10}]}, {"id": "B", "items": [{"good": "water", "units": 30}]}],
+    "minutes": [[30, 50], [90, 20]],
+}
+
+
+def plan(**more):
+    return questions.allocate(json.dumps(GOODS | more).encode())
+
+
+def test_goods_go_where_they_are_worth_most_and_what_is_not_met_says_why():
+    answer = plan()
+    sent = {(one["depot"], one["need"], one["good"]): one["units"] for one in answer["lines"]}
+    # Pumps first (priority 10): 60 truck minutes of 600. Water to A takes 6 minutes a unit; to B 10: 40 and 30; D2 has its own trucks.
+    assert sent["D1", "A", "pump"] == 2 and sent["D2", "B", "water"] == 10 and sent["D1", "A", "water"] == 40
+    assert sum(units for (_d, need, _g), units in sent.items() if need == "B") == 20, "what is left in D1's store"
+    assert {(one["need"], one["good"], one["units"]) for one in answer["unmet"]} == {("A", "pump", 1), ("B", "water", 10)} and all(one["why"] for one in answer["unmet"])
+    assert answer["gap"] < 0.01 and answer["depots"][0]["truck_minutes"] <= 600
+
+
+def test_a_persons_plan_is_judged_and_a_new_one_says_what_moved():
+    own = [{"depot": "D1", "need": "B", "good": "water", "units": 60}]
+    judged = plan(plan=own)["judged"]
+    assert {one["rule"] for one in judged["breaks"]} == {"stock", "more than needed"} and judged["unmet_units"] == 43
+    before = plan()["lines"]
+    answer = plan(minutes=[[None, 50], [50, 20]], before=before, change_minutes=10)
+    assert {(one["depot"], one["need"]) for one in answer["changes"]} >= {("D1", "A"), ("D2", "A")} and all(one["depot"] == "D2" for one in answer["lines"] if one["need"] == "A")
+    kept = plan(kept=[{"depot": "D2", "need": "B", "good": "water", "units": 3}], needs=[{**GOODS["needs"][0], "only_from": ["D1"]}, GOODS["needs"][1]])
+    assert any(one["depot"] == "D2" and one["units"] >= 3 for one in kept["lines"])
+
+
+@pytest.mark.parametrize(("more", "where"), [
+    ({"kept": [{"depot": "D9", "need": "A", "good": "water", "units": 1}]}, "kept[0]"), ({"depots": [{"id": "D1", "stock": {"tent": 1}}]}, "depots[0].stock"),
+    ({"needs": [{"id": "A", "items": [{"good": "water", "units": -1}]}]}, "needs[0].items[0].units"), ({"depots": [{"id": "D1", "stock": {"water": 1.5}}]}, "depots[0].stock.water"),
+    ({"kept": [{"depot": "D1", "need": "A", "good": "water", "units": 999}]}, ""),
+])
+def test_a_wrong_question_about_goods_is_named_with_its_place(more, where):
+    with pytest.raises(questions.BadQuestion) as caught:
+        plan(**more)
+    assert caught.value.where == where and caught.value.why
