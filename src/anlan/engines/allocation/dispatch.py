@@ -218,11 +218,11 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
             low, best_price = level, price.copy()
         else:
             stall += 1
-        from_, to, good, units = [np.concatenate(column) for column in zip(*flows, strict=True)] if flows else [np.zeros(0, np.int64)] * 4
+        from_, to, good, sent = [np.concatenate(column) for column in zip(*flows, strict=True)] if flows else [np.zeros(0, np.int64)] * 4
         # What a unit is worth where it goes, for each truck minute it takes there.
         worth = (UNMET * task.priority[to, good] - way[from_, to]) / np.maximum(2 * way[from_, to] * task.load[good], 1e-9)
         out = kept.copy()
-        _fit(from_, to, good, units, worth, way, task.load, trucks.copy(), stock.copy(), wanted.copy(), np.argsort(-worth, kind="stable"), offer, near, open_, out)
+        _fit(from_, to, good, sent, worth, way, task.load, trucks.copy(), stock.copy(), wanted.copy(), np.argsort(-worth, kind="stable"), offer, near, open_, out)
         value = _value(task, out, way, news)
         if value < best_value:
             best, best_value = out, value
