@@ -13,10 +13,12 @@ def fill(sender: Any, **_: Any) -> None:
     """After every migration: the coming months of the access log, the code lists this release ships, the moves its loops allow."""
     from . import access_log, codes
     from .loops import declare
+    from .registers import counting
 
     access_log.make_partitions()
     codes.load_defaults()
     declare.write_rules()
+    counting.ensure()
 
 
 class KernelConfig(AppConfig):
@@ -74,6 +76,7 @@ class KernelConfig(AppConfig):
         daily.chore("kernel.forget_persons", "anlan.kernel.retention.forget_persons")
         daily.chore("kernel.forget_registers", "anlan.kernel.retention.forget_registers")
         daily.chore("kernel.head", "anlan.kernel.heads.take")
+        daily.chore("kernel.fold_counts", "anlan.kernel.registers.counting.fold")
         post_migrate.connect(fill, sender=self, dispatch_uid="kernel.fill")
         search.start()
         from . import contacts, shift_log  # noqa: F401

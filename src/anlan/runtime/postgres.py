@@ -128,8 +128,8 @@ class Postgres:
             "fsync": "on" if self.fsync else "off",
             "synchronous_commit": "on" if self.fsync else "off",
             "full_page_writes": "on" if self.fsync else "off",
-            "wal_compression": "on",
-            "max_wal_size": "1GB",
+            "wal_compression": "off",  # the wheel knows pglz only, which cost a large import half of its processor time
+            "max_wal_size": "2GB",
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_line_prefix": "%m [%p] %q%u ",

@@ -2,20 +2,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Case, F, Q, UUIDField, Value, When
+from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop
 
 from .. import access, access_log, clock, places, work
 from ..actions import Act, action
 from ..errors import FORBIDDEN, ILLEGAL_STEP, INVALID, NOT_FOUND, REASON_NEEDED, Kind
-from ..models import Assignment, FieldConflict, Grant, Organisation, RegionPath, RegisterChange, SavedView
+from ..models import Assignment, FieldConflict, Grant, Organisation, RegionPath, RegisterChange, SavedView, SearchEntry
 from . import queries, values
 from .declare import REGISTERS, Field, Register, get
 from .facts import PersonalShown, RegisterBatchDone, RegisterConflictDecided, RegisterConflictFound, RegisterRowChanged
@@ -26,7 +28,7 @@ ROW_ENDED = Kind("kernel.register_row_ended", 409, gettext_lazy("This entry has 
 STILL_USED = Kind("kernel.register_still_used", 409, gettext_lazy("{count} entries of {register} still refer to this one. Change them first."))
 TOO_MANY = Kind("kernel.register_too_many", 422, gettext_lazy("{count} entries at once are too many; narrow it to {limit}."))
 
-BULK_MOST = 20_000
+BULK_MOST = 200_000
 DECIDE_WITHIN = timedelta(days=3)
 
 
@@ -43,7 +45,8 @@ def writable(act: Act, declared: Register) -> None:
 
 def tsvector(words: Iterable[str]) -> str:
     """Tokens as PostgreSQL reads a tsvector; they hold letters, digits and Chinese characters only."""
-    return " ".join(f"'{word}'" for word in words)
+    listed = "' '".join(words)
+    return f"'{listed}'" if listed else ""
 
 
 def settle(declared: Register, row: Any) -> None:
@@ -362,12 +365,7 @@ def end(act: Act, *, register: str, row: UUID, reason: str) -> Any:
     declared, found = _to_remove(act, register, row, reason)
     if found.ended_at is not None:
         raise ROW_ENDED()
-    for other in REGISTERS.values():
-        for one in other.all:
-            if one.ref == declared.name:
-                used = other.rows().filter(ended_at=None, **{values.attribute(other.model, one.name): found.pk}).count()
-                if used:
-                    raise STILL_USED(count=used, register=other.label)
+    _unused(declared, [found.pk])
     found.ended_at = act.now
     _save(act, declared, found, op="end")
     entry(act, declared, found, "end", {}, reason.strip()).save(force_insert=True)
@@ -403,49 +401,125 @@ def bulk(act: Act, *, register: str, changes: dict, rows: list | None = None, fi
     writable(act, declared)
     if not changes or (rows is None) == (filter is None and not q):
         raise INVALID([{"field": "changes" if not changes else "rows", "why": _("is missing")}])
-    found = queries.narrow(queries.scope(act.actor, declared, realm=act.realm), declared, q=q, filters={**(filter or {}), **({"id": rows} if rows is not None else {})}, actor=act.actor)
-    number = found.order_by().values("pk")[: BULK_MOST + 1].count()
-    if number > BULK_MOST:
-        raise TOO_MANY(count=number, limit=BULK_MOST)
-    if rows is not None and number != len({str(one) for one in rows}):
-        raise NOT_FOUND(kind=declared.one, key="")
     if any(name in declared.key for name in changes):
         raise INVALID([{"field": name, "why": _("is the key of each entry and cannot be the same for many")} for name in changes if name in declared.key])
-    history, written, fields = [], [], set()
-    locked = declared.rows().select_for_update(of=("self",)).filter(pk__in=found.order_by().values("pk")).order_by("pk")
-    for row in locked:
-        done, _none = _apply(act, declared, row, changes, None)
-        if not done:
+    from .. import search
+
+    keys = _selected(act, declared, rows, filter, q)
+    names: list[str] = []
+    sum_, changed, fields = hashlib.sha256(), 0, set()
+    for part in _parts(keys):
+        history, written = [], []
+        for row in declared.rows().select_for_update(of=("self",)).filter(pk__in=part).order_by("pk"):
+            done, _none = _apply(act, declared, row, changes, None)
+            if not done:
+                continue
+            if declared.before is not None:
+                declared.before(act, row, "change")
+            row.version += 1
+            fields |= set(done)
+            written.append(row)
+            history.append(entry(act, declared, row, "bulk", done, note))
+        if not written:
             continue
-        if declared.before is not None:
-            declared.before(act, row, "change")
-        row.version += 1
-        fields |= set(done)
-        written.append(row)
-        history.append(entry(act, declared, row, "bulk", done, note))
-    if written:
         columns = {"version", "words", "region_id", "left", *(name for name, _worked_out in declared.of_title), *declared.before_writes}
         for name in fields:
             columns |= {"lon", "lat", "cell"} if name == "point" else {name}
         names = sorted({declared.model._meta.get_field(name.removesuffix("_id") if name == "region_id" else name).name for name in columns})
-        declared.rows().bulk_update(written, names, batch_size=1000)
-        RegisterChange.objects.bulk_create(history, batch_size=2000)
-        from .. import search
-
+        declared.rows().bulk_update(written, names)
+        RegisterChange.objects.bulk_create(history)
         search.put(search.KINDS[declared.kind], written)
+        changed += len(written)
+        for row in written:
+            sum_.update(f"{row.pk} {row.version}\n".encode())
+    if changed:
         act.state(
-            RegisterBatchDone(register=register, op="bulk", created=0, changed=len(written), fields=sorted(fields), digest=digest(written)),
-            subject=f"register:{register}",
+            RegisterBatchDone(register=register, op="bulk", created=0, changed=changed, fields=sorted(fields), digest=f"sha256:{sum_.hexdigest()}"), subject=f"register:{register}",
         )
-    return {"changed": len(written), "unchanged": number - len(written)}
+    return {"changed": changed, "unchanged": len(keys) - changed}
 
 
-def digest(rows: Iterable[Any]) -> str:
-    """sha256 over the keys and versions of rows, in order."""
-    found = hashlib.sha256()
-    for row in rows:
-        found.update(f"{row.pk} {row.version}\n".encode())
-    return f"sha256:{found.hexdigest()}"
+# Who watches a long act: (rows done, rows in all). It may raise, and then nothing is done.
+watched: ContextVar[Callable[[int, int], None]] = ContextVar("register_watched", default=lambda done, total: None)
+
+
+def _parts(keys: list[UUID]) -> Iterator[list[UUID]]:
+    """A thousand at a time, so that a hundred thousand fit into memory and whoever waits sees them go."""
+    for start in range(0, len(keys), 1000):
+        watched.get()(start, len(keys))
+        yield keys[start : start + 1000]
+
+
+def _selected(act: Act, declared: Register, rows: list | None, filter: dict | None, q: str) -> list[UUID]:
+    """The keys of these rows, or of all listed ones a filter finds. kernel.not_found, kernel.register_too_many."""
+    wanted = {**(filter or {}), **({"id": rows} if rows is not None else {})}
+    found = queries.narrow(queries.scope(act.actor, declared, realm=act.realm), declared, q=q, filters=wanted, actor=act.actor)
+    keys = list(found.order_by("pk").values_list("pk", flat=True)[: BULK_MOST + 1])
+    if len(keys) > BULK_MOST:
+        raise TOO_MANY(count=f"> {BULK_MOST:,}", limit=f"{BULK_MOST:,}")
+    if rows is not None and len(keys) != len({str(one) for one in rows}):
+        raise NOT_FOUND(kind=declared.one, key="")
+    return keys
+
+
+@action("register.mark")
+def mark(act: Act, *, register: str, do: str, rows: list | None = None, filter: dict | None = None, q: str = "", reason: str = "") -> int:
+    """Verify many rows, or take them off the list (`do`: verify, end), named or all that a filter finds; all of them or none. How many.
+
+    One fact for the batch. kernel.forbidden (one row beyond the actor's reach refuses all), kernel.reason_needed, kernel.register_still_used.
+    """
+    declared = get(register)
+    writable(act, declared)
+    if do not in ("verify", "end") or (rows is None) == (filter is None and not q):
+        raise INVALID([{"field": "do" if do not in ("verify", "end") else "rows", "why": _("is missing")}])
+    if do == "end" and not reason.strip():
+        raise REASON_NEEDED()
+    keys = _selected(act, declared, rows, filter, q)
+    listed = declared.rows().filter(ended_at=None)
+    if do == "end" and declared.before is not None:  # it must see each
+        for part in _parts(keys):
+            for key in part:
+                end(act.child(step=f"end:{key}"), register=register, row=key, reason=reason)
+        return len(keys)
+    sum_, at = hashlib.sha256(), min(act.occurred_at or act.now, act.now)
+    for part in _parts(keys):
+        held = list(listed.select_for_update(of=("self",)).filter(pk__in=part).order_by("pk").values_list("pk", "version", "region_id", "organisation_id", *([declared.own] if declared.own else [])))
+        if len(held) < len(part):
+            raise ROW_ENDED()
+        # One's own entry anybody may verify.
+        for region, org in {(region, org) for _key, _version, region, org, *own in held if do == "end" or not own or own[0] is None or own[0] != act.actor.person_id}:
+            _require(act, declared.capability("verify" if do == "verify" else "remove"), region, org)
+        if do == "verify":
+            later = When(Q(verified_at=None) | Q(verified_at__lt=at), then=Value(act.actor.person_id, output_field=UUIDField()))
+            declared.rows().filter(pk__in=part).update(verified_by=Case(later, default=F("verified_by")), verified_at=Greatest(F("verified_at"), at), version=F("version") + 1)
+        else:
+            _unused(declared, part)
+            declared.rows().filter(pk__in=part).update(ended_at=act.now, version=F("version") + 1)
+            SearchEntry.objects.filter(kind=declared.kind, key__in=part).delete()
+            for dispute in FieldConflict.objects.select_for_update().filter(register=declared.name, row__in=part, state=FieldConflict.OPEN):
+                dispute.state, dispute.keep, dispute.decided_at, dispute.decided_by = FieldConflict.DECIDED, "ours", act.now, act.actor.person_id
+                act.save(dispute)
+                work.close(act, kind="registers.conflict", subject=f"{declared.kind}:{dispute.row}")
+        RegisterChange.objects.bulk_create(
+            entry(act, declared, declared.model(pk=key, version=version + 1), do, {}, reason.strip()) for key, version, *_where in held
+        )
+        for key, version, *_where in held:
+            sum_.update(f"{key} {version + 1}\n".encode())
+    if keys:
+        act.state(
+            RegisterBatchDone(register=register, op=do, created=0, changed=len(keys), fields=[], digest=f"sha256:{sum_.hexdigest()}"), subject=f"register:{register}",
+        )
+    return len(keys)
+
+
+def _unused(declared: Register, keys: list[UUID]) -> None:
+    """No listed entry refers to one of these: kernel.register_still_used."""
+    for other in REGISTERS.values():
+        for one in other.all:
+            if one.ref == declared.name:
+                used = other.rows().filter(ended_at=None, **{f"{values.attribute(other.model, one.name)}__in": keys}).count()
+                if used:
+                    raise STILL_USED(count=used, register=other.label)
 
 
 @action("register.erase")

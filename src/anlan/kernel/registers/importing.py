@@ -9,10 +9,11 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -548,7 +549,7 @@ def _copied(value: Any) -> str:
     if value is None:
         return "\\N"
     if isinstance(value, str):
-        return value.translate(_ESCAPES) if not value.isalnum() else value
+        return value if value.isalnum() else value.translate(_ESCAPES)
     if isinstance(value, bool):
         return "t" if value else "f"
     if isinstance(value, (list, dict)):
@@ -573,6 +574,9 @@ def _write(act: Act, job: _Work, rows: list[_Row], verified: bool) -> None:
                 cursor.execute(f'ANALYZE "{model._meta.db_table}"')
 
 
+_TEXTS = ("text", "longtext", "phone", "url", "")
+
+
 class _Tokens:
     """Search tokens, title and note of rows, each distinct text worked out once."""
 
@@ -580,17 +584,26 @@ class _Tokens:
         self.declared = declared
         self.searched = [one for one in declared.all if one.name == declared.title or one.search or one.name in declared.key]
         self.shown = [declared.by_name[name] for name in (declared.title, *declared.note) if name in declared.by_name]
+        self.looked_up = [one for one in {*self.searched, *self.shown} if one.kind not in _TEXTS]
+        self.defaults = {one.name: one.default for one in declared.all if one.default not in (None, "")}
         self.kept: dict[tuple[str, Any], list[str]] = {}
         self.words: dict[tuple[str, Any], str] = {}
 
     def text(self, one: Field, value: Any) -> str:
-        if one.kind in ("text", "longtext", "phone", "url", ""):
+        if one.kind in _TEXTS:
             return value or ""
         key = (one.name, tuple(value) if isinstance(value, list) else value)
         if key not in self.words:
             names = values.names_of(one, [value]) if one.kind in values.REFERENCES and value else {}
             self.words[key] = values.shown(one, value, names=names)
         return self.words[key]
+
+    def warm(self, row: dict[str, Any], region: Any) -> None:
+        """Look up what a row's words need, so that `of` asks the database nothing while it copies."""
+        for one in self.looked_up:
+            value = region if one.name == "region" else row.get(one.name, self.defaults.get(one.name))
+            if value:
+                self.text(one, value)
 
     def of(self, row: dict[str, Any]) -> tuple[str, str, str]:
         """(tsvector, title, note) of a row's values."""
@@ -605,28 +618,22 @@ class _Tokens:
                     self.kept[key] = tokens
             found.update(tokens)
         title, *note = [self.text(one, row.get(one.name)) for one in self.shown] or [""]
-        return actions.tsvector(sorted(found)), title[:200], " ".join(filter(None, note))[:300]
+        return actions.tsvector(found), title[:200], " ".join(filter(None, note))[:300]
 
 
-def _table(cursor: Any, name: str, columns: list[tuple[str, str]]) -> None:
-    cursor.execute(f'DROP TABLE IF EXISTS "{name}"; CREATE TEMP TABLE "{name}" ({", ".join(f"{column} {kind}" for column, kind in columns)}) ON COMMIT DROP')
-
-
-def _copy(cursor: Any, name: str, lines: Any, progress: Progress, total: int) -> None:
-    # The lines are made before COPY begins: making them may look up names, and the connection is deaf while it copies.
-    blocks: list[bytes] = []
-    block: list[str] = []
-    for number, line in enumerate(lines, 1):
-        block.append("\t".join(line))
-        if len(block) == 1000:
-            blocks.append(("\n".join(block) + "\n").encode())
-            block.clear()
-            progress("write", number, total)
-    if block:
-        blocks.append(("\n".join(block) + "\n").encode())
-    with cursor.copy(f'COPY "{name}" FROM STDIN') as copy:
-        for made in blocks:
-            copy.write(made)
+def _copy(table: str, columns: list[str], lines: Iterable[str], told: Callable[[int], None] | None = None) -> None:
+    """Rows straight into a table: the server takes in one block while the next is made. `lines` must ask the database nothing."""
+    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(f'COPY "{table}" ({", ".join(columns)}) FROM STDIN') as copy:
+        block: list[str] = []
+        for number, line in enumerate(lines, 1):
+            block.append(line)
+            if len(block) == 500:
+                copy.write(("\n".join(block) + "\n").encode())
+                block.clear()
+                if told:
+                    told(number)
+        if block:
+            copy.write(("\n".join(block) + "\n").encode())
 
 
 def _columns(model: Any, names: list[str]) -> list[tuple[str, str]]:
@@ -654,74 +661,64 @@ def _raw(declared: Register, name: str) -> Callable[[Any], Any]:
     return lambda value: blank if value is None else value
 
 
-def _search(cursor: Any, declared: Register, table: str) -> None:
-    """Put the rows of the temporary table into the search over everything, by the words worked out already."""
-    cursor.execute(
-        f"""INSERT INTO kernel_searchentry (kind, key, realm_id, region_id, title, note, words, updated_at)
-            SELECT %s, id, NULL, region_id, _title, _note, words::tsvector, now() FROM "{table}"
-            ON CONFLICT (kind, key) DO UPDATE SET region_id = EXCLUDED.region_id, title = EXCLUDED.title, note = EXCLUDED.note,
-                words = EXCLUDED.words, updated_at = now()""",
-        [declared.kind],
-    )
+_SEARCHED = ["kind", "key", "region_id", "title", "note", "words", "updated_at"]
 
 
 def _insert(act: Act, job: _Work, rows: list[_Row], tokens: _Tokens, verified: bool) -> None:
     declared, model = job.declared, job.declared.model
     names = [name for name in job.fields if job.fields[name].kind != "point" and name not in ("region", "organisation")]
-    raw = {name: _raw(declared, name) for name in names}
-    placed = any(one.kind == "point" for one in job.fields.values())
+    raw = [(name, _raw(declared, name)) for name in names]
     defaults = {one.name: one.default for one in declared.all if one.default not in (None, "")}
-    attributes = [values.attribute(model, name) for name in names]
-    fixed = ["id", "region_id", "organisation_id", "lon", "lat", "cell", "words"]
-    worked_out = list(declared.of_title)
-    columns = [
-        ("id", "uuid"), *_columns(model, fixed[1:6]), ("words", "text"), *_columns(model, names), *_columns(model, [name for name, _of in worked_out]), ("_title", "text"), ("_note", "text"),
-    ]
-
-    def lines() -> Any:
-        for row in rows:
-            whole = {**defaults, **row.values, "region": row.region}
-            point = row.values.get("point")
-            words, title, note = tokens.of(whole)
-            yield [
-                str(new_id()), _copied(row.region), _copied(row.values.get("organisation")), _copied(point[0] if point else None), _copied(point[1] if point else None),
-                _copied(values.cell(*point) if point else None) if placed else "\\N", words.translate(_ESCAPES), *(_copied(raw[name](whole.get(name))) for name in names),
-                *(_copied(of(whole.get(declared.title) or "")) for _name, of in worked_out), _copied(title), _copied(note),
-            ]
-
-    attributes += [name for name, _of in worked_out]
-    given = {*fixed, *attributes}
+    fixed = ["id", "region_id", "organisation_id", "lon", "lat", "cell", "words", *(values.attribute(model, name) for name in names), *(name for name, _of in declared.of_title)]
     constant: dict[str, Any] = {"version": 1, "home": home(), "created_at": clock.now(), "left": "{}", "changed_xid": 0, "changed_seq": 0}
     if verified and "verified_at" in declared.columns:
         constant |= {"verified_at": act.now, "verified_by": act.actor.person_id}
     for column in model._meta.concrete_fields:
-        if column.attname not in given and column.attname not in constant:
+        if column.attname not in fixed and column.attname not in constant:
             default = column.get_default()
-            if isinstance(default, (list, dict)):
-                default = orjson.dumps(default).decode() if column.get_internal_type() == "JSONField" else "{}"
+            if isinstance(default, (list, dict)) and column.get_internal_type() != "JSONField":
+                default = "{}"
             constant[column.attname] = defaults.get(column.name, default)
-    types = {column.attname: (f'"{column.column}"', column.db_type(connection)) for column in model._meta.concrete_fields}
-    with connection.cursor() as cursor:
-        _table(cursor, "register_new", columns)
-        _copy(cursor, "register_new", lines(), job.progress, len(rows))
-        into = [types[name][0] for name in [*fixed, *attributes]]
-        select = [("words::tsvector" if name == "words" else types[name][0]) for name in [*fixed, *attributes]]
-        cursor.execute(
-            f'INSERT INTO "{model._meta.db_table}" ({", ".join([*into, *(types[name][0] for name in constant)])}) '
-            f'SELECT {", ".join([*select, *(f"%s::{types[name][1]}" for name in constant)])} FROM register_new',
-            list(constant.values()),
-        )
-        _history(cursor, act, declared, "register_new", "1", "'{}'::jsonb", "NULL::jsonb")
-        _search(cursor, declared, "register_new")
+    same = "\t".join(map(_copied, constant.values()))
+    # In the list's order, which most of the table's indexes follow: a page of theirs is written once, not once for each row.
+    order = declared.order.lstrip("-")
+    rows.sort(key=lambda row: str(row.values.get(order, "")))
+    for row in rows:
+        tokens.warm(row.values, row.region)
+    keys: list[str] = []
+    found: list[str] = []
+    now = clock.now().isoformat()
+
+    def lines() -> Iterator[str]:
+        for row in rows:
+            whole = {**defaults, **row.values, "region": row.region}
+            point = row.values.get("point")
+            words, title, note = tokens.of(whole)
+            key, region = str(new_id()), _copied(row.region)
+            keys.append(key)
+            found.append(f"{declared.kind}\t{key}\t{region}\t{_copied(title)}\t{_copied(note)}\t{words}\t{now}")
+            placed = f"{point[0]}\t{point[1]}\t{values.cell(*point)}" if point else "\\N\t\\N\t\\N"
+            yield "\t".join((key, region, _copied(row.values.get("organisation")), placed, words, *[_copied(make(whole.get(name))) for name, make in raw], *[_copied(of(whole.get(declared.title) or "")) for _name, of in declared.of_title], same))
+
+    columns = [f'"{column.column}"' for attname in (*fixed, *constant) for column in model._meta.concrete_fields if column.attname == attname]
+    made = lines()
+    with connection.cursor() as cursor:  # the search column's index is brought up to date a few times, not every thousand rows
+        cursor.execute("SET LOCAL gin_pending_list_limit = '32MB'; SET LOCAL work_mem = '64MB'")
+        _copy(model._meta.db_table, columns, islice(made, len(rows) - 1), lambda number: job.progress("write", number, len(rows)))
+        cursor.execute("SET LOCAL gin_pending_list_limit = '64kB'")  # and wholly with the last row: nobody's search should have to
+        _copy(model._meta.db_table, columns, made)
+        cursor.execute("SET LOCAL gin_pending_list_limit TO DEFAULT; SET LOCAL work_mem TO DEFAULT")
+    _history(act, declared, ((key, 1, "{}", None) for key in keys))
+    job.progress("search", 0, len(rows))
+    _copy("kernel_searchentry", _SEARCHED, found)
 
 
-def _history(cursor: Any, act: Act, declared: Register, table: str, version: str, changes: str, personal: str) -> None:
+def _history(act: Act, declared: Register, changed: Iterable[tuple[str, int, Any, Any]]) -> None:
+    """A line of history for each (row, version after it, changes, personal changes)."""
     actor = act.actor
-    cursor.execute(
-        f"""INSERT INTO kernel_registerchange (id, register, row, version, op, at, occurred_at, account, person, post, device, note, changes, personal, act)
-            SELECT gen_random_uuid(), %s, id, {version}, 'import', %s, %s::timestamptz, %s::uuid, %s::uuid, %s::uuid, %s, %s, {changes}, {personal}, %s FROM "{table}" """,
-        [declared.name, act.now, act.occurred_at, actor.account_id, actor.person_id, actor.post_id, actor.device[:60], _sheet.get().name[:200], act.op_id],
-    )
+    before = "\t".join(map(_copied, (declared.name, "import", act.now, act.occurred_at, actor.account_id, actor.person_id, actor.post_id, actor.device[:60], _sheet.get().name[:200], act.op_id)))
+    columns = ["register", "op", "at", "occurred_at", "account", "person", "post", "device", "note", "act", "id", "row", "version", "changes", "personal"]
+    _copy("kernel_registerchange", columns, (f"{before}\t{new_id()}\t{key}\t{version}\t{_copied(shown)}\t{_copied(personal)}" for key, version, shown, personal in changed))
 
 
 def _update(act: Act, job: _Work, rows: list[_Row], tokens: _Tokens, verified: bool) -> None:
@@ -730,10 +727,7 @@ def _update(act: Act, job: _Work, rows: list[_Row], tokens: _Tokens, verified: b
     names = [name for name in job.fields if name in touched and job.fields[name].kind != "point" and name not in ("region", "organisation")]
     worked_out = list(declared.of_title) if declared.title in touched else []
     raw = {name: _raw(declared, name) for name in names}
-    columns = [
-        ("id", "uuid"), ("version", "integer"), *_columns(model, ["region_id", "organisation_id", "lon", "lat", "cell"]), ("\"left\"", "uuid[]"), ("words", "text"),
-        *_columns(model, names), *_columns(model, [name for name, _of in worked_out]), ("_changes", "jsonb"), ("_personal", "jsonb"), ("_title", "text"), ("_note", "text"),
-    ]
+    changing = _columns(model, ["region_id", "organisation_id", "lon", "lat", "cell", "left", *names, *(name for name, _of in worked_out)])
     # The search column needs every searched field, also those the sheet does not speak of.
     missing = [one for one in {*tokens.searched, *tokens.shown} if one.name not in job.fields]
     others: dict[UUID, dict[str, Any]] = {}
@@ -741,42 +735,53 @@ def _update(act: Act, job: _Work, rows: list[_Row], tokens: _Tokens, verified: b
         wanted = [values.attribute(model, one.name) for one in missing]
         for key, *rest in declared.rows().filter(pk__in=[row.old[0] for row in rows if row.old]).values_list("pk", *wanted):
             others[key] = dict(zip([one.name for one in missing], rest, strict=True))
+    history: list[tuple[str, int, Any, Any]] = []
 
-    def lines() -> Any:
-        for row in rows:
-            key, version, have, region, unit, left = row.old  # type: ignore[misc]
-            whole = {**have, **others.get(key, {}), **row.values, "region": row.region}
-            point = whole.get("point")
-            now_unit = job._unit(row)
-            gone = {str(one) for one in (region, unit) if one} - {str(row.region), str(now_unit)}
-            shown, personal = {}, {}
-            for name, (before, after) in row.changed.items():
-                shown[name], secret = actions.pair(declared.by_name[name], before, after)
-                if secret is not None:
-                    personal[name] = secret
-            words, title, note = tokens.of(whole)
-            yield [
-                str(key), str(version), _copied(row.region), _copied(now_unit), _copied(point[0] if point else None), _copied(point[1] if point else None),
-                _copied(values.cell(*point) if point else None), "{" + ",".join(sorted({str(one) for one in left} | gone)) + "}", words.translate(_ESCAPES),
-                *(_copied(raw[name](whole.get(name))) for name in names), *(_copied(of(whole.get(declared.title) or "")) for _name, of in worked_out),
-                _copied(shown), _copied(personal or None), _copied(title), _copied(note),
-            ]
+    def line(row: _Row) -> list[Any]:
+        key, version, have, region, unit, left = row.old  # type: ignore[misc]
+        whole = {**have, **others.get(key, {}), **row.values, "region": row.region}
+        point = whole.get("point")
+        now_unit = job._unit(row)
+        gone = {str(one) for one in (region, unit) if one} - {str(row.region), str(now_unit)}
+        shown, personal = {}, {}
+        for name, (before, after) in row.changed.items():
+            shown[name], secret = actions.pair(declared.by_name[name], before, after)
+            if secret is not None:
+                personal[name] = secret
+        history.append((str(key), version + 1, shown, personal or None))
+        return [
+            key, version, *tokens.of(whole), row.region, now_unit, point[0] if point else None, point[1] if point else None, values.cell(*point) if point else None,
+            "{" + ",".join(sorted({str(one) for one in left} | gone)) + "}", *(values.plain(raw[name](whole.get(name))) for name in names),
+            *(of(whole.get(declared.title) or "") for _name, of in worked_out),
+        ]
 
     table = model._meta.db_table
-    set_columns = [*(column for column, _kind in _columns(model, ["region_id", "organisation_id", "lon", "lat", "cell"])), '"left"', *(column for column, _kind in _columns(model, [*names, *(name for name, _of in worked_out)]))]
+    given = [("id", "uuid"), ("version", "integer"), ("_words", "text"), ("_title", "text"), ("_note", "text"), *changing]
+    bare = [column.strip('"') for column, _kind in given]
+    # The rows come as JSON, not by a temporary table: the app role may make none.
+    sent = f"json_to_recordset(%s::json) AS n({', '.join(f'{column} {kind}' for column, kind in given)})"
     verify = ", verified_at = %s, verified_by = %s::uuid" if verified and "verified_at" in declared.columns else ""
     with connection.cursor() as cursor:
-        _table(cursor, "register_old", columns)
-        _copy(cursor, "register_old", lines(), job.progress, len(rows))
-        cursor.execute(
-            f'UPDATE "{table}" t SET version = t.version + 1, words = n.words::tsvector, {", ".join(f"{column} = n.{column}" for column in set_columns)}{verify} '
-            "FROM register_old n WHERE t.id = n.id AND t.version = n.version",
-            [act.now, act.actor.person_id] if verify else [],
-        )
-        if cursor.rowcount != len(rows):
-            raise STALE(expected=len(rows), found=cursor.rowcount)
-        _history(cursor, act, declared, "register_old", "version + 1", "_changes", "_personal")
-        _search(cursor, declared, "register_old")
+        for start in range(0, len(rows), 2000):
+            part = rows[start : start + 2000]
+            job.progress("write", start, len(rows))
+            body = orjson.dumps([dict(zip(bare, line(row), strict=True)) for row in part]).decode()
+            params: list[Any] = [act.now, act.actor.person_id] if verify else []
+            cursor.execute(
+                f'UPDATE "{table}" t SET version = t.version + 1, words = n._words::tsvector, {", ".join(f"{column} = n.{column}" for column, _kind in changing)}{verify} '
+                f"FROM {sent} WHERE t.id = n.id AND t.version = n.version",
+                [*params, body],
+            )
+            if cursor.rowcount != len(part):
+                raise STALE(expected=len(part), found=cursor.rowcount)
+            cursor.execute(
+                f"""INSERT INTO kernel_searchentry (kind, key, region_id, title, note, words, updated_at)
+                    SELECT %s, id, region_id, _title, _note, _words::tsvector, %s FROM {sent}
+                    ON CONFLICT (kind, key) DO UPDATE SET region_id = EXCLUDED.region_id, title = EXCLUDED.title, note = EXCLUDED.note,
+                        words = EXCLUDED.words, updated_at = EXCLUDED.updated_at""",
+                [declared.kind, clock.now(), body],
+            )
+    _history(act, declared, history)
 
 
 # --- uploads kept between preview and run --------------------------------------------------------------------------------
@@ -878,13 +883,46 @@ def earlier(declared: Register, most: int = 20) -> list[dict[str, Any]]:
         except (OSError, ValueError, TypeError):
             continue
         state = upload.progress()
-        if upload.register == declared.name and state["state"] in ("done", "failed", "broken"):
+        if upload.register == declared.name and upload.path.exists() and state["state"] in ("done", "failed", "broken"):
             found.append({"upload": upload, "at": datetime.fromtimestamp(state["at"], UTC), "refused": (upload.folder / "refused.xlsx").exists(), **{name: state.get(name) for name in ("state", "result", "error")}})
     return sorted(found, key=lambda one: one["at"], reverse=True)[:most]
 
 
 # Up to here an import runs while the browser waits; a longer one in the background, with its progress to be asked for.
 AT_ONCE = 3000
+
+
+def start_many(actor: Any, declared: Register, heading: str, total: int, do: Callable[[], str]) -> Upload:
+    """Run a long act upon many rows (`do` answers what came of it) in a thread of its own: followed and stopped like an import, all of it or nothing."""
+    from ..errors import Problem
+
+    _sweep()
+    job = Upload(str(new_id()), declared.name, heading, str(actor.account_id))
+    job.folder.mkdir(parents=True, mode=0o700)
+    (job.folder / "upload.json").write_text(json.dumps(asdict(job), ensure_ascii=False))
+    language, began = translation.get_language(), time.time()
+
+    def tell(done: int, whole: int) -> None:
+        job.stopped()
+        job.tell(state="running", stage="write", done=done, total=whole, began=began)
+
+    def work() -> None:
+        token = actions.watched.set(tell)
+        with translation.override(language):
+            try:
+                job.tell(state="done", stage="done", done=total, total=total, words=do())
+            except Problem as problem:
+                job.tell(state="failed", error=problem.as_json()["error"])
+            except Exception:
+                job.tell(state="failed", error={"code": "kernel.unexpected", "message": _("Something went wrong on our side; nothing was taken over.")})
+                raise
+            finally:
+                actions.watched.reset(token)
+                connection.close()
+
+    job.tell(state="running", stage="write", done=0, total=total, began=began)
+    threading.Thread(target=work, name=f"many {declared.name}", daemon=True).start()
+    return job
 
 
 def start(act: Act, upload: Upload, sheet: Sheet, mapping: Mapping, *, wait: bool | None = None, **options: Any) -> None:

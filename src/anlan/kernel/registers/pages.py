@@ -7,7 +7,6 @@ from uuid import UUID
 import segno
 from django.apps import apps
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -19,18 +18,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from .. import access, access_log, clock, files, shell, subjects
-from ..actions import Act
 from ..errors import INVALID, NOT_FOUND
 from ..forms import attempt
-from ..ids import derived_id
 from ..middleware import address
 from ..models import FieldConflict, RegisterChange
-from . import actions, forms, listing, queries, values, wizard
+from . import actions, forms, importing, listing, queries, values, wizard
 from .declare import REGISTERS, Field, Register
 from .listing import Links
 
 LABELS = 480  # twenty sheets
-MARK_MOST = 500
 NAMED = 12
 PURPOSES = ("call out", "check", "drill", "ask back")
 
@@ -448,46 +444,57 @@ def chosen(request: HttpRequest, name: str) -> HttpResponse:
     actions.writable(request.act(), declared)  # type: ignore[attr-defined]
     form = forms.BulkForm(declared, actor, request.POST if request.POST.get("sure") else None, ticked=request.POST.getlist("set"))
     back = f"{reverse('kernel:register', args=[declared.name])}?{request.POST.get('query', '')}"
-    if request.POST.get("sure"):
-        if do == "change":
-            if not form.ticked:
-                form.full_clean()
-                form.add_error(None, _("Tick at least one field."))
-            done, answer = attempt(form, lambda: actions.bulk(request.act(), register=declared.name, changes=form.chosen(), rows=[str(key) for key in keys] if filters is None else None, filter=filters, q=q))  # type: ignore[attr-defined]
-            if done:
-                messages.success(request, _("Changed: {n}. Already so: {same}.").format(n=answer["changed"], same=answer["unchanged"]))
-                return redirect(back)
-        else:
-            number = _mark(request, declared, do, q, narrowed)
-            messages.success(request, (_("Marked as checked: {n}.") if do == "verify" else _("Removed from the register: {n}.")).format(n=number))
-            return redirect(back)
-    shown = queries.listed(actor, declared, q=q, filters=narrowed, size=NAMED)
     words = {
         "change": (_("Change {n} entries together"), _("Change {n} entries")), "verify": (_("Mark {n} entries as checked today"), _("The data of {n} entries are right")),
         "end": (_("Remove {n} entries from the register"), _("Remove {n} entries from the register")),
     }[do]
+    if request.POST.get("sure") and do == "change" and not form.ticked:
+        form.full_clean()
+        form.add_error(None, _("Tick at least one field."))
+    elif request.POST.get("sure"):
+        chosen_rows: dict[str, Any] = {"rows": [str(key) for key in keys]} if filters is None else {"filter": filters, "q": q}
+        act, reason = request.act(), request.POST.get("reason", "")  # type: ignore[attr-defined]
+
+        def run() -> str:
+            if do == "change":
+                answer = actions.bulk(act, register=declared.name, changes=form.chosen(), **chosen_rows)
+                return _("Changed: {n}. Already so: {same}.").format(n=answer["changed"], same=answer["unchanged"])
+            number = actions.mark(act, register=declared.name, do=do, reason=reason, **chosen_rows)
+            return (_("Marked as checked: {n}.") if do == "verify" else _("Removed from the register: {n}.")).format(n=number)
+
+        if count > importing.AT_ONCE and (do != "change" or form.is_valid()):
+            job = importing.start_many(actor, declared, words[0].format(n=f"{count:,}"), count, run)
+            return redirect("kernel:register_many", declared.name, job.token)
+        done, answer = attempt(form, run) if do == "change" else (True, run())
+        if done:
+            messages.success(request, answer)
+            return redirect(back)
+    shown = queries.listed(actor, declared, q=q, filters=narrowed, size=NAMED)
     return render(request, "registers/bulk.html", {
         "reg": declared, "links": Links.of(declared).at, "do": do, "form": form, "count": count, "rows": keys, "everything": filters is not None, "query": request.POST.get("query", ""), "set": form.ticked,
         "names": [values.label(row) for row in shown.rows], "more": count - len(shown.rows) if count > len(shown.rows) else 0, "heading": words[0].format(n=f"{count:,}"), "press": words[1].format(n=f"{count:,}"),
     })
 
 
-def _mark(request: HttpRequest, declared: Register, do: str, q: str, narrowed: dict[str, Any]) -> int:
-    """Verify or end many rows: all of them or none."""
-    actor = request.actor  # type: ignore[attr-defined]
-    found = queries.narrow(queries.scope(actor, declared), declared, q=q, filters=narrowed, actor=actor).filter(ended_at=None)
-    keys = list(found.order_by("pk").values_list("pk", flat=True)[: MARK_MOST + 1])
-    if len(keys) > MARK_MOST:
-        raise actions.TOO_MANY(count=f"> {MARK_MOST}", limit=MARK_MOST)
-    act = request.act()  # type: ignore[attr-defined]
-    with transaction.atomic():
-        for key in keys:
-            step = Act(act.actor, act.realm, op_id=derived_id("register.mark", act.op_id, key))
-            if do == "verify":
-                actions.verify(step, register=declared.name, row=key)
-            else:
-                actions.end(step, register=declared.name, row=key, reason=request.POST.get("reason", ""))
-    return len(keys)
+def many(request: HttpRequest, name: str, token: UUID) -> HttpResponse:
+    """How far a long act upon many entries is, and then what came of it."""
+    declared = _reg(request, name)
+    job = importing.kept(request.actor, str(token))  # type: ignore[attr-defined]
+    state = job.progress()
+    error = state.get("error") or {"code": "", "message": _("The process that ran it stopped. The database took everything back.")}
+    return render(request, "registers/many.html", {
+        "reg": declared, "links": Links.of(declared).at, "heading": job.name, "state": state["state"], "running": state["state"] == "running", "done": state["done"], "total": state["total"],
+        "left": wizard.left(state), "words": state.get("words", ""), "stopped": error["code"] == importing.STOPPED.code, "why": error["message"],
+        "at": reverse("kernel:register_many", args=[declared.name, token]), "cancel_url": reverse("kernel:register_many_stop", args=[declared.name, token]),
+    })
+
+
+@require_POST
+def many_stop(request: HttpRequest, name: str, token: UUID) -> HttpResponse:
+    """Stop it; nothing is changed."""
+    declared = _reg(request, name)
+    importing.kept(request.actor, str(token)).stop()  # type: ignore[attr-defined]
+    return redirect("kernel:register_many", declared.name, token)
 
 
 # --- paper -----------------------------------------------------------------------------------------------------------------
@@ -597,6 +604,8 @@ urlpatterns = [
     path("registers/<str:name>/lookup/<str:field>", lookup, name="register_lookup"),
     path("registers/<str:name>/new", create, name="register_new"),
     path("registers/<str:name>/chosen", chosen, name="register_chosen"),
+    path("registers/<str:name>/many/<uuid:token>", many, name="register_many"),
+    path("registers/<str:name>/many/<uuid:token>/stop", many_stop, name="register_many_stop"),
     path("registers/<str:name>/print", printed, name="register_print"),
     path("registers/<str:name>/labels", labels, name="register_labels"),
     path("registers/<str:name>/<uuid:key>", entry, name="register_row"),

@@ -23,9 +23,9 @@ from django.utils.translation import gettext as _
 
 from .. import access, access_log, clock, search
 from ..errors import FORBIDDEN, INVALID, NOT_FOUND
-from ..models import FieldConflict, RegionPath, RegisterChange, SavedView
+from ..models import FieldConflict, RegionPath, RegisterChange, RegisterRow, SavedView
 from ..models.registers import CELL_RESOLUTION
-from . import values
+from . import counting, values
 from .declare import REGISTERS, Field, Register, get
 
 EXACT_UP_TO = search.EXACT_UP_TO
@@ -340,10 +340,15 @@ def estimate(rows: QuerySet) -> int:
     return max(EXACT_UP_TO + 1, int((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]["Plan Rows"]))
 
 
+def known(rows: QuerySet) -> int:
+    """How many; one above 10,000 stands for more."""
+    return rows.order_by().values("pk")[: EXACT_UP_TO + 1].count()
+
+
 def count(actor: Any, declared: Register, *, realm: Any = None, q: str = "", filters: dict[str, Any] | None = None) -> tuple[int, bool]:
     """(number, estimated?): exact to 10,000."""
     rows = narrow(scope(actor, declared, realm=realm), declared, q=q, filters=filters, actor=actor)
-    exact = rows.order_by().values("pk")[: EXACT_UP_TO + 1].count()
+    exact = known(rows)
     return (exact, False) if exact <= EXACT_UP_TO else (estimate(rows), True)
 
 
@@ -618,6 +623,27 @@ def _share(declared: Register, ranges: list[tuple[int, int]]) -> float:
     return sum(any(low <= mark <= high for low, high in ranges) for mark in marks) / len(marks) if marks else 0.0
 
 
+def _counted(actor: Any, declared: Register, q: str, filters: dict[str, Any] | None) -> tuple[set[UUID] | None, bool] | None:
+    """(regions, and rows without one?) when what is asked for can be read off the kept counts: no words, no filter but the region, rights by region."""
+    asked = {name: value for name, value in (filters or {}).items() if not values.empty(value)}
+    if q.strip() or set(asked) - {"region"} or declared.own or not issubclass(declared.model, RegisterRow):
+        return None
+    regions: set[UUID] | None = None
+    nowhere = False
+    if not actor.machine_name:
+        reach = _reach(actor, declared.read)
+        if _units(actor, declared.read):
+            return None
+        if reach is not access.ALL:
+            regions, nowhere = set(reach), bool(reach & access._roots()) or getattr(declared.model, "OPEN_WITHOUT_REGION", False)
+    if asked:
+        look = values.Lookup()
+        wanted = [values.clean(declared.by_name["region"], part, look) for part in (asked["region"] if isinstance(asked["region"], (list, tuple, set)) else [asked["region"]])]
+        below = set(RegionPath.objects.filter(ancestor_id__in=wanted).values_list("descendant_id", flat=True)) or set(wanted)
+        regions, nowhere = below if regions is None else below & regions, False
+    return regions, nowhere
+
+
 def clusters(
     actor: Any, declared: Register, *, bbox: Any, zoom: float, realm: Any = None, q: str = "", filters: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -635,37 +661,51 @@ def clusters(
     west, south, east, north = window
     ranges = _cover(window)
     # Range by range, each a short walk of the map's index; a join would tempt the planner into reading the whole table.
-    # A window that holds most rows is counted in one walk, which two workers can share.
-    whole = ranges is None or _share(declared, ranges) > 0.4
     bounds: list[Any] = [[low for low, _high in ranges], [high for _low, high in ranges]] if ranges else []
     each = "unnest(%s::bigint[], %s::bigint[]) r (low, high) CROSS JOIN LATERAL"
     sql, params = rows.order_by().values_list("pk", "cell", "lon", "lat").query.sql_with_params()
     inside = f"SELECT t.id FROM ({sql}) t (id, cell, lon, lat) WHERE t.lon BETWEEN %s AND %s AND t.lat BETWEEN %s AND %s"
     limits = [*params, west, east, south, north]
-    with connection.cursor() as cursor:
-        if ranges:
-            cursor.execute(f"SELECT x.id FROM {each} ({inside} AND t.cell BETWEEN r.low AND r.high LIMIT {POINTS + 1}) x LIMIT {POINTS + 1}", [*bounds, *limits])
-        else:
-            cursor.execute(f"{inside} LIMIT {POINTS + 1}", limits)
-        keys = [found[0] for found in cursor.fetchall()]
-        if len(keys) <= POINTS:
-            return {"total": len(keys), "clusters": [], "points": [_point(declared, one) for one in fetch(declared, keys)]}
-        coarse = _resolution(zoom, max((east - west) * 111_320 * math.cos(math.radians((south + north) / 2)), (north - south) * 110_540))
-        fine = min(coarse + 1, CELL_RESOLUTION)
-        shift = 3 * (15 - fine)
+    coarse = _resolution(zoom, max((east - west) * 111_320 * math.cos(math.radians((south + north) / 2)), (north - south) * 110_540))
+    fine = min(coarse + 1, CELL_RESOLUTION)
+    shift = 3 * (15 - fine)
+    kept = _counted(actor, declared, q, filters) if fine <= counting.RESOLUTION else None
+    cells = counting.cells(declared, *kept, ranges) if kept is not None else []
+    # Where the kept counts say that there are many, nobody looks for the few.
+    if sum(number for _cell, number, _old in cells) <= 20 * POINTS:
+        with connection.cursor() as cursor:
+            if ranges:
+                cursor.execute(f"SELECT x.id FROM {each} ({inside} AND t.cell BETWEEN r.low AND r.high LIMIT {POINTS + 1}) x LIMIT {POINTS + 1}", [*bounds, *limits])
+            else:
+                cursor.execute(f"{inside} LIMIT {POINTS + 1}", limits)
+            keys = [found[0] for found in cursor.fetchall()]
+            if len(keys) <= POINTS:
+                return {"total": len(keys), "clusters": [], "points": [_point(declared, one) for one in fetch(declared, keys)]}
+    counted: list[Any]
+    if kept is not None:
+        merged: dict[int, list[int]] = {}
+        for cell, number, old_here in cells:
+            sums = merged.setdefault(cell >> (shift - counting.SHIFT), [0, 0])
+            sums[0] += number
+            sums[1] += old_here
+        counted = [(prefix, *sums) for prefix, sums in merged.items()]
+    else:
+        # A window that holds most rows is counted in one walk, which two workers can share.
+        whole = ranges is None or _share(declared, ranges) > 0.4
         ages = declared.good_for is not None and "verified_at" in declared.columns
-        cells, cell_params = rows.order_by().values_list("cell", *(["verified_at"] if ages else [])).query.sql_with_params()
+        walk, cell_params = rows.order_by().values_list("cell", *(["verified_at"] if ages else [])).query.sql_with_params()
         old = "count(*) FILTER (WHERE t.at IS NULL OR t.at < %s)" if ages else "0::bigint"
         before = [clock.now() - declared.good_for] if ages else []  # type: ignore[operator]
         head, names = f"SELECT t.cell >> {shift} AS prefix, count(*) AS number, {old} AS old", f"t (cell{', at' if ages else ''})"
-        grouped = f"{head} FROM ({cells}) {names}"
-        if whole:
-            # The empty branch hides the column's statistics: by them the planner expects as many groups as cells, and one worker.
-            nothing = f"SELECT NULL::bigint{', NULL::timestamptz' if ages else ''} WHERE false"
-            cursor.execute(f"{head} FROM ({cells} UNION ALL {nothing}) {names} GROUP BY 1", [*before, *cell_params])
-        else:
-            cursor.execute(f"SELECT x.prefix, x.number, x.old FROM {each} ({grouped} WHERE t.cell BETWEEN r.low AND r.high GROUP BY 1) x", [*bounds, *before, *cell_params])
-        counted = cursor.fetchall()
+        grouped = f"{head} FROM ({walk}) {names}"
+        with connection.cursor() as cursor:
+            if whole:
+                # The empty branch hides the column's statistics: by them the planner expects as many groups as cells, and one worker.
+                nothing = f"SELECT NULL::bigint{', NULL::timestamptz' if ages else ''} WHERE false"
+                cursor.execute(f"{head} FROM ({walk} UNION ALL {nothing}) {names} GROUP BY 1", [*before, *cell_params])
+            else:
+                cursor.execute(f"SELECT x.prefix, x.number, x.old FROM {each} ({grouped} WHERE t.cell BETWEEN r.low AND r.high GROUP BY 1) x", [*bounds, *before, *cell_params])
+            counted = cursor.fetchall()
     groups: dict[int, list[float]] = {}
     for prefix, number, stale_here in counted:
         child = (prefix << shift) & ~(0xF << 52) | (fine << 52) | ((1 << shift) - 1)

@@ -296,7 +296,7 @@ def progress(request: HttpRequest, name: str, token: UUID) -> HttpResponse:
     return _progress(request, declared, _upload(request, declared, token))
 
 
-def _left(state: dict[str, Any]) -> str:
+def left(state: dict[str, Any]) -> str:
     """An estimate from how fast it went so far."""
     gone, done, total = time.time() - state.get("began", time.time()), state["done"], state["total"]
     if gone < 2 or not done or state["stage"] not in ("check", "write"):
@@ -310,7 +310,7 @@ def _progress(request: HttpRequest, declared: Register, upload: importing.Upload
     stages = {"check": _("Checking every row"), "match": _("Comparing with what is in the register"), "write": _("Writing the rows")}
     context: dict[str, Any] = {
         "reg": declared, "links": Links.of(declared).at, "name": upload.name, "running": state["state"] == "running", "state": state["state"], "step": 3 if state.get("step") == "look" else 4,
-        "doing": stages.get(state["stage"], _("Working")), "done": state["done"], "total": state["total"], "left": _left(state), "cancel_url": _at("cancel", declared, upload),
+        "doing": stages.get(state["stage"], _("Working")), "done": state["done"], "total": state["total"], "left": left(state), "cancel_url": _at("cancel", declared, upload),
         "progress_url": _at("progress", declared, upload), "again_url": _at("columns", declared, upload), "refused_url": _at("refused", declared, upload),
     }
     if state["state"] == "seen":

@@ -10,7 +10,16 @@ from anlan.kernel import clock, work
 from anlan.kernel.actions import Act
 from anlan.kernel.errors import Problem
 from anlan.kernel.ids import new_id
-from anlan.kernel.models import AccessLog, Fact, FieldConflict, Grant, RegisterChange, WorkItem
+from anlan.kernel.models import (
+    AccessLog,
+    Fact,
+    FactPayload,
+    FieldConflict,
+    Grant,
+    RegisterChange,
+    SearchEntry,
+    WorkItem,
+)
 from anlan.kernel.registers import actions, get, queries
 from anlan.runtime.testing import make_actor, make_post
 
@@ -204,6 +213,37 @@ def test_many_rows_change_at_once_or_none(actual: Any, alice: Any, county: Any, 
     assert queries.history(alice, get(TEAM), rows[0].pk)[0].op == "bulk"
     [fact] = Fact.objects.filter(kind="kernel.RegisterBatchDone")
     assert fact.subject == f"register:{TEAM}"
+
+
+def test_many_rows_are_verified_or_removed_at_once_or_none(actual: Any, alice: Any, charlie: Any, county: Any, county2: Any) -> None:
+    rows = [team(alice, actual, county, code=f"T-{number}") for number in range(3)]
+    team(charlie, actual, county2, code="T-other")
+    old = clock.now() - timedelta(days=500)
+    get(TEAM).rows().update(verified_at=old, verified_by=None)
+    get(TEAM).rows().filter(pk=rows[0].pk).update(verified_at=clock.now() + timedelta(days=1))  # later than now stays
+
+    def stop(done: int, total: int) -> None:
+        raise RuntimeError(f"{done} {total}")
+
+    reader = make_actor("reader", make_post("网格员", county, capabilities=["resources.read"]))
+    token = actions.watched.set(stop)
+    with pytest.raises(RuntimeError, match="0 3"):
+        actions.mark(Act(alice, actual), register=TEAM, do="verify", filter={"kind": "fire"})
+    actions.watched.reset(token)
+    with pytest.raises(Problem, match="forbidden"):
+        actions.mark(Act(reader, actual), register=TEAM, do="verify", filter={})
+    assert get(TEAM).rows().filter(verified_at=old).count() == 3 and not RegisterChange.objects.filter(op="verify").exists()
+    assert actions.mark(Act(alice, actual), register=TEAM, do="verify", filter={"kind": "fire"}) == 3, "hers; the neighbour's are not found"
+    assert get(TEAM).rows().filter(verified_at=old).count() == 1 and get(TEAM).rows().filter(verified_by=alice.person_id, version=2).count() == 2
+    assert queries.history(alice, get(TEAM), rows[0].pk)[0].op == "verify"
+    with pytest.raises(Problem, match="reason_needed"):
+        actions.mark(Act(alice, actual), register=TEAM, do="end", rows=[str(rows[0].pk)])
+    assert actions.mark(Act(alice, actual), register=TEAM, do="end", rows=[str(row.pk) for row in rows[:2]], reason="dissolved") == 2
+    assert [row.code for row in queries.listed(alice, get(TEAM)).rows] == ["T-2"]
+    assert not SearchEntry.objects.filter(kind="team", key=rows[0].pk).exists() and queries.history(alice, get(TEAM), rows[0].pk)[0].note == "dissolved"
+    with pytest.raises(Problem, match="not_found"):
+        actions.mark(Act(alice, actual), register=TEAM, do="end", rows=[str(row.pk) for row in rows], reason="again")
+    assert [(one.payload["op"], one.payload["changed"]) for one in FactPayload.objects.filter(fact__kind="kernel.RegisterBatchDone").order_by("fact_id")] == [("verify", 3), ("end", 2)]
 
 
 def test_a_register_is_read_only_in_an_exercise(exercise: Any, alice: Any, county: Any) -> None:

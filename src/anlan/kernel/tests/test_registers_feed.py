@@ -258,3 +258,51 @@ def test_a_machine_imports_only_what_machines_may(actual: Any, county: Any, tmp_
     from anlan.kernel import access
 
     assert access.may(Actor.machine("import"), "resources.write") and not access.may(Actor.machine("import"), "resources.contacts")
+
+
+def test_the_kept_counts_are_what_the_rows_say(actual: Any, alice: Any, charlie: Any, county: Any, town: Any, monkeypatch: Any) -> None:
+    """After every way of writing: made, moved, verified, ended, put back, folded; and one who may not read them sees none."""
+    from datetime import timedelta
+
+    from anlan.kernel import clock
+    from anlan.kernel.registers import counting
+
+    declared = get(TEAM)
+
+    def counted() -> dict[int, tuple[int, int]]:
+        return {cell: (number, old) for cell, number, old in counting.cells(declared, None, False, None) if number}
+
+    def true() -> dict[int, tuple[int, int]]:
+        found: dict[int, tuple[int, int]] = {}
+        for row in declared.rows().filter(ended_at=None, cell__isnull=False):
+            number, old = found.get(row.cell >> counting.SHIFT, (0, 0))
+            found[row.cell >> counting.SHIFT] = (number + 1, old + queries.stale(declared, row))
+        return found
+
+    made = [actions.create(Act(alice, actual), register=TEAM, values={
+        "code": f"C-{n}", "name": f"队{n}", "kind": "social", "region": str(county.pk), "point": [119.02 + 0.02 * n, 28.05],
+    }) for n in range(12)]
+    limit = clock.now() - declared.good_for
+    for row, age in zip(made, (-3, -1, 1, 3, 400), strict=False):  # about the limit, inside and outside its week
+        declared.rows().filter(pk=row.pk).update(verified_at=limit - timedelta(days=age))
+    declared.rows().filter(pk=made[5].pk).update(verified_at=None)
+    assert counted() == true() and sum(old for _n, old in counted().values()) == 4
+    actions.change(Act(alice, actual), register=TEAM, row=made[6].pk, changes={"point": [119.35, 28.3], "region": str(town.pk)})
+    for row in made[7:9]:
+        actions.end(Act(alice, actual), register=TEAM, row=row.pk, reason="test")
+    actions.restore(Act(alice, actual), register=TEAM, row=made[7].pk)
+    declared.rows().filter(pk=made[9].pk).delete()
+    assert counted() == true() and sum(n for n, _old in counted().values()) == 10
+    assert counting.fold() > 0 and counting.fold() == 0 and counted() == true()
+    monkeypatch.setattr(queries, "POINTS", 0)
+    window: dict[str, Any] = {"bbox": "118,27,120.5,29.5", "zoom": 8}
+    monkeypatch.setattr(queries, "_share", None)  # rows are not walked
+    seen = queries.clusters(alice, declared, **window)
+    assert (seen["total"], sum(one["stale"] for one in seen["clusters"])) == (10, 4)
+    assert queries.clusters(alice, declared, **window, filters={"region": str(town.pk)})["total"] == declared.rows().filter(ended_at=None, region=town).count()
+    assert queries.clusters(charlie, declared, **window)["total"] == 0
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE kernel_registercount")
+        cursor.execute("DROP TRIGGER counted_update ON resources_team")
+    counting.ensure()
+    assert counted() == true()

@@ -91,6 +91,22 @@ def test_known_rows_change_by_their_key_and_keep_what_the_sheet_does_not_say(act
     assert [hit.code for hit in queries.listed(alice, get(TEAM), q="消防").rows] == ["A-1"]
 
 
+def test_the_role_the_server_works_under_can_import(actual: Any, alice: Any, county: Any, tmp_path: Path) -> None:
+    """It reads and writes rows and nothing else; it may not even make a temporary table (`postgres.grant_roles`)."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"""CREATE ROLE rows_only; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO rows_only;
+            GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO rows_only; REVOKE ALL ON DATABASE "{connection.settings_dict['NAME']}" FROM PUBLIC; SET LOCAL ROLE rows_only""")
+        done = take(alice, actual, book(tmp_path / "new.xlsx", [HEAD, ["A-1", "甲队\\t'一'", "fire", "甲县", 30, ""], ["A-2", "乙队", "social", "甲县", 3, ""]]))
+        again = take(alice, actual, book(tmp_path / "changed.xlsx", [HEAD, ["A-1", "甲队\\t'一'", "fire", "甲县", 31, date(2019, 3, 1)], ["A-2", "乙队", "social", "甲县", 3, ""]]))
+        cursor.execute("RESET ROLE")
+    assert (done.written, again.written, again.unchanged) == (2, 1, 1)
+    found = rows()["A-1"]
+    assert (found.name, found.members, str(found.founded), found.version) == ("甲队\\t'一'", 31, "2019-03-01", 2)
+    assert [(one.version, one.changes) for one in RegisterChange.objects.filter(row=found.pk).order_by("version")] == [(1, {}), (2, {"members": [30, 31], "founded": [None, "2019-03-01"]})]
+
+
 def test_every_wrong_cell_is_named_and_nothing_is_half_imported(actual: Any, alice: Any, county: Any, tmp_path: Path) -> None:
     path = book(tmp_path / "bad.xlsx", [
         [*HEAD, "经度", "纬度"],

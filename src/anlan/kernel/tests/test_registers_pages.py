@@ -231,6 +231,32 @@ def test_many_at_once_is_all_or_none(client, signed_in, alice, charlie, actual, 
     assert RegisterChange.objects.filter(op="verify").values_list("row", flat=True).get() == second.pk, "all under the filter is what the person reads, no more"
 
 
+def test_a_long_selection_is_done_in_the_background_with_its_progress(client, signed_in, alice, bob, actual, team, monkeypatch):
+    from types import SimpleNamespace
+
+    from anlan.kernel.registers import importing
+
+    begun = []
+    monkeypatch.setattr(importing, "AT_ONCE", 0)
+    monkeypatch.setattr(importing, "connection", SimpleNamespace(close=lambda: None))  # this one is the test's own
+    monkeypatch.setattr(importing.threading, "Thread", lambda target, **_more: SimpleNamespace(start=lambda: begun.append(target)))
+    signed_in(client, alice)
+    where = client.post(at("register_chosen"), {"do": "verify", "all": "1", "query": "", "sure": "1"})["Location"]
+    running = page(client, where)
+    assert "<progress" in running and f"{where}/stop" in running
+    page(signed_in(Client(), bob), where, 404)
+    begun.pop()()
+    assert "已标记核实 1 条。" in page(client, where) and RegisterChange.objects.get(op="verify").row == team.pk
+    where = client.post(at("register_chosen"), {"do": "end", "all": "1", "query": "", "sure": "1", "reason": "x"})["Location"]
+    client.post(f"{where}/stop")
+    begun.pop()()
+    team.refresh_from_db()
+    assert "<progress" not in page(client, where) and team.ended_at is None
+    where = client.post(at("register_chosen"), {"do": "change", "all": "1", "query": "", "sure": "1", "set": "vehicles", "to-vehicles": "3"})["Location"]
+    begun.pop()()
+    assert "已修改 1 条，0 条原本相同。" in page(client, where)
+
+
 def test_the_import_wizard_keeps_what_is_wrong_apart(client, signed_in, alice, bob, actual, team):
     signed_in(client, alice)
     sheet = "队伍编号\t队伍名称\t类型\t人数\t经度\t纬度\nJY-1\t甲县蓝天救援队\t\t４４\t\t\nN-1\t新队\tdepartment\t20\t119.1\t28.1\nN-2\t坏队\t不存在\t二十\t119.1\t28.1\n"
