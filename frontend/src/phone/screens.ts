@@ -4,7 +4,7 @@ import { draw, surroundings, type Form } from './form';
 import { drawMap, type Ground, type Spot } from './map';
 import { keepPhoto, where } from './photo';
 import { scan } from './scan';
-import { act, count, status, sync, tell } from './sync';
+import { act, count, status, sync, takeFurther, tell } from './sync';
 import type { Case, Draft, FieldSpec, Order, Photo, Queued } from './types';
 import { ask, h, icon, left, mark, say, sheet, size, toast, when } from './ui';
 import { OPEN, rows, text, title, type Picture } from './view';
@@ -224,9 +224,15 @@ const step: Draw = async (known, [id, name]) => {
 // --- registers -------------------------------------------------------------------------------------------------------
 
 const LISTED = 200;
+/** How many entries of a register are not on this device; above this it is only known that there are more. */
+const COUNTED = 10_000;
+const missing = (known: Picture, name: string): string => {
+  const number = known.left[name] ?? 0;
+  return number > COUNTED ? say('More than {n} further entries are not on this device; they need a network.', { n: COUNTED.toLocaleString() }) : number ? say('{n} further entries are not on this device; they need a network.', { n: number.toLocaleString() }) : '';
+};
 const registers: Draw = async (known) => ({
   title: say('Registers'), tab: 'me', back: 'me',
-  el: known.registers.length ? h('div.stack-small', await Promise.all(known.registers.map(async (one) => h('a.item.pick', { href: `#/register/${one.name}` }, icon('list'), h('span', one.label), h('span.muted', String(await store.db().countFromIndex('rows', 'of', one.name))), icon('next'))))) : h('p.empty', say('No register is on this device.')),
+  el: known.registers.length ? h('div.stack-small', await Promise.all(known.registers.map(async (one) => h('a.item.pick', { href: `#/register/${one.name}` }, icon('list'), h('span', one.label), h('span.muted', String(await store.db().countFromIndex('rows', 'of', one.name)), missing(known, one.name) ? '+' : ''), icon('next'))))) : h('p.empty', say('No register is on this device.')),
 });
 
 const register: Draw = async (known, [name]) => {
@@ -239,7 +245,8 @@ const register: Draw = async (known, [name]) => {
       ...(hits.length > LISTED ? [h('p.muted.small', say('{n} more; type more of the name.', { n: hits.length - LISTED }))] : []));
   };
   paint();
-  return { title: found.label, tab: 'me', back: 'registers', el: h('div.stack', search, found.writable ? h('a.btn', { href: `#/edit/${name}/new` }, icon('plus'), say('New entry: {what}', { what: found.one })) : null, list), holds: true };
+  return { title: found.label, tab: 'me', back: 'registers', el: h('div.stack', search, found.writable ? h('a.btn', { href: `#/edit/${name}/new` }, icon('plus'), say('New entry: {what}', { what: found.one })) : null, list,
+    missing(known, name) ? h('section.card.stack-small', h('p', missing(known, name)), h('button.btn', { type: 'button', onclick: (event: Event) => { (event.target as HTMLButtonElement).disabled = true; takeFurther(name); } }, say('Take more of them along'))) : null), holds: true };
 };
 
 const row: Draw = async (known, [name, id]) => {

@@ -199,7 +199,8 @@ async function takeCopy(): Promise<void> {
   let taken = 0, more = true;
   while (more) {
     const since = (await store.meta<string>('cursor')) ?? '';
-    const page = await call<Page>('GET', `/bundle?device=${device}&since=${encodeURIComponent(since)}`, undefined, {
+    const further = (await store.meta<string>('further')) ?? '';
+    const page = await call<Page>('GET', `/bundle?device=${device}&since=${encodeURIComponent(since)}${further ? `&further=${further}` : ''}`, undefined, {
       seconds: 300, onBytes: (got, of) => tell('status', { bytes: taken + got, size: taken + of }),
     });
     taken += JSON.stringify(page).length;
@@ -222,7 +223,14 @@ async function keep(page: Page): Promise<void> {
     for (const id of gone) await rows.delete([of, id]);
   }
   await tx.objectStore('meta').put(page.cursor, 'cursor');
+  await tx.objectStore('meta').delete('further'); // with the cursor that goes on with it
   await tx.done;
+}
+
+/** Take along as many more entries of a register as the first time. */
+export async function takeFurther(register: string): Promise<void> {
+  await store.setMeta('further', register);
+  await sync('asked');
 }
 
 /** The second factor was given: what waited for it goes with the next run. */

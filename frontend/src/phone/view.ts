@@ -9,15 +9,15 @@ let copied = 0;
 /** What the copy does not know yet: not sent, or done after the copy was asked for. */
 const pending = (items: Queued[]) => items.filter((item) => unsent(item) || (['done', 'merged'].includes(item.state) && (item.answered_at ?? 0) > copied));
 
-export interface Picture { me: Me | undefined; queue: Queued[]; orders: Order[]; tasks: Task[]; cases: Case[]; registers: RegisterSpec[]; loops: LoopSpec[] }
+export interface Picture { me: Me | undefined; queue: Queued[]; orders: Order[]; tasks: Task[]; cases: Case[]; registers: RegisterSpec[]; loops: LoopSpec[]; left: Record<string, number> }
 
 export async function picture(): Promise<Picture> {
-  const [me, queue, orders, tasks, cases, forms] = await Promise.all([
-    store.part<Me>('me'), store.queue(), store.part<Order[]>('orders'), store.part<Task[]>('tasks'), store.part<Case[]>('cases'), store.part<{ registers: RegisterSpec[]; loops: LoopSpec[] }>('forms'),
+  const [me, queue, orders, tasks, cases, forms, left] = await Promise.all([
+    store.part<Me>('me'), store.queue(), store.part<Order[]>('orders'), store.part<Task[]>('tasks'), store.part<Case[]>('cases'), store.part<{ registers: RegisterSpec[]; loops: LoopSpec[] }>('forms'), store.part<Record<string, number>>('left'),
   ]);
   copied = (await store.meta<number>('spoke')) ?? 0;
   const mine = pending(queue), loops = forms?.loops ?? [];
-  return { me, queue, tasks: tasks ?? [], registers: forms?.registers ?? [], loops, orders: (orders ?? []).map((order) => overOrder(order, mine)), cases: overCases(cases ?? [], mine, loops) };
+  return { me, queue, left: left ?? {}, tasks: tasks ?? [], registers: forms?.registers ?? [], loops, orders: (orders ?? []).map((order) => overOrder(order, mine)), cases: overCases(cases ?? [], mine, loops) };
 }
 
 const ORDER_STATE: Record<string, string> = { 'orders.deliver': 'delivered', 'orders.read': 'read', 'orders.accept': 'accepted', 'orders.progress': 'progress', 'orders.done': 'done', 'orders.refuse': 'refused' };

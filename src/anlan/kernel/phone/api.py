@@ -48,11 +48,12 @@ def enrol(request: HttpRequest, said: Enrolment) -> Any:
 
 
 @router.get("/bundle", response=dict, summary="The copy to take along")
-def take_along(request: HttpRequest, device: UUID, since: str = "") -> HttpResponse:
+def take_along(request: HttpRequest, device: UUID, since: str = "", further: str = "") -> HttpResponse:
     """The next page of what this person takes along: his posts' orders, tasks and cases, his regions' registers, forms, map.
-    `since` is the cursor of the last page; ask again while `more` is true. Gzipped when the device takes that; X-Size is the size before."""
+    `since` is the cursor of the last page; ask again while `more` is true. The part `left` says of which registers how many entries were left out (beyond
+    10,000 only that it is more); `further` names one of which as many again are to come. Gzipped when the device takes that; X-Size is the size before."""
     sync.device_of(request.actor, device)  # type: ignore[attr-defined]
-    body = orjson.dumps(bundle.page(request.actor, request.realm, since), default=str)  # type: ignore[attr-defined]
+    body = orjson.dumps(bundle.page(request.actor, request.realm, since, further), default=str)  # type: ignore[attr-defined]
     size = str(len(body))
     zipped = "gzip" in request.headers.get("Accept-Encoding", "")
     response = HttpResponse(gzip.compress(body, 6) if zipped else body, content_type="application/json")

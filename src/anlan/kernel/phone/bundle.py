@@ -32,7 +32,7 @@ KEEP_DAYS = 7  # a copy that has not spoken with us for so long deletes itself
 CLOSED_DAYS = 3  # orders done lately stay to look at
 MAP_POINTS = 20_000
 PAGE = 300  # rows a page of the copy holds
-MAX_ROWS = 5_000  # rows of one register a telephone takes along; the rest needs a network
+MAX_ROWS = 5_000  # rows of one register a telephone takes along by itself; it says what is left out, and takes as many more when asked
 MAX_CASES = 300
 TIMELINE = 20
 TOLERANCE = 0.0008  # degrees, about 80 m: what a telephone's map shows
@@ -236,19 +236,49 @@ def _case(actor: Actor, declared: Any, row: Any, lines: list[CaseStep], names: d
 
 
 
+def _here(actor: Actor, mine: set[UUID]) -> tuple[Q, list[UUID]]:
+    """What lies in his regions or belongs to his units, and those regions and units."""
+    units = set(Post.objects.filter(pk__in=access.posts(actor)).values_list("organisation_id", flat=True))
+    return Q(region_id__in=mine) | Q(organisation_id__in=units), list(mine | units)
+
+
+def _rest(actor: Actor, mine: set[UUID], declared: Any, state: dict[str, Any]) -> Any:
+    """The rows the first walk has not come to when it stopped. What was written since then comes with the changes."""
+    xid, seq, until = map(int, state["r"])
+    past = Q(changed_xid__gt=xid) | Q(changed_xid=xid, changed_seq__gt=seq)
+    return queries.scope(actor, declared).filter(_here(actor, mine)[0], past, changed_xid__lt=until, ended_at=None)
+
+
+def _further(actor: Actor, mine: set[UUID], declared: Any, state: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """A page of what was left out, because its person asked for more; the rows, and where it goes on (`m`: how many more were asked for)."""
+    keys = list(_rest(actor, mine, declared, state).order_by("changed_xid", "changed_seq").values_list("pk", "changed_xid", "changed_seq")[: PAGE + 1])
+    more, keys = len(keys) > PAGE, keys[:PAGE]
+    state = {**state, "n": int(state.get("n") or 0) + len(keys), "m": max(0, int(state.get("m") or 0) - len(keys))}
+    if more:
+        state["r"] = [keys[-1][1], keys[-1][2], state["r"][2]]
+    else:
+        state = {name: value for name, value in state.items() if name not in ("r", "m")}
+    return queries.fetch(declared, [key for key, _xid, _seq in keys]), state
+
+
 def _rows(actor: Actor, mine: set[UUID], declared: Any, state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], bool]:
     """(what changed since, next cursor, more?) of one register, in the order it was written; what has left is named by its key only.
 
-    The cursor: transaction and running number of the last row seen, how many were taken, whether the first walk still goes on.
+    The cursor: transaction and running number of the last row seen, how many were taken, whether the first walk still goes on; where
+    that walk was stopped (`r`).
     """
     xid, seq, taken = (int(state.get(name) or 0) for name in ("x", "s", "n"))
     walking = bool(state.get("w", 1))
+    if not walking and state.get("m") and state.get("r"):
+        found, state = _further(actor, mine, declared, state)
+        if found:
+            _note(actor, declared, len(found))
+        return {"upsert": [_line(declared, line) for line in queries.lines(actor, declared, found, way="")], "gone": []}, state, True
     with connection.cursor() as cursor:
         # What a running transaction is still writing may carry a smaller number than what is seen already: it is left for next time.
         cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         below = cursor.fetchone()[0]
-    units = set(Post.objects.filter(pk__in=access.posts(actor)).values_list("organisation_id", flat=True))
-    here = Q(region_id__in=mine) | Q(organisation_id__in=units)
+    here, places_ = _here(actor, mine)
     past = Q(changed_xid__gt=xid) | Q(changed_xid=xid, changed_seq__gt=seq)
     rows = queries.scope(actor, declared).filter(here, past, changed_xid__lt=below)
     if walking:
@@ -258,13 +288,22 @@ def _rows(actor: Actor, mine: set[UUID], declared: Any, state: dict[str, Any]) -
     found = queries.fetch(declared, [key for key, _xid, _seq in keys])
     listed, gone = [row for row in found if row.ended_at is None], [str(row.pk) for row in found if row.ended_at is not None]
     if not walking:
-        gone += [str(key) for key in declared.rows().filter(past, changed_xid__lt=below, left__overlap=list(mine | units)).exclude(here).values_list("pk", flat=True)[:MAX_ROWS]]
-    if walking and taken + len(listed) >= MAX_ROWS:
-        more = False
-    after = {"x": keys[-1][1], "s": keys[-1][2], "n": taken + len(listed), "w": int(walking)} if more else {"x": below - 1, "s": 2**62, "n": taken + len(listed), "w": 0}
+        gone += [str(key) for key in declared.rows().filter(past, changed_xid__lt=below, left__overlap=places_).exclude(here).values_list("pk", flat=True)[:MAX_ROWS]]
+    stopped = walking and more and taken + len(listed) >= MAX_ROWS
+    kept = {"r": state["r"]} if "r" in state else {}
+    if more and not stopped:
+        after = {"x": keys[-1][1], "s": keys[-1][2], "n": taken + len(listed), "w": int(walking), **kept}
+    else:
+        after = {"x": below - 1, "s": 2**62, "n": taken + len(listed), "w": 0, **kept}
+    if stopped:
+        more, after["r"] = False, [keys[-1][1], keys[-1][2], below]
     if listed:
-        access_log.note(actor, "export", f"register:{declared.name}", count=len(listed), purpose="copy on a telephone, personal fields masked")
+        _note(actor, declared, len(listed))
     return {"upsert": [_line(declared, line) for line in queries.lines(actor, declared, listed, way="")], "gone": gone}, after, more
+
+
+def _note(actor: Actor, declared: Any, count: int) -> None:
+    access_log.note(actor, "export", f"register:{declared.name}", count=count, purpose="copy on a telephone, personal fields masked")
 
 
 def _line(declared: Any, line: Any) -> dict[str, Any]:
@@ -314,8 +353,11 @@ def _stamp(actor: Actor, realm: Realm) -> str:
     return _digest([str(actor.account_id), str(realm.pk), actor.lang, sorted(map(str, access.posts(actor))), held, str(FeedEpoch.objects.values_list("epoch", flat=True).first())])
 
 
-def page(actor: Actor, realm: Realm, since: str) -> dict[str, Any]:
-    """The next page of the copy: {parts, rows, cursor, more, fresh}. A device repeats it until `more` is false; `fresh` says to forget what it had."""
+def page(actor: Actor, realm: Realm, since: str, further: str = "") -> dict[str, Any]:
+    """The next page of the copy: {parts, rows, cursor, more, fresh}. A device repeats it until `more` is false; `fresh` says to forget what it had.
+
+    The part `left` says of which registers how many rows are not on the device; `further` names one to take as many more of as the first time.
+    """
     cursor = read_cursor(since)
     stamp = _stamp(actor, realm)
     fresh = cursor.get("of") != stamp
@@ -338,13 +380,22 @@ def page(actor: Actor, realm: Realm, since: str) -> dict[str, Any]:
         if weight >= PAGE:
             more = True  # the next page goes on with this register; the cursors of those done stand where they are
             break
-        content, state[declared.name], again = _rows(actor, mine, declared, state.get(declared.name) or {})
+        known = state.get(declared.name) or {}
+        if len(known.get("r") or ()) != 3:
+            known.pop("r", None)
+        if further == declared.name and known.get("r"):
+            known = {**known, "m": MAX_ROWS}
+        content, state[declared.name], again = _rows(actor, mine, declared, known)
         weight += len(content["upsert"])
         more = more or again
         if content["upsert"] or content["gone"]:
             rows.append({"of": declared.name, **content})
         if again:
             break
+    if not more:
+        left = {one.name: number for one in queries.registers(actor) if (state.get(one.name) or {}).get("r") and (number := queries.known(_rest(actor, mine, one, state[one.name])))}
+        if have.get("left", _digest({})) != _digest(left):
+            parts["left"], have["left"] = left, _digest(left)
     return {
         "parts": parts, "rows": rows, "more": more, "now": clock.now(realm).isoformat(), "fresh": fresh,
         "cursor": write_cursor({"of": stamp, "whole": have, "rows": state, "paging": more}),

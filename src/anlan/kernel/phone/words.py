@@ -33,6 +33,8 @@ WORDS: tuple[str, ...] = (
     noop("Map. Arrow keys move, plus and minus zoom."), noop("Closer"), noop("Farther"), noop("Whole area"),
     noop("Scan a label or type its code"), noop("Code"), noop("Code on the label"),
     noop("No entry with this label is on the device."),
+    noop("{n} further entries are not on this device; they need a network."), noop("More than {n} further entries are not on this device; they need a network."),
+    noop("Take more of them along"),
     noop("This browser cannot read QR codes. Type the code printed on the label."),
     noop("Hold the label before the camera."),
     noop("The camera is not allowed or busy. Type the code printed on the label."), noop("Open the entry"),

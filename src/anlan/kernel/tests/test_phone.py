@@ -30,6 +30,7 @@ from anlan.kernel.models import (
 from anlan.kernel.phone import bundle, words
 from anlan.kernel.phone.sync import KINDS, Done, kind
 from anlan.kernel.registers import actions as registers
+from anlan.kernel.registers import get
 
 pytestmark = pytest.mark.django_db
 SECRET = "s" * 64
@@ -271,7 +272,6 @@ def test_a_row_made_on_the_telephone_keeps_its_key_and_what_follows_it_waits(pho
     changed = phone.op("register.change", register="resources.team", row=key, values={"members": 15}, base={"members": 12}, after=[made["op_id"]])
     assert phone.outcomes(changed) == ["later"]
     assert phone.outcomes(made, changed) == ["done", "done"]
-    from anlan.kernel.registers import get
 
     row = get("resources.team").rows().get(pk=key)
     assert row.members == 15
@@ -491,6 +491,10 @@ def test_a_row_that_moved_away_leaves_the_copy(phone, team, actual, alice, count
     assert not found and gone == {str(team.pk)}
 
 
+def registers_of(code):
+    return get("resources.team").rows().get(code=code)
+
+
 def test_a_large_register_comes_in_pages_and_a_broken_walk_goes_on(phone, county, actual, alice, monkeypatch, transactional_db):
     monkeypatch.setattr(bundle, "PAGE", 4)
     for number in range(11):
@@ -499,7 +503,19 @@ def test_a_large_register_comes_in_pages_and_a_broken_walk_goes_on(phone, county
     assert len(pages) >= 3 and len(rows_of(pages)[0]) == 11
     assert len(rows_of(phone.bundle(pages[0]["cursor"]))[0]) == 11 - len(rows_of(pages[:1])[0]), "after a break only the rest comes"
     monkeypatch.setattr(bundle, "MAX_ROWS", 8)
-    assert 8 <= len(rows_of(phone.bundle())[0]) < 11, "a telephone takes no more than its share"
+    few = phone.bundle()
+    assert len(rows_of(few)[0]) == 8 and few[-1]["parts"]["left"] == {"resources.team": 3}, "a telephone takes its share and says what is left out"
+    monkeypatch.setattr(bundle, "MAX_ROWS", 2)
+    cursor, taken = few[-1]["cursor"], set(rows_of(few)[0])
+    registers.change(Act(alice, actual), register="resources.team", row=registers_of("D-009").pk, changes={"members": 77})
+    registers.end(Act(alice, actual), register="resources.team", row=registers_of("D-010").pk, reason="x")
+    changed = phone.bundle(cursor)
+    assert [one["values"]["members"] for one in rows_of(changed)[0].values()] == [77] and rows_of(changed)[1] and changed[-1]["parts"]["left"] == {"resources.team": 1}
+    for _lost in range(2):  # an answer that is lost is asked for again
+        more = [bundle.page(alice, actual, changed[-1]["cursor"], "resources.team")]
+    more += phone.bundle(more[-1]["cursor"])
+    assert set(rows_of(more)[0]) | set(rows_of(changed)[0]) | taken == {str(row.pk) for row in get("resources.team").rows().exclude(code="D-010")}
+    assert more[-1]["parts"]["left"] == {}
 
 
 # --- hooks, pages, words ----------------------------------------------------------------------------------------------------------------
