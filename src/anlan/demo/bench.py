@@ -211,21 +211,22 @@ def of_rooms() -> list[tuple[str, Callable[[], list[Row]]]]:
         name = f"anlan.{room}.bench"
         if room != "demo" and f"anlan.{room}" in settings.INSTALLED_APPS and importlib.util.find_spec(name):
             found.append((room, importlib.import_module(name).bench))
-    found.append(("registers", importlib.import_module("anlan.kernel.registers.bench").bench))
+    for part in ("loops", "registers"):
+        found.append((part, importlib.import_module(f"anlan.kernel.{part}.bench").bench))
     return found
 
 
-def collect(broker: Any, only: str = "") -> list[Row]:
-    """All figures, or those of the parts whose name contains `only`."""
+def collect(broker: Any, only: str = "") -> dict[str, list[Row]]:
+    """All figures by part, or those of the parts whose name contains `only`."""
     parts: list[tuple[str, Callable[[], list[Row]]]] = [
         ("order", lambda: signal_to_order(broker)), ("import", lambda: under_import(broker)), ("start", starts), *of_rooms(),
     ]
-    rows: list[Row] = []
+    found: dict[str, list[Row]] = {}
     for name, measure in parts:
         if only in name:
             print(_("measuring: {name}").format(name=name), file=sys.stderr, flush=True)
-            rows += measure()
-    return rows
+            found[name] = measure()
+    return found
 
 
 def in_own_folder(arguments: list[str]) -> int:
@@ -254,22 +255,26 @@ def as_table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def as_markdown(rows: list[Row]) -> str:
-    """docs/benchmarks.md."""
+def block(rows: list[Row]) -> str:
+    """One part's figures for docs/benchmarks.md, with the machine they are of and how busy it was."""
     lines = [
-        "# Figures", "",
-        "Measured by `make bench` (`anlan bench --write`), which runs real services in a folder of its own with fsync on in both stores.",
-        "They are of one machine on one day, and other work on it shows in them.", "",
-        f"Machine: {machine()}. Date: {clock.local(clock.now()):%Y-%m-%d}.",
-        f"Load average over the last five minutes: {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores (this measurement itself makes about 2).", "",
+        f"{machine()}; {clock.local(clock.now()):%Y-%m-%d}; load average of the last five minutes {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores.", "",
         "| figure | value | unit | how |", "|---|---:|---|---|",
     ]
-    lines += [f"| {row['figure']} | {_shown(row)} | {row['unit']} | {row.get('note', '')} |" for row in rows]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *(f"| {row['figure']} | {_shown(row)} | {row['unit']} | {row.get('note', '')} |" for row in rows)])
 
 
-def write(path: str, rows: list[Row]) -> None:
-    """Write the table; sections below it were measured by other means (a browser) and stay."""
+def write(path: str, parts: dict[str, list[Row]]) -> None:
+    """Put each part's figures between its marks; what stands outside them was written or measured by others and stays."""
     file = Path(path)
-    _table, mark, below = (file.read_text(encoding="utf-8") if file.exists() else "").partition("\n## ")
-    file.write_text(as_markdown(rows) + mark + below, encoding="utf-8")
+    text = file.read_text(encoding="utf-8") if file.exists() else "# Figures\n"
+    for part, rows in parts.items():
+        begin, end = f"<!-- anlan bench: {part} -->", f"<!-- /anlan bench: {part} -->"
+        before, found, rest = text.partition(begin)
+        if not found:
+            before, rest = f"{text.rstrip()}\n\n## {part}\n\n", f"{end}\n"
+        _old, closed, after = rest.partition(end)
+        if not closed:
+            raise ValueError(f"{path}: {begin} is not closed by {end}")
+        text = f"{before}{begin}\n{block(rows)}\n{end}{after}"
+    file.write_text(text, encoding="utf-8")

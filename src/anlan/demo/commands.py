@@ -213,11 +213,12 @@ def bench(args: argparse.Namespace) -> int:
         return figures.in_own_folder(sys.argv[2:])
     broker = _broker(args)
     try:
-        rows = figures.collect(broker, args.only)
+        parts = figures.collect(broker, args.only)
     finally:
         broker.close()
+    rows = [row for part in parts.values() for row in part]
     print(json.dumps(rows, ensure_ascii=False, indent=1) if args.json else figures.as_table(rows), flush=True)
     if args.write:
-        figures.write(args.write, rows)
+        figures.write(args.write, parts)
         print(_("Written to {file}").format(file=args.write), flush=True)
     return 0
