@@ -7,6 +7,7 @@ Order. With an `arrival` column readings are taken in order of arrival, and that
 from __future__ import annotations
 
 import csv
+import tempfile
 import time as clock
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -27,6 +28,7 @@ BATCH = 100_000
 STEPS = (86400, 43200, 21600, 10800, 7200, 3600, 1800, 1200, 900, 600, 300, 240, 180, 120, 60, 30, 20, 15, 10, 5, 4, 3, 2, 1)
 RING_BYTES = 384 << 20
 SLACK = 2 * 3600
+IN_MEMORY = 1 << 22  # rows; more wait in a temporary file, ten bytes each, for their turn
 
 
 @dataclass
@@ -74,29 +76,89 @@ def _fitting(series: NDArray, time: NDArray) -> NDArray:
     return np.argsort(newest, kind="stable")
 
 
-@dataclass
+def _narrow(column: NDArray, kinds: tuple[type, ...]) -> NDArray:
+    """As few bytes as hold it: a province's day is 29 million rows."""
+    low, high = (int(column.min()), int(column.max())) if len(column) else (0, 0)
+    return column.astype(next((kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max), np.int64))
+
+
 class _Columns:
-    series: NDArray[np.int32]
-    time: NDArray[Any]  # seconds; 32 bits while they fit, for a province's day is 29 million rows
-    value: NDArray[Any]
-    arrival: NDArray[np.int64] | None
-    source: NDArray[np.int32] | None
+    """Rows: series number, time and arrival (s), value, source. Held as offsets, given out whole; parked in a file when there are many."""
+
+    def __init__(self, series: NDArray[np.int32], time: NDArray, value: NDArray, arrival: NDArray | None, source: NDArray[np.int32] | None) -> None:
+        self.first = int(time.min()) if len(time) else 0
+        delay = None if arrival is None else _narrow(arrival - time, (np.int16, np.int32))
+        self._held: list[NDArray | None] = [series, _narrow(time - self.first, (np.uint16, np.uint32)), _narrow(value, (np.int16, np.int32)), delay, source]
+        self._size = len(time)
+        self._parked: tuple[Any, list[int]] | None = None
 
     def __len__(self) -> int:
-        return len(self.time)
+        return self._size
+
+    def park(self, file: Any) -> None:
+        """Move the rows to the end of a file; they are read from there again when asked for."""
+        places = []
+        for column in self._held:
+            places.append(file.tell())
+            if column is not None:
+                file.write(column.data)
+        self._parked = file, places
+        self._held = [None if column is None else np.empty(0, column.dtype) for column in self._held]
+
+    def _column(self, place: int) -> Any:
+        column = self._held[place]
+        if column is None or self._parked is None:
+            return column
+        file, places = self._parked
+        out = np.empty(self._size, column.dtype)
+        file.seek(places[place])
+        file.readinto(out.data)
+        return out
+
+    @property
+    def series(self) -> NDArray[np.int32]:
+        return self._column(0)
+
+    @property
+    def time(self) -> NDArray[np.int64]:
+        return self._column(1).astype(np.int64) + self.first
+
+    @property
+    def value(self) -> NDArray[Any]:
+        return self._column(2)
+
+    @property
+    def arrival(self) -> NDArray[np.int64] | None:
+        delay = self._column(3)
+        return None if delay is None else self.time + delay
+
+    @property
+    def source(self) -> NDArray[np.int32] | None:
+        return self._column(4)
+
+    def loaded(self) -> _Columns:
+        """The rows in memory."""
+        return self.pick(slice(None)) if self._parked is not None else self
+
+    def pick(self, chosen: Any) -> _Columns:
+        """Some of the rows: a slice, a mask, indices."""
+        out = object.__new__(_Columns)
+        out.first, out._parked = self.first, None
+        out._held = [None if column is None else column[chosen] for column in map(self._column, range(5))]
+        out._size = len(out._held[0])  # type: ignore[arg-type]
+        return out
 
 
-def _read(table: Table, quantum: float, report: Report) -> list[_Columns]:
-    parts = []
+def _read(table: Table, quantum: float, report: Report, file: Any) -> list[_Columns]:
+    parts: list[_Columns] = []
     for part in table.parts():
         exact = part.value / quantum
         whole = np.rint(exact)
         report.off_quantum += int((np.abs(exact - whole) > 1e-6 * np.maximum(1, np.abs(exact))).sum())
         value = np.clip(whole, -(2**62), 2**62).astype(np.int64)
-        narrow = value.astype(np.int16)
-        same = bool((narrow == value).all())
-        short = part.time.astype(np.uint32) if len(part.time) and part.time.max() < 1 << 32 else part.time
-        parts.append(_Columns(part.station, short, narrow if same else value, part.arrival, part.source))
+        parts.append(_Columns(part.station, part.time, value, part.arrival, part.source))
+        if table.rows > IN_MEMORY:
+            parts[-1].park(file)
     return parts
 
 
@@ -113,8 +175,9 @@ def _lag(parts: list[_Columns]) -> int:
     top, lag = 0, 0
     for part in parts:
         if len(part):
-            running = np.maximum(np.maximum.accumulate(part.time), top)
-            lag = max(lag, int((running - part.time).max()))
+            time = part.time
+            running = np.maximum(np.maximum.accumulate(time), top)
+            lag = max(lag, int((running - time).max()))
             top = int(running[-1])
     return lag
 
@@ -123,8 +186,13 @@ def judge_file(path: Path, rules: RuleFile, mode: str, out: Path) -> Report:
     """Read, judge, write; the report. TableError, RuleError (ValueErrors) say what is wrong with a file."""
     if mode not in ("exact", "now", "both"):
         raise ValueError("mode is exact, now or both")
+    with tempfile.TemporaryFile(buffering=0) as file:
+        return _judge_file(path, rules, mode, out, file)
+
+
+def _judge_file(path: Path, rules: RuleFile, mode: str, out: Path, file: Any) -> Report:
     report, table, began = Report(), Table(path), clock.process_time()
-    parts = _read(table, float(rules.quantum), report)
+    parts = _read(table, float(rules.quantum), report, file)
     report.rows, report.missing, report.bad, report.faults = table.rows, table.missing, table.bad, table.faults
     report.readings = sum(len(part) for part in parts)
     names = list(table.stations.number)
@@ -150,35 +218,32 @@ def _ordered(parts: list[_Columns], rules: RuleFile, mode: str, report: Report) 
         report.order = "file"
         return parts, False
     if parts[0].arrival is not None:
-        arrived: list[Any] = [part.arrival for part in parts]
-        # A receiver's time before the event time, for most, is no receiver's time.
-        ahead = sum(int((part.time > when + rules.ahead).sum()) for part, when in zip(parts, arrived, strict=True))
-        clocked = 2 * ahead <= report.readings
+        ahead, sorted_, last = 0, True, -(1 << 62)
+        for part in parts:
+            arrived = part.arrival
+            assert arrived is not None
+            ahead += int((part.time > arrived + rules.ahead).sum())
+            sorted_ = sorted_ and bool(arrived[0] >= last and (arrived[1:] >= arrived[:-1]).all())
+            last = int(arrived[-1])
+        clocked = 2 * ahead <= report.readings  # a receiver's time before the event time, for most, is no receiver's time
         report.order = "arrival" if clocked else "arrival, not a clock"
-        if all((a[1:] >= a[:-1]).all() for a in arrived) and all(a[-1] <= b[0] for a, b in zip(arrived, arrived[1:], strict=False)):
+        if sorted_:
             return parts, clocked
         whole = _joined(parts)
-        return [_taken(whole, np.argsort(np.asarray(whole.arrival), kind="stable"))], clocked
+        return [whole.pick(np.argsort(np.asarray(whole.arrival), kind="stable"))], clocked
     lag = _lag(parts)
     if mode == "now":
         report.order = "file"
         if lag <= SLACK:
             return parts, False
         whole = _joined(parts)
-        return [_taken(whole, _fitting(whole.series, whole.time))], False
+        return [whole.pick(_fitting(whole.series, whole.time))], False
     report.order = "file" if lag < rules.lateness else "time"
     if lag < rules.lateness:
         return parts, False
     whole = _joined(parts)
     # Of two reports of one time the first in the file counts: a stable sort.
-    return [_taken(whole, np.argsort(whole.time, kind="stable"))], False
-
-
-def _taken(columns: _Columns, order: Any) -> _Columns:
-    def column(values: Any) -> Any:
-        return None if values is None else values[order]
-
-    return _Columns(column(columns.series), column(columns.time), column(columns.value), column(columns.arrival), column(columns.source))
+    return [whole.pick(np.argsort(whole.time, kind="stable"))], False
 
 
 def _sources(parts: list[_Columns], count: int) -> NDArray[np.int64] | None:
@@ -196,7 +261,7 @@ def _judge(parts: list[_Columns], clocked: bool, rules: RuleFile, mode: str, nam
     signals = rules.signals(stations)
     engine: Engine | Exact | Both
     plan_longest = max([0, *(m.window for m in Exact(0, rules.signals([]), extra=rules.extra).plan.measures)])
-    times = np.concatenate([part.time[:: max(1, len(part) // 20_000)] for part in parts]) if parts else np.zeros(0, np.int64)
+    times = np.concatenate([part.time[:: max(1, len(part) // 20_000)].copy() for part in parts]) if parts else np.zeros(0, np.int64)
     grid = find_grid(np.zeros(0), times, len(names), plan_longest, rules.step)
     report.grid_s = grid.step if grid else 0
     sources = _sources(parts, len(names))
@@ -246,13 +311,13 @@ def _batches(parts: list[_Columns], clocked: bool, tick: int) -> Iterator[tuple[
     """Batches in order, each with the tick that follows it (-1 = none). Without a receiver's time the newest event time is the clock."""
     top, told = -1, -1
     while parts:
-        whole = parts.pop(0)  # given back as soon as it is judged
+        whole = parts.pop(0).loaded()  # given back as soon as it is judged
         for start in range(0, len(whole), BATCH):
-            part = _taken(whole, slice(start, start + BATCH))
+            part = whole.pick(slice(start, start + BATCH))
             if not tick:
                 yield part, -1
                 continue
-            now = part.arrival if clocked else np.maximum(np.maximum.accumulate(part.time.astype(np.int64)), top)
+            now = part.arrival if clocked else np.maximum(np.maximum.accumulate(part.time), top)
             assert now is not None
             top = int(now[-1])
             if told < 0:
@@ -261,13 +326,13 @@ def _batches(parts: list[_Columns], clocked: bool, tick: int) -> Iterator[tuple[
             at = 0
             for turn in turns.tolist():
                 # Everything that came before the clock struck, then each stroke passed meanwhile.
-                before = _taken(part, slice(at, turn))
+                before = part.pick(slice(at, turn))
                 reached = int(now[turn]) // tick
                 for stroke in range(told + 1, reached + 1):
                     yield before, stroke * tick
-                    before = _taken(part, slice(0))
+                    before = part.pick(slice(0))
                 at, told = turn, reached
-            yield _taken(part, np.s_[at:]), -1  # type: ignore[arg-type]
+            yield part.pick(np.s_[at:]), -1
 
 
 class _Writer:

@@ -303,3 +303,27 @@ class Table:
             return seconds * int(self.time_form[6:])
         text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return text if self.time_form == "naive" else text + "Z"
+
+
+def grid_of(path: Path) -> tuple[list[str], list[str], NDArray[np.float64]]:
+    """(times, stations, values (T, N)) of a file in rows, or of a CSV with one column for each station; NaN = no report. For a network's
+    reports of one interval length: what fits into memory as a grid."""
+    import pyarrow.csv as csv
+
+    if path.suffix.lower() == ".csv":
+        with path.open(encoding="utf-8-sig") as file:
+            head = [word.strip() for word in file.readline().split(",")]
+        if head[0].lower() in NAMES["time"] and not any(word.lower() in NAMES["value"] for word in head):
+            try:
+                wide = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types={head[0]: pa.string(), **{word: pa.float64() for word in head[1:]}}))
+            except pa.ArrowInvalid as error:
+                raise TableError(f"{path}: {error}") from None
+            values = np.column_stack([wide[word].to_numpy() for word in head[1:]])
+            return wide[head[0]].to_pylist(), head[1:], values
+    table = Table(path)
+    parts = list(table.parts())
+    station, time, value = (np.concatenate([getattr(part, name) for part in parts]) for name in ("station", "time", "value"))
+    times, place = np.unique(time, return_inverse=True)
+    values = np.full((len(times), len(table.stations.number)), math.nan)
+    values[place, station] = value
+    return [str(table.written(int(at))) for at in times], [str(name) for name in table.stations.number], values
