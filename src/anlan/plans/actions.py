@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext
 
-from anlan.engines.conditions import Key, PlanFile, Verdict, read_plan
+from anlan.engines.conditions import Key, PlanFile, Verdict, digest_of, read_plan
 from anlan.engines.conditions.planfile import ConditionEntry, LevelEntry
 from anlan.engines.conditions.vocabulary import ASKED
 from anlan.kernel import access, due, work
@@ -32,7 +32,11 @@ from .errors import (
     ALREADY_ADOPTED,
     BAD_BINDING,
     BAD_FILE,
+    BAD_PAPER,
+    BAD_RULE,
     BAD_VALUE,
+    DRAFT_CLOSED,
+    ITEMS_OPEN,
     NOT_OPEN,
     QUESTION_CLOSED,
     SAME_VERSION,
@@ -45,8 +49,10 @@ from .facts import (
     ConditionEnded,
     ConditionMet,
     ConditionUnknown,
+    DraftPublished,
     LevelProposed,
     PlanAdopted,
+    PlanDrafted,
     PlanVersionAdded,
     ProposalApproved,
     ProposalGrounded,
@@ -64,6 +70,8 @@ from .models import (
     BoundPost,
     Clause,
     Condition,
+    Draft,
+    DraftItem,
     Level,
     Match,
     Plan,
@@ -109,6 +117,105 @@ def add_version(act: Act, *, text: str, note: str = "", based_on: UUID | None = 
     if base is None:
         base = PlanVersion.objects.filter(plan__key=plan.key).order_by("-number").first()
     return _add(act, plan, text, PlanVersion.OWN, base, note)
+
+
+# --- a document becomes a plan, item by item ---------------------------------------------------------------------------
+
+
+@action("plans.draft")
+def draft(act: Act, *, document: bytes) -> Draft:
+    """Read a document into a draft: what its sentences seem to say, each item beside its words. Nothing of it runs. plans.bad_paper."""
+    from anlan.engines.text.files import BadPaper
+
+    access.require(act, "plans.manage")
+    _actual(act)
+    try:
+        about, items = compute.read_document(document)
+    except (BadPaper, ValueError) as error:
+        raise BAD_PAPER(why=str(error))
+    row = act.create(Draft, **about, digest=digest_of(about["source"]), made_by=act.actor.person_id)
+    DraftItem.objects.bulk_create(DraftItem(draft=row, order=number, **item) for number, item in enumerate(items, 1))
+    act.state(PlanDrafted(draft=row.pk, digest=row.digest, conditions=sum(item["kind"] == "condition" for item in items), actions=sum(item["kind"] == "action" for item in items)), about=row)
+    return row
+
+
+def _item(act: Act, key: UUID) -> DraftItem:
+    access.require(act, "plans.manage")
+    _actual(act)
+    row = act.lock(DraftItem, key)
+    if row.draft.state != Draft.OPEN:
+        raise DRAFT_CLOSED(state=row.draft.state)
+    return row
+
+
+@action("plans.decide_item")
+def decide_item(act: Act, *, item: UUID, state: str, said: dict[str, Any] | None = None) -> DraftItem:
+    """Confirm an item (as found, or as corrected by `said`), mark it for people only, leave it out, or open it again. plans.bad_rule."""
+    row = _item(act, item)
+    changed = {key: value for key, value in (said or {}).items() if key in ("level", "when", "post", "deadline_min") and value != row.found.get(key)}
+    now = {**row.found, **changed}
+    if state == DraftItem.CONFIRMED and row.kind == DraftItem.CONDITION:
+        why = compute.rule_fault(now.get("when") or "")
+        if why:
+            raise BAD_RULE(why=why, fields=[{"field": "when", "why": why}])
+    if state == DraftItem.CONFIRMED and not now.get("level"):
+        raise BAD_RULE(why="level", fields=[{"field": "level", "why": gettext("Which level is it?")}])
+    row.said, row.state, row.decided_by, row.decided_at = changed, state, act.actor.person_id, act.now
+    act.save(row)
+    return row
+
+
+@action("plans.split_item")
+def split_item(act: Act, *, item: UUID) -> DraftItem:
+    """A second item of the same words: one sentence that says two things."""
+    row = _item(act, item)
+    after = DraftItem.objects.filter(draft=row.draft, order__gt=row.order).values_list("order", flat=True).first()
+    return act.create(DraftItem, draft=row.draft, order=(row.order + after) / 2 if after else row.order + 1, kind=row.kind, clause=row.clause, start=row.start, end=row.end, found=row.now)
+
+
+@action("plans.merge_item")
+def merge_item(act: Act, *, item: UUID, joined: str) -> DraftItem:
+    """Join an item to the one before it: both must hold ("&&"), or one of them ("||"). The item itself is left out."""
+    row = _item(act, item)
+    before = DraftItem.objects.select_for_update().filter(draft=row.draft, order__lt=row.order, kind=row.kind).exclude(state=DraftItem.DROPPED).order_by("-order").first()
+    if before is None or joined not in ("&&", "||"):
+        raise BAD_RULE(why=gettext("there is nothing before it to join"))
+    one, two = before.now.get("when") or "", row.now.get("when") or ""
+    if row.kind == DraftItem.CONDITION:
+        before.said = {**before.said, "when": f"({one}) {joined} ({two})" if one and two else one or two}
+    before.start, before.end, before.state = min(before.start, row.start), max(before.end, row.end), DraftItem.OPEN
+    act.save(before)
+    row.state, row.decided_by, row.decided_at = DraftItem.DROPPED, act.actor.person_id, act.now
+    act.save(row)
+    return before
+
+
+@action("plans.publish_draft")
+def publish_draft(act: Act, *, draft: UUID, key: str) -> PlanVersion:
+    """A draft whose every item is decided becomes a version of plan `key`. Only confirmed items carry a rule. plans.items_open, plans.bad_file."""
+    access.require(act, "plans.manage")
+    _actual(act)
+    row = act.lock(Draft, draft)
+    if row.state != Draft.OPEN:
+        raise DRAFT_CLOSED(state=row.state)
+    items = list(row.items.all())
+    waiting = sum(item.state == DraftItem.OPEN for item in items)
+    if waiting:
+        raise ITEMS_OPEN(count=waiting)
+    for item in items:
+        item.draft = row
+    data = compute.plan_of(row, items, key)
+    text = json.dumps(data, ensure_ascii=False, indent=1)
+    file, troubles = read_plan(text, vocabulary())
+    if file is None:
+        raise _bad_file(troubles)
+    version = _add(act, file, text, PlanVersion.OWN, PlanVersion.objects.filter(plan__key=key).order_by("-number").first(), row.title[:300])
+    row.state, row.plan_version = Draft.PUBLISHED, version
+    act.save(row)
+    counts = {state: sum(item.state == state for item in items) for state in (DraftItem.CONFIRMED, DraftItem.PEOPLE, DraftItem.DROPPED)}
+    digest = digest_of([[str(item.pk), item.state, item.now, str(item.decided_by or "")] for item in items])
+    act.state(DraftPublished(draft=row.pk, plan_version=version.pk, digest=digest, **counts), about=row)
+    return version
 
 
 def _actual(act: Act) -> None:

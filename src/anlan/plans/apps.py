@@ -38,6 +38,7 @@ class PlansConfig(AppConfig):
         subjects.register("proposal", "plans.ResponseProposal", "plans:proposal", _("Proposal"))
         subjects.register("question", "plans.Question", "plans:question", _("Question"))
         subjects.register("match", "plans.Match", "plans:match", _("Condition"))
+        subjects.register("plandraft", "plans.Draft", "plans:draft", _("Draft"))
         subjects.register("term", "plans.Term", "", _("Known value"))
         search.register("plan", "plans.Plan", lambda row: (row.title_zh or row.title_en, row.title_en, row.key), capability="plans.read", region="")
         shell.words_for(FACT_WORDS)

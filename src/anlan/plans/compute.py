@@ -403,3 +403,109 @@ def response_updates(realm: Any, plans: Iterable[Adopted], at: datetime) -> Iter
 
 def term_words(name: str, place: str) -> str:
     return f"{label(name)} · {place_name(place)}"
+
+
+# --- from a document to a draft, and from a draft to a plan file ------------------------------------------------------
+
+DRAFT_PLACES = {"area": {"kind": "region", "label": {"zh": "本行政区域", "en": "The area"}}}
+LEVEL_COLOUR = {"I": "red", "II": "orange", "III": "yellow", "IV": "blue", "红色": "red", "橙色": "orange", "黄色": "yellow", "蓝色": "blue"}
+LEVEL_CODE = {"红色": "red", "橙色": "orange", "黄色": "yellow", "蓝色": "blue"}
+
+
+def read_document(raw: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """(draft, items) of a document; raises engines.text.files.BadPaper or ValueError."""
+    from anlan.engines.text import files, reader
+    from anlan.engines.text.elements import elements
+
+    source, warnings = files.text_of(raw)
+    paper = reader.read(source)
+    found = elements(paper)
+    items: list[dict[str, Any]] = []
+    for row in found["conditions"]:
+        before = items[-1] if items else None
+        cel = row["cel"]
+        # "30人以上、50人以下" is one statement in two thresholds.
+        if before and before["row"]["clause"] == row["clause"] and before["row"]["quantity"] == row["quantity"] and row["level"] == before["row"]["level"] and row["op"] in ("<", "<=") \
+                and before["row"]["op"] in (">", ">=") and cel and before["found"]["when"] and row["span"][0] - before["end"] < 12:
+            before["found"]["when"] += f" && {cel}"
+            before["end"] = max(before["end"], row["span"][1])
+            continue
+        items.append({"row": row, "kind": "condition", "clause": row["clause"], "start": row["span"][0], "end": row["span"][1],
+                      "found": {"level": LEVEL_CODE.get(row["level"], row["level"]), "when": cel, "why": "" if cel else "not exact"}})
+    for row in found["unmatched"]:
+        items.append({"row": row, "kind": "condition", "clause": row["clause"], "start": row["span"][0], "end": row["span"][1],
+                      "found": {"level": LEVEL_CODE.get(row["level"], row["level"]), "when": "", "why": row["why"]}})
+    for row in found["actions"]:
+        if row["level"]:
+            items.append({"row": row, "kind": "action", "clause": row["clause"], "start": row["span"][0], "end": row["span"][1],
+                          "found": {"level": LEVEL_CODE.get(row["level"], row["level"]), "post": row["unit"], "deadline_min": row["minutes"]}})
+    items.sort(key=lambda item: (item["start"], item["kind"]))
+    draft = {
+        "title": paper.title[:300], "source": source, "hazard": next((row["hazard"] for row in found["conditions"] if row["hazard"]), ""),
+        "about": {"number": paper.number, "date": paper.date, "issuer": paper.issuer, "warnings": [*warnings, *paper.warnings][:20],
+                  "levels": [row | {"level": LEVEL_CODE.get(row["level"], row["level"])} for row in found["levels"]], "units": sorted({row["name"] for row in found["units"]})[:200]},
+    }
+    return draft, [{key: item[key] for key in ("kind", "clause", "start", "end", "found")} for item in items]
+
+
+def rule_fault(when: str) -> str:
+    """Why a rule of a draft cannot be used; empty when it can."""
+    from anlan.engines.conditions import ConditionError, PlaceSpec, compile_condition
+
+    try:
+        compile_condition(when, vocabulary(), {"area": PlaceSpec("area", "region", {})})
+    except ConditionError as error:
+        return f"{error.what} ({error.line}:{error.column}){'; ' + error.todo if error.todo else ''}"
+    return ""
+
+
+def rule_terms(when: str) -> list[tuple[str, str]]:
+    """(term, who knows it) of a rule that compiles."""
+    from anlan.engines.conditions import ConditionError, PlaceSpec, compile_condition
+
+    try:
+        compiled = compile_condition(when, vocabulary(), {"area": PlaceSpec("area", "region", {})})
+    except ConditionError:
+        return []
+    return [(key.term, vocabulary()[key.term].source) for key in compiled.keys]
+
+
+def plan_of(draft: Any, items: Iterable[Any], key: str) -> dict[str, Any]:
+    """The plan file a draft's decided items make. Posts are the units named; who signs is who the document says decides."""
+    rows = [item for item in items if item.state in ("confirmed", "people") and item.now.get("level")]
+    codes = list(dict.fromkeys(item.now["level"] for item in rows if item.kind == "condition"))
+    order = [code for code in ("IV", "III", "II", "I") if code in codes]
+    decides = {row["level"]: row["decides"] for row in draft.about.get("levels", []) if row.get("decides")}
+    posts: dict[str, str] = {}
+
+    def post(name: str) -> str:
+        name = " ".join(name.split()) or "指挥机构"
+        return next((code for code, known in posts.items() if known == name), None) or posts.setdefault(f"p{len(posts) + 1}", name) and f"p{len(posts)}"
+
+    clauses: dict[str, dict[str, Any]] = {}
+
+    def clause(item: Any) -> str:
+        code = f"c{item.start}"
+        clauses.setdefault(code, {"title": {"zh": item.clause}, "text": {"zh": item.words[:6000]}})
+        return code
+
+    conditions, actions = [], []
+    for number, item in enumerate(rows, 1):
+        now = item.now
+        if item.kind == "condition":
+            entry: dict[str, Any] = {"id": f"{now['level']}-{number}", "level": now["level"], "clause": clause(item), "label": {"zh": item.words[:280]}}
+            conditions.append(entry | ({"when": now["when"]} if item.state == "confirmed" else {"note": {"zh": "由人判断"}}))
+        elif now["level"] in codes:
+            entry = {"id": f"{now['level']}-a{number}", "level": now["level"], "post": post(now.get("post") or ""), "clause": clause(item), "text": {"zh": item.words[:6000]}}
+            actions.append(entry | ({"deadline_min": int(now["deadline_min"])} if now.get("deadline_min") else {}))
+    levels = [
+        {"code": code, "kind": "response" if code in order else "measure", "rank": order.index(code) + 1 if code in order else 1, "colour": LEVEL_COLOUR.get(code, code if code in LEVEL_CODE.values() else ""),
+         "label": {"zh": f"{code}级响应" if code in order else next((row["name"] for row in draft.about.get("levels", []) if row["level"] == code), code)},
+         "approver": post(decides.get(code, "")), "clause": next(entry["clause"] for entry in conditions if entry["level"] == code)}
+        for code in [*reversed(order), *(code for code in codes if code not in order)]
+    ]
+    return {
+        "anlan_plan": 1, "id": key, "title": {"zh": draft.title}, "number": draft.about.get("number", ""), "hazard": draft.hazard, "adopted": draft.about.get("date", ""), "source": draft.digest,
+        **({"issuer": {"zh": draft.about["issuer"]}} if draft.about.get("issuer") else {}),
+        "places": DRAFT_PLACES, "posts": {code: {"zh": name} for code, name in posts.items()}, "levels": levels, "clauses": clauses, "conditions": conditions, "actions": actions,
+    }

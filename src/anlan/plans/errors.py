@@ -15,3 +15,7 @@ QUESTION_CLOSED = Kind("plans.question_closed", 409, _("This question no longer 
 BAD_VALUE = Kind("plans.bad_value", 422, _("The value cannot be taken: {why}."))
 UNKNOWN_TERM = Kind("plans.unknown_term", 422, _("There is no term {term}. The page “Known terms” lists them."))
 UNKNOWN_PLACE = Kind("plans.unknown_place", 422, _("No adopted plan knows the place {place}. Choose one from the list."))
+BAD_PAPER = Kind("plans.bad_paper", 422, _("The document cannot be read: {why}."))
+DRAFT_CLOSED = Kind("plans.draft_closed", 409, _("This draft is closed (state: {state})."))
+ITEMS_OPEN = Kind("plans.items_open", 409, _("{count} items still wait to be confirmed, corrected, marked for people only or left out."))
+BAD_RULE = Kind("plans.bad_rule", 422, _("The rule cannot be used: {why}"))

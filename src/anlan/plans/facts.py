@@ -176,3 +176,25 @@ class ProposalLapsed:
     proposal: UUID
     level: str
     groundless_at: datetime
+
+
+@fact("plans.PlanDrafted")
+class PlanDrafted:
+    """A document was read into a draft: so many items wait for a person. Nothing of it runs."""
+
+    draft: UUID
+    digest: str
+    conditions: int
+    actions: int
+
+
+@fact("plans.DraftPublished")
+class DraftPublished:
+    """A draft became a version of a plan. `confirmed` items run, `people` ones are there for people only; `digest` covers what each item said and who decided it."""
+
+    draft: UUID
+    plan_version: UUID
+    confirmed: int
+    people: int
+    dropped: int
+    digest: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.core.validators import validate_slug
 from django.utils.translation import gettext_lazy as _
 
 from anlan.engines.conditions import PlanFile
@@ -140,3 +141,32 @@ def regions_to_adopt(reach: Any) -> Any:
 
     rows = Region.objects.filter(kind__in=["province", "city", "county", "basin", "zone"], valid_to=None).order_by("kind", "name")
     return rows if reach is access.ALL else rows.filter(pk__in=reach)
+
+
+class DocumentForm(forms.Form):
+    """A plan's document as it was issued."""
+
+    file = forms.FileField(label=_("Document (.docx, .pdf, .txt, .md)"))
+
+
+class ItemForm(forms.Form):
+    """What one sentence of a draft means, to confirm or correct."""
+
+    level = forms.CharField(label=_("Level"), max_length=20, required=False)
+    when = forms.CharField(label=_("Rule (CEL over the known terms)"), required=False, widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}))
+    post = forms.CharField(label=_("Who acts"), max_length=200, required=False)
+    deadline_min = forms.IntegerField(label=_("Within (minutes)"), required=False, min_value=0, max_value=100_000)
+
+    def __init__(self, *args: Any, item: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "initial": item.now})
+        for name in ("post", "deadline_min") if item.kind == "condition" else ("when",):
+            del self.fields[name]
+
+    def given(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in self.fields}
+
+
+class PublishForm(forms.Form):
+    """Under which id the draft becomes a plan."""
+
+    key = forms.CharField(label=_("Id of the plan"), max_length=60, validators=[validate_slug], help_text=_("A known id makes its next version; another a new plan."))

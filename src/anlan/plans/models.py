@@ -357,3 +357,55 @@ class Question(RealmRow):
 
         return label(self.name)
 
+
+class Draft(Row):
+    """A document on its way to becoming a plan: its text as read, and what its sentences seem to say, item by item. Nothing of it runs."""
+
+    OPEN, PUBLISHED, DROPPED = "open", "published", "dropped"
+    title = models.CharField(max_length=300)
+    hazard = models.CharField(max_length=40, blank=True)
+    source = models.TextField(help_text="the document's text; spans of items are characters of it")
+    digest = models.CharField(max_length=80, db_index=True, help_text="algorithm:hex over the text")
+    about = models.JSONField(default=dict, help_text="{number, date, issuer, warnings, levels: [{level, kind, name, decides}]}")
+    state = models.CharField(max_length=10, default=OPEN)
+    made_by = models.UUIDField(null=True, help_text="person")
+    plan_version = models.ForeignKey(PlanVersion, null=True, on_delete=models.PROTECT, related_name="drafts", help_text="what it became")
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class DraftItem(Row):
+    """One condition or action of a draft beside its words. Only `confirmed` items are published as drafted; `people` ones without a rule."""
+
+    CONDITION, ACTION = "condition", "action"
+    OPEN, CONFIRMED, PEOPLE, DROPPED = "open", "confirmed", "people", "dropped"
+    draft = models.ForeignKey(Draft, on_delete=models.PROTECT, related_name="items")
+    order = models.FloatField(help_text="place in the document; what is split comes between")
+    kind = models.CharField(max_length=10)
+    clause = models.CharField(max_length=60)
+    start = models.PositiveIntegerField()
+    end = models.PositiveIntegerField()
+    found = models.JSONField(default=dict, help_text="as the rules found it: {level, when, post, deadline_min, why}")
+    said = models.JSONField(default=dict, help_text="as a person put it; the same keys")
+    state = models.CharField(max_length=10, default=OPEN)
+    decided_by = models.UUIDField(null=True, help_text="person")
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["order"]
+        indexes = [models.Index(fields=["draft", "order"], name="draft_items")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.clause}"
+
+    @property
+    def now(self) -> dict:
+        return {**self.found, **self.said}
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.draft.source[self.start : self.end].split())

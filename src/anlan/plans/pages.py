@@ -22,10 +22,10 @@ from anlan.kernel.shell import person_name, post_name
 from anlan.kernel.work import WorkItem
 
 from . import actions, compute, queries
-from .forms import AdoptForm, UploadForm, ValueForm, regions_to_adopt
-from .models import Adoption, Match, Plan, PlanBinding, PlanVersion, Question, ResponseProposal
+from .forms import AdoptForm, DocumentForm, ItemForm, PublishForm, UploadForm, ValueForm, regions_to_adopt
+from .models import Adoption, Draft, DraftItem, Match, Plan, PlanBinding, PlanVersion, Question, ResponseProposal
 from .vocabulary import in_words, label, qualifier_words, value_words, vocabulary
-from .words import KINDS, ORIGINS, SOURCES, STATES, VERDICTS
+from .words import DRAFT_STATES, ITEM_KINDS, ITEM_STATES, KINDS, ORIGINS, SOURCES, STATES, VERDICTS
 
 app_name = "plans"
 
@@ -417,12 +417,82 @@ def state(request: HttpRequest) -> HttpResponse:
     return render(request, "plans/state_value.html", {"form": form, "label": label(term), "where": compute.place_name(place), "op_id": new_id()}, status=422 if request.method == "POST" else 200)
 
 
+# --- a document becomes a plan: the editor ----------------------------------------------------------------------------
+
+
+def drafts(request: HttpRequest) -> HttpResponse:
+    """Documents being turned into plans; a form to read another."""
+    access.require(request.actor, "plans.manage")  # type: ignore[attr-defined]
+    form = DocumentForm(request.POST or None, request.FILES or None)
+    if request.method == "POST":
+        done, row = attempt(form, lambda: actions.draft(request.act(), document=form.cleaned_data["file"].read()))  # type: ignore[attr-defined]
+        if done:
+            return redirect("plans:draft", row.pk)
+    rows = [{"row": row, "counts": queries.draft_progress(row), "state": DRAFT_STATES[row.state]} for row in Draft.objects.defer("source")[:50]]
+    return render(request, "plans/drafts.html", {"form": form, "op_id": new_id(), "rows": rows}, status=422 if request.method == "POST" else 200)
+
+
+def draft_page(request: HttpRequest, key: UUID) -> HttpResponse:
+    """One item of a draft beside its sentence; Enter confirms and the next one comes. `?item=` chooses, else the first that waits."""
+    access.require(request.actor, "plans.manage")  # type: ignore[attr-defined]
+    row = Draft.objects.filter(pk=key).first()
+    if row is None:
+        raise NOT_FOUND(kind=_("draft"), key=key)
+    item = queries.draft_item(row, request.GET.get("item", ""))
+    form, status = None, 200
+    if item is not None:
+        item.draft = row
+        form = ItemForm(request.POST or None, item=item)
+        if request.method == "POST":
+            verb = request.POST.get("do", "confirmed")
+            done, answer = attempt(form, lambda: _decide(request, item, verb, form))
+            if done:
+                # Split and joined items are shown again; after a decision the next that waits.
+                onward = answer if verb in ("split", "&&", "||") else queries.draft_next(row, item)
+                return redirect(f"{reverse('plans:draft', args=[row.pk])}{f'?item={onward.pk}' if onward else ''}")
+            status = 422
+    counts = queries.draft_progress(row)
+    context = {"row": row, "item": item, "form": form, "counts": counts, "op_id": new_id(), "state": DRAFT_STATES[row.state], "publish": PublishForm(), "near": []}
+    if item is not None:
+        context |= {
+            "near": queries.draft_near(row, item), "before": row.source[max(0, item.start - 400) : item.start], "words": row.source[item.start : item.end], "after": row.source[item.end : item.end + 400],
+            "terms": [{"label": label(term), "source": SOURCES[source], "asked": source in ("forecast", "reported")} for term, source in compute.rule_terms(item.now.get("when") or "")],
+            "kind": ITEM_KINDS[item.kind], "item_state": ITEM_STATES[item.state], "decider": person_name(item.decided_by) if item.decided_by else "",
+        }
+    return render(request, "plans/draft.html", context, status=status)
+
+
+def _decide(request: HttpRequest, item: DraftItem, verb: str, form: Any) -> Any:
+    act = request.act()  # type: ignore[attr-defined]
+    if verb == "split":
+        return actions.split_item(act, item=item.pk)
+    if verb in ("&&", "||"):
+        return actions.merge_item(act, item=item.pk, joined=verb)
+    return actions.decide_item(act, item=item.pk, state=verb if verb in ("confirmed", "people", "dropped", "open") else "confirmed", said=form.given())
+
+
+@require_POST
+def publish(request: HttpRequest, key: UUID) -> HttpResponse:
+    """The draft as a version of a plan, when nothing waits any more."""
+    form = PublishForm(request.POST)
+    done, version = attempt(form, lambda: actions.publish_draft(request.act(), draft=key, key=form.cleaned_data["key"]))  # type: ignore[attr-defined]
+    if done:
+        messages.success(request, _("Version {number} is added. No adoption was changed.").format(number=version.number))
+        return redirect("plans:plan", version.plan_id)
+    for error in [*form.non_field_errors(), *form["key"].errors][:8]:
+        messages.error(request, error)
+    return redirect("plans:draft", key)
+
+
 urlpatterns = [
     path("", plan_list, name="plans"),
     path("terms", terms, name="terms"),
     path("terms/state", state, name="state"),
     path("vocabulary", words, name="vocabulary"),
     path("upload", upload, name="upload"),
+    path("drafts", drafts, name="drafts"),
+    path("drafts/<uuid:key>", draft_page, name="draft"),
+    path("drafts/<uuid:key>/publish", publish, name="publish"),
     path("adopted/<uuid:key>", binding_page, name="binding"),
     path("adopted/<uuid:key>/judge", judge, name="judge"),
     path("adopted/<uuid:key>/bind", rebind, name="rebind"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from anlan.engines.conditions import Key, Verdict
 from anlan.kernel import clock
@@ -14,7 +14,19 @@ from anlan.kernel.shell import post_name
 from anlan.sensing.models import Station
 
 from . import compute
-from .models import ActionItem, Adoption, BoundPost, Match, Plan, PlanBinding, PlanVersion, ResponseProposal, Term
+from .models import (
+    ActionItem,
+    Adoption,
+    BoundPost,
+    Draft,
+    DraftItem,
+    Match,
+    Plan,
+    PlanBinding,
+    PlanVersion,
+    ResponseProposal,
+    Term,
+)
 from .vocabulary import in_words, vocabulary
 
 
@@ -235,3 +247,38 @@ def adoption(case: Adoption) -> dict[str, Any]:
         "case": case, "edition": edition, "title": in_words(file.title), "binding": case.binding or binding, "before": binding.version_of if binding and binding.version_of_id != edition.pk and not case.binding_id else None,
         "places": places, "posts": posts, "default_post": post_name(UUID(terms["default_post"])) if terms.get("default_post") else "",
     }
+
+
+# --- drafts ------------------------------------------------------------------------------------------------------------
+
+
+def draft_progress(draft: Draft) -> dict[str, int]:
+    """{total, done, open, confirmed, people, dropped}: "83 of 97 confirmed"."""
+    counts = dict(draft.items.values_list("state").annotate(count=Count("id")).values_list("state", "count"))
+    total = sum(counts.values())
+    return {"total": total, "done": total - counts.get(DraftItem.OPEN, 0), **{state: counts.get(state, 0) for state in (DraftItem.OPEN, DraftItem.CONFIRMED, DraftItem.PEOPLE, DraftItem.DROPPED)}}
+
+
+def draft_item(draft: Draft, key: str) -> DraftItem | None:
+    """The item asked for, else the first that waits, else the first."""
+    try:
+        if key and (row := draft.items.filter(pk=UUID(key)).first()):
+            return row
+    except ValueError:
+        pass
+    return draft.items.filter(state=DraftItem.OPEN).first() or draft.items.first()
+
+
+def draft_next(draft: Draft, item: DraftItem) -> DraftItem | None:
+    """The next that waits after this one; from the end it goes on at the beginning."""
+    waiting = draft.items.filter(state=DraftItem.OPEN)
+    return waiting.filter(order__gt=item.order).first() or waiting.first()
+
+
+def draft_near(draft: Draft, item: DraftItem, each: int = 6) -> list[DraftItem]:
+    """A few items before and after: a plan of 200 pages is never on one page."""
+    before = list(draft.items.filter(order__lt=item.order).order_by("-order")[:each])[::-1]
+    rows = [*before, item, *draft.items.filter(order__gt=item.order)[:each]]
+    for row in rows:
+        row.draft = draft
+    return rows

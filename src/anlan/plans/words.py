@@ -10,6 +10,8 @@ from .vocabulary import qualifier_words
 
 FACT_WORDS: dict[str, Any] = {
     "plans.PlanVersionAdded": _("Version {number} of plan {key} added"),
+    "plans.PlanDrafted": _("“{subject}” read into a draft: {conditions} conditions and {actions} actions wait for a person"),
+    "plans.DraftPublished": _("“{subject}” became a plan: {confirmed} items confirmed, {people} for people only, {dropped} left out"),
     "plans.PlanAdopted": _("{subject} in force"),
     "plans.AdoptionEnded": _("{subject} ended: {reason}"),
     "plans.TermStated": _("Stated: {term} = {value} {unit} ({source})"),
@@ -29,6 +31,9 @@ VERDICTS = {"met": _("Met"), "not_met": _("Not met"), "cannot_tell": _("Cannot t
 STATES = {
     "open": _("Waits for an answer"), "approved": _("Approved"), "refused": _("Refused"), "overtaken": _("Overtaken"), "lapsed": _("Lapsed"), "answered": _("Answered"),
 }
+ITEM_STATES = {"open": _("Waits to be confirmed"), "confirmed": _("Confirmed"), "people": _("For people only"), "dropped": _("Left out")}
+ITEM_KINDS = {"condition": _("Condition"), "action": _("Action")}
+DRAFT_STATES = {"open": _("Being confirmed"), "published": _("Published"), "dropped": _("Dropped")}
 SOURCES = {
     "machine": _("measured"), "warning": _("counted from warnings"), "response": _("counted from responses"), "forecast": _("forecast, stated by a person"),
     "reported": _("reported by a person"),

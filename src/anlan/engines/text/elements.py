@@ -226,7 +226,7 @@ def _levels(paper: Paper, above: dict[int, list[Clause]], out: dict[str, Any]) -
     for clause in paper.clauses:
         if id(clause) not in headings:
             continue
-        body = plain("".join(one.heading + one.text for one in [clause, *_below(clause)]))
+        body = plain("。".join(f"{one.heading}。{one.text}" for one in [clause, *_below(clause)]))
         decided = re.search(rf"(?:由|报|经)?([^,。;]{{0,22}}?{UNIT_END}(?:\([^)]*\))?)(?:研究|共同|直接)*(?:决定|批准|签发|宣布|下令|同意)(?:启动|后启动|后,?启动|进入)", body)
         level, what = found[id(clause)]
         who_decides = decided[1].lstrip("由报经") if decided else signs.get(level, "") if what == "response" else ""

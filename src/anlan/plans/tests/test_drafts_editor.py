@@ -1,0 +1,128 @@
+"""A document becomes a plan: every item beside its sentence, decided by a person; nothing unconfirmed ever runs."""
+from __future__ import annotations
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from anlan.kernel.errors import Problem
+from anlan.kernel.models import Fact
+from anlan.plans import actions, compute, queries
+from anlan.plans.models import Draft, DraftItem
+
+from .builders import act
+
+pytestmark = pytest.mark.django_db
+PAPER = """某县自然灾害救助应急预案
+
+1 总则
+
+1.1 目的
+
+规范救助。
+
+2 响应
+
+2.1 Ⅱ级响应
+
+2.1.1 启动条件
+
+出现下列情况之一的：
+
+（1）死亡30人以上、50人以下；
+
+（2）紧急转移安置10万人以上；
+
+（3）其他需要启动Ⅱ级响应的情况。
+
+2.1.2 启动程序
+
+由县长决定启动Ⅱ级响应。
+
+2.1.3 响应措施
+
+（1）县应急管理局在2小时内派出工作组。
+
+（2）县财政局下拨资金。
+
+3 附则
+
+无。
+"""
+
+
+@pytest.fixture
+def draft(actual, alice):
+    return actions.draft(act(alice, actual), document=PAPER.encode())
+
+
+def by_words(draft: Draft, words: str) -> DraftItem:
+    return next(item for item in draft.items.all() if words in item.words)
+
+
+def test_each_item_stands_at_its_words(draft):
+    rows = [(item.kind, item.now["level"], item.now.get("when") or item.now.get("post") or "", item.words) for item in draft.items.all()]
+    assert rows == [
+        ("condition", "II", 'deaths("area") >= 30 && deaths("area") < 50', "死亡30人以上、50人以下"), ("condition", "II", 'moved_persons("area") >= 100000', "紧急转移安置10万人以上"),
+        ("condition", "II", "", "其他需要启动Ⅱ级响应的情况"), ("action", "II", "县应急管理局", "县应急管理局在2小时内派出工作组"), ("action", "II", "县财政局", "县财政局下拨资金"),
+    ]
+    assert queries.draft_progress(draft)["open"] == 5 and Fact.objects.filter(kind="plans.PlanDrafted").count() == 1
+
+
+def test_nothing_unconfirmed_runs(draft, actual, alice):
+    with pytest.raises(Problem) as caught:
+        actions.publish_draft(act(alice, actual), draft=draft.pk, key="county-relief")
+    assert caught.value.kind.code == "plans.items_open"
+    for item in draft.items.all():
+        state = "people" if "其他" in item.words else "dropped" if "转移" in item.words else "confirmed"
+        said = {"when": 'deaths("area") >= 30', "level": "II"} if "死亡" in item.words else None
+        actions.decide_item(act(alice, actual), item=item.pk, state=state, said=said)
+    version = actions.publish_draft(act(alice, actual), draft=draft.pk, key="county-relief")
+    plan = compute.plan_file(version)
+    assert [(entry.when, bool(entry.compiled)) for entry in plan.conditions] == [('deaths("area") >= 30', True), ("", False)]
+    assert [(dict(plan.posts[action.post]), action.deadline_min) for action in plan.actions] == [({"zh": "县应急管理局"}, 120), ({"zh": "县财政局"}, None)]
+    assert dict(plan.posts[plan.level("II").approver]) == {"zh": "县长"}
+    assert Fact.objects.filter(kind="plans.DraftPublished").count() == 1
+    with pytest.raises(Problem) as caught:
+        actions.decide_item(act(alice, actual), item=draft.items.first().pk, state="open")
+    assert caught.value.kind.code == "plans.draft_closed"
+
+
+@pytest.mark.parametrize("when", ['deaths("nowhere") >= 3', "deaths(", 'no_such_term("area") > 1', 'deaths("area") / 0 > 1', "", 'water_level("area") > 3'])
+def test_a_rule_that_cannot_be_used_is_not_confirmed(draft, actual, alice, when):
+    with pytest.raises(Problem) as caught:
+        actions.decide_item(act(alice, actual), item=by_words(draft, "死亡").pk, state="confirmed", said={"level": "II", "when": when})
+    assert caught.value.kind.code == "plans.bad_rule"
+
+
+def test_split_and_join(draft, actual, alice):
+    first, second = by_words(draft, "死亡"), by_words(draft, "转移")
+    half = actions.split_item(act(alice, actual), item=first.pk)
+    assert [item.pk for item in draft.items.all()][:3] == [first.pk, half.pk, second.pk] and half.words == first.words
+    joined = actions.merge_item(act(alice, actual), item=second.pk, joined="||")
+    assert joined.pk == half.pk and joined.now["when"] == '(deaths("area") >= 30 && deaths("area") < 50) || (moved_persons("area") >= 100000)'
+    second.refresh_from_db()
+    assert second.state == "dropped"
+
+
+def test_a_file_that_is_no_paper_is_refused(actual, alice):
+    with pytest.raises(Problem) as caught:
+        actions.draft(act(alice, actual), document=b"%PDF-1.7 nonsense")
+    assert caught.value.kind.code == "plans.bad_paper"
+
+
+def test_by_keyboard_through_the_whole_plan(actual, alice, client, signed_in):
+    web = signed_in(client, alice)
+    page = web.post("/plans/drafts", {"file": SimpleUploadedFile("plan.txt", PAPER.encode())})
+    assert page.status_code == 302
+    at, seen = page.url, 0
+    while (item := web.get(at).context["item"]) is not None and item.state == "open":
+        page = web.get(at)
+        # Enter presses what has the focus: the first button of the form.
+        assert b"autofocus" in page.content
+        state = "confirmed" if item.kind == "action" or item.now.get("when") else "people"
+        answer = web.post(f"{at.split('?')[0]}?item={item.pk}", {"do": state, "version": item.version, **{name: value for name, value in item.now.items() if value not in (None, "") and name != "why"}})
+        assert answer.status_code == 302, answer.content[:500]
+        at, seen = answer.url, seen + 1
+    assert seen == 5
+    key = Draft.objects.get().pk
+    assert web.post(f"/plans/drafts/{key}/publish", {"key": "county-relief"}).status_code == 302 and Draft.objects.get().state == "published"
