@@ -84,8 +84,8 @@ PRINTED = ("duty", "commander", "water", "township", "admin")
 PROFILES: dict[str, tuple[str, ...]] = {
     "command": ("*",),
     "duty": ("*",),
-    "department": ("+read", "orders.", "contacts.", "sensing.", "command.take_report", "command.report", "warning.compose", "warning.enter", "resources.", "inspection.report", "inspection.rectify"),
-    "township": ("+read", "command.take_report", "command.report", "resources.", "inspection.report", "inspection.rectify"),
+    "department": ("+read", "orders.", "contacts.", "sensing.", "command.take_report", "command.report", "warning.compose", "warning.enter", "resources.", "inspection.report", "inspection.rectify", "logistics."),
+    "township": ("+read", "command.take_report", "command.report", "resources.", "inspection.report", "inspection.rectify", "logistics.report"),
     "system": ("kernel.administer_system", "+admin", "+read", "realms.start", "realms.stop"),
     "security": ("kernel.administer_security",),
     "audit": ("kernel.audit", "journal.read"),

@@ -1,0 +1,119 @@
+"""The room's reads: blocked roads as they are now, clearing times by the rule, who is cut off."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from django.db.models import QuerySet
+
+from anlan.engines import routing
+from anlan.kernel import access, clock, codes
+from anlan.kernel.models import Region
+
+from . import compute
+from .models import Blockage
+
+OPEN, DONE = ("reported", "clearing"), "opened"
+PLACES = 2000  # places reached or not, told one by one
+
+
+def blocked(actor: Any, realm: Any) -> QuerySet[Blockage]:
+    """What is blocked now, the longest first."""
+    return Blockage.objects.seen_by(actor, realm).filter(state__in=OPEN).select_related("region", "post").order_by("opened_at")
+
+
+@dataclass
+class Clearing:
+    """Mean time from the report to the first vehicle through, on trunk roads in general disasters; open cases stand apart."""
+
+    limit_h: float
+    mean_h: float | None
+    count: int
+    over: list[tuple[Blockage, float]]
+    open_now: list[tuple[Blockage, float]]
+    since: Any
+
+
+def clearing(actor: Any, realm: Any, *, days: int = 365) -> Clearing:
+    """RULE: mean of (opened − reported) over trunk roads in general disasters; what is open is not averaged, it is shown with its hours so far."""
+    trunk = [code for code, entry in codes.entries("highway_class").items() if (entry.get("data") or {}).get("trunk")]
+    now = clock.now(realm)
+    since = now - timedelta(days=days)
+    rows = Blockage.objects.seen_by(actor, realm).filter(road_class__in=trunk, severity="general").select_related("region")
+    limit = float(codes.data("road_policy", "clear_hours")["value"])
+
+    def hours(row: Blockage, until: Any) -> float:
+        return (until - row.opened_at).total_seconds() / 3600
+
+    done = [(row, hours(row, row.closed_at)) for row in rows.filter(state=DONE, closed_at__gte=since).order_by("-closed_at")]
+    still = [(row, hours(row, now)) for row in rows.filter(state__in=OPEN).order_by("opened_at")]
+    return Clearing(limit, sum(h for _, h in done) / len(done) if done else None, len(done), [one for one in done if one[1] > limit], still, since)
+
+
+def edits(actor: Any, realm: Any, roads: routing.Router) -> list[routing.Edit]:
+    """What is blocked now, as the router takes it: the road nearest to each place, within 200 m."""
+    rows = [row for row in blocked(actor, realm) if row.lon is not None]
+    put = roads.snap(np.array([row.lon for row in rows]), np.array([row.lat for row in rows]), within_m=200.0) if rows else None
+    return [
+        routing.Edit(row.kind, np.array([segment]), share=(row.speed_left or 50) / 100, depth_m=None if row.depth_cm is None else row.depth_cm / 100)
+        for row, segment in zip(rows, put.segment if put else (), strict=True) if segment >= 0
+    ]
+
+
+@dataclass
+class Place:
+    """A town or village and how it is reached: seconds before the blockages and now; None where there is no way."""
+
+    region: Region
+    before_s: float | None
+    now_s: float | None
+
+    @property
+    def cut_off(self) -> bool:
+        return self.before_s is not None and self.now_s is None
+
+    @property
+    def before_min(self) -> float | None:
+        return None if self.before_s is None else self.before_s / 60
+
+    @property
+    def now_min(self) -> float | None:
+        return None if self.now_s is None else self.now_s / 60
+
+
+@dataclass
+class Reach:
+    """`places`: cut off first, then what takes longer than before. `how` says which roads, or why there is no answer."""
+
+    how: str
+    places: list[Place]
+    cut_off: int
+    people: int  # in the places cut off, where their number is known
+    unknown: int  # places cut off whose population is not known
+    total: int
+    missing: bool = False  # no road file, no origins or no places
+
+
+def reach(actor: Any, realm: Any, origins: np.ndarray, *, vehicle: str = "car", weather: str = "dry") -> Reach:
+    """Towns and villages of the actor's regions from the given origins (longitude, latitude), before the blockages and with them."""
+    roads = compute.router()
+    regions = Region.objects.filter(kind__in=("town", "village"), lon__isnull=False, lat__isnull=False, valid_to=None)
+    scope = access.regions(actor, "logistics.read")
+    if scope is not access.ALL:
+        regions = regions.filter(pk__in=scope)
+    rows = list(regions[:PLACES])
+    if roads is None or not rows or not len(origins):
+        return Reach("", [], 0, 0, 0, len(rows), missing=True)
+    tables = compute.tables()
+    live = edits(actor, realm, roads)
+    there = np.array([(row.lon, row.lat) for row in rows])
+    ways = compute.ways(origins, there, roads=roads, data=tables, vehicle=vehicle, weather=weather, edits=live)
+    now = ways.seconds.min(axis=0)
+    before = roads.metric(compute.times(roads, tables, vehicle, weather)).reach_points(ways.origins, ways.targets) if live else now
+    places = [Place(row, None if np.isinf(b) else float(b), None if np.isinf(n) else float(n)) for row, b, n in zip(rows, before, now, strict=True)]
+    worse = [one for one in places if one.cut_off or (one.now_s is not None and one.before_s is not None and one.now_s > one.before_s + 1)]
+    worse.sort(key=lambda one: (not one.cut_off, -((one.now_s or 0) - (one.before_s or 0)), -(one.region.population or 0)))
+    cut = [one for one in worse if one.cut_off]
+    return Reach(ways.how, worse, len(cut), sum(one.region.population or 0 for one in cut), sum(one.region.population is None for one in cut), len(rows))
