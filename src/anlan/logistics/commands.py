@@ -44,6 +44,10 @@ def _solve(sub: Any) -> None:
     one.add_argument("--gap", type=float, default=0.003, help=_("stop when at most this share from the best (0.01 is one per cent)"))
     one.add_argument("--json", action="store_true", help=_("answer as JSON"))
     one.set_defaults(func=allocate, services=None)
+    one = inner.add_parser("needs", help=_("what people need over the days, by stated rates; what must lie in store and what is missing"))
+    one.add_argument("file", type=Path, help=_("JSON (docs/solve.md); - reads standard input"))
+    one.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    one.set_defaults(func=needs, services=None, network=None)
 
 
 def solve(args: argparse.Namespace) -> int:
@@ -111,6 +115,24 @@ def allocate(args: argparse.Namespace) -> int:
     print(_("{unmet} units not met; at most {gap:.2f} % from the best").format(unmet=answer["unmet_units"], gap=100 * answer["gap"]))
     for note in [*answer["notes"], answer["how"]]:
         print(note)
+    return 0
+
+
+def needs(args: argparse.Namespace) -> int:
+    """Exit status 0 with the needs, 1 when the question is wrong."""
+    from . import questions
+
+    answer = _asked_of_file(args, questions.needed)
+    if answer is None:
+        return 1
+    if args.json:
+        print(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+        return 0
+    for name, one in answer["goods"].items():
+        print(_("{good}: {total:g} {unit} in {days} days; in store {physical:g}, agreed {agreement:g}, made {capacity:g}; missing in store today {gap:g}").format(good=name, days=answer["days"], **one))
+    if answer["unused"]:
+        print(_("no rate for: {groups}").format(groups=", ".join(answer["unused"])))
+    print(answer["how"])
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from django.utils.translation import gettext as _
 
-from anlan.engines.allocation import dispatch, sheltering
+from anlan.engines.allocation import dispatch, needs, sheltering
 
 from . import compute
 
@@ -222,3 +222,40 @@ def _lines(data: dict[str, Any], name: str, *ids: list[str]) -> list[dispatch.Li
             raise BadQuestion(f"{name}[{k}]", _("depot, need and good of the question are needed ({why})").format(why=error)) from error
         found.append((at[0], at[1], at[2], int(_number(row, "units", f"{name}[{k}]", whole=True, high=1e9))))
     return found
+
+
+def needed(raw: bytes, _network: Path | None = None) -> dict[str, Any]:
+    """What people need over the days, by the rates of the code list `need_rate` or the question's own; what must lie in store, and what is missing."""
+    from anlan.kernel import codes
+
+    data = _parse(raw)
+    groups = data.get("people")
+    if not isinstance(groups, dict) or not groups:
+        raise BadQuestion("people", _("persons of each group, one number for each day, are needed"))
+    days = int(_number(data, "days", "", 7, low=1, high=366, whole=True))
+    people = {}
+    for name, row in groups.items():
+        row = row if isinstance(row, list) else [row] * days
+        people[str(name)] = [_number({"n": value}, "n", f"people.{name}[{k}]") for k, value in enumerate(row[:days])] + [0.0] * (days - len(row))
+    shipped = codes.shipped()["need_rate"]
+    rows = data.get("rates") or [{"good": one["code"], "name": one["name"], **one["data"]} for one in shipped["codes"]]
+    rates = []
+    for k, row in enumerate(rows):
+        if not isinstance(row, dict) or not row.get("good") or not row.get("who"):
+            raise BadQuestion(f"rates[{k}]", _("good and who are needed"))
+        rates.append(needs.Rate(str(row["good"]), str(row["who"]), _number(row, "amount", f"rates[{k}]"), _number(row, "for_each", f"rates[{k}]", 1.0, low=1e-9), bool(row.get("daily", True))))
+    stock = data.get("stock") or {}
+    found = needs.estimate(rates, people)
+    answer = {}
+    for k, row in enumerate(rows):
+        name = str(row["good"])
+        if name in answer:
+            continue
+        parts = needs.split(found[name], agreement_days=_number(row, "agreement_days", f"rates[{k}]", 2.0), capacity_days=_number(row, "capacity_days", f"rates[{k}]", 7.0), stock=_number(stock, name, "stock", 0.0))
+        answer[name] = {
+            "unit": row.get("unit", ""), "each_day": [round(float(value), 3) for value in found[name]], "total": round(float(found[name].sum()), 3), "physical": round(parts.physical, 3),
+            "agreement": round(parts.agreement, 3), "capacity": round(parts.capacity, 3), "in_stock": float(stock.get(name, 0)), "gap": round(parts.gap, 3),
+        }
+    own = bool(data.get("rates"))
+    how = _("rates as given in the question") if own else _("rates of the code list need_rate, version {version}, to be verified: {source}").format(version=shipped["version"], source=shipped["source"])
+    return {"days": days, "goods": answer, "unused": sorted(set(people) - {one.who for one in rates}), "how": how}

@@ -81,6 +81,18 @@ def test_a_persons_plan_is_judged_and_a_new_one_says_what_moved():
     assert any(one["depot"] == "D2" and one["units"] >= 3 for one in kept["lines"])
 
 
+def test_needs_follow_the_rates_and_say_where_those_come_from():
+    answer = questions.needed(json.dumps({"people": {"sheltered": [1000, 1000, 500], "dogs": 3}, "days": 3, "stock": {"water": 9000}}).encode())
+    water = answer["goods"]["water"]
+    assert water["each_day"] == [15_000, 15_000, 7_500] and (water["physical"], water["agreement"], water["capacity"], water["gap"]) == (15_000, 22_500, 0, 6_000)
+    assert answer["goods"]["blanket"]["total"] == 2000 and answer["unused"] == ["dogs"] and "need_rate" in answer["how"]
+    own = questions.needed(json.dumps({"people": {"flooded": 10}, "days": 2, "rates": [{"good": "pump", "who": "flooded", "amount": 1, "for_each": 4, "daily": False}]}).encode())
+    assert own["goods"]["pump"]["total"] == 3
+    with pytest.raises(questions.BadQuestion) as caught:
+        questions.needed(b'{"people": {"sheltered": [-1]}}')
+    assert caught.value.where == "people.sheltered[0].n"
+
+
 @pytest.mark.parametrize(("more", "where"), [
     ({"kept": [{"depot": "D9", "need": "A", "good": "water", "units": 1}]}, "kept[0]"), ({"depots": [{"id": "D1", "stock": {"tent": 1}}]}, "depots[0].stock"),
     ({"needs": [{"id": "A", "items": [{"good": "water", "units": -1}]}]}, "needs[0].items[0].units"), ({"depots": [{"id": "D1", "stock": {"water": 1.5}}]}, "depots[0].stock.water"),
