@@ -24,7 +24,7 @@ from anlan.runtime import process
 OURS = ("DATABASE_URL", "DATABASE_ADMIN_URL", "NATS_URL", "ANLAN_TLS_CERT", "ANLAN_TLS_KEY", "ANLAN_HOST", "ANLAN_DEBUG")
 
 
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 180.0) -> Any:
     """The first true answer; fails the test when none comes. The limit only ends a hopeless wait."""
     end = time.monotonic() + seconds
     while True:
@@ -47,7 +47,7 @@ class Installation:
         return [sys.executable, "-m", "anlan.runtime.cli", *args]
 
     def run(self, *args: str, status: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(self.argv(*args), env={**self.env, **env}, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
+        done = subprocess.run(self.argv(*args), env={**self.env, **env}, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=900)
         if status is not None:
             assert done.returncode == status, f"{args}: exit {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.logs()}"
         return done

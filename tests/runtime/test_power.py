@@ -80,7 +80,7 @@ def test_a_copy_made_in_the_middle_of_a_replay_starts_and_verifies(ready, tmp_pa
             photograph(ready, tmp_path / f"copy{number}")
             seen.append((tmp_path / f"copy{number}", facts, readings, acknowledged))
         publisher.stop.set()
-        output = replay.communicate(timeout=300)[0]
+        output = replay.communicate(timeout=900)[0]
         assert replay.returncode == 0, output
     assert ready.stop() == 0
 
