@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,13 +15,13 @@ import bcrypt
 import numpy as np
 import orjson
 from django.conf import settings
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.db.models import F
 from django.utils.translation import gettext as _
 
 from anlan.engines.frames import FRAMES, to_wgs84
 from anlan.engines.series import NEVER, stale
-from anlan.kernel import access, clock, due, search
+from anlan.kernel import access, clock, due, journal, search
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.errors import REASON_NEEDED
 from anlan.kernel.ids import derived_id
@@ -29,22 +30,25 @@ from anlan.kernel.registers import actions as registers
 from anlan.kernel.registers import get as register_of
 from anlan.kernel.registers.values import cell
 
-from . import compute, rules
-from .compute import Book, Judged, moment
+from . import compute, history, rules
+from .compute import Book, Judged
 from .errors import BAD_RULES, BAD_SOURCE, BAD_STATION, WRONG_REALM
 from .facts import (
     GaugeHeard,
     GaugeSilent,
     ReadingsAccepted,
+    ReadingsExported,
     RulesAdopted,
     SignalChanged,
+    SignalRevised,
     SourceChanged,
     StationChanged,
     StationsImported,
 )
+from .history import moment
 from .ingest import Columns, Refusal, StationInfo
 from .models import CODE, NAME, Partition, RealmState, Refused, Register, RuleSet, Series, Signal, Source, Station
-from .quantities import COLOURS, QUANTITIES, flag_names
+from .quantities import COLOUR_NUMBER, COLOURS, QUANTITIES, flag_names
 from .rules import RuleSpec
 
 # Frames coordinates may come in, by EPSG code or by the name they go by here.
@@ -125,6 +129,7 @@ def record(act: Act, *, batch: Any) -> Any:
     wake: list[int] = []
     for part in parts:
         done.transitions += _announce(act, book, part, cause)
+        _settle(act, book.of(part.quantity), part.due, cause)
         wake += _move(book, part, received)
     wake += _raised(book, parts)
     _arm(act, state, min(wake, default=0), now)
@@ -150,15 +155,12 @@ def _store(part: Judged, received: datetime) -> None:
     kept = part.kept
     if not kept.any():
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO sensing_reading (series_id, time, value, received_at, flags) "
-            "SELECT s, to_timestamp(t), v, %s, f FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[]) AS x(s, t, v, f) "
-            "ON CONFLICT DO NOTHING",
-            [received, part.series[kept].tolist(), part.time[kept].tolist(), part.value[kept].tolist(), part.flags[kept].tolist()],
-        )
-        if cursor.rowcount != int(kept.sum()):
-            raise OutOfStep(f"{part.quantity}: {int(kept.sum())} readings to store, {cursor.rowcount} were new")
+    series, time, value, flags = part.series[kept], part.time[kept], part.value[kept], part.flags[kept]
+    try:
+        history.store(series, time, value, flags, received)
+    except IntegrityError as error:
+        raise OutOfStep(f"{part.quantity}: of {int(kept.sum())} readings to store not all were new") from error
+    history.roll_up(series, time, value, flags, part.fine[kept])
 
 
 def _move(book: Book, part: Judged, received: datetime) -> list[int]:
@@ -181,17 +183,19 @@ def _move(book: Book, part: Judged, received: datetime) -> list[int]:
             wake.append(silent_at)
         rows.append((
             key, newest, int(engine.last[index]), own.last_flags[index], int(engine.since[index]), counted.get(key, 0), silent_at, silent,
-            orjson.dumps(own.memory(index)).decode() if own.levels else None,
+            orjson.dumps(own.memory(index)).decode() if own.levels else None, *own.late.get(index, (None, None)),
         ))
+        if index in own.late:
+            wake.append(own.late[index][1] + 2 * settings.LATENESS_S)
     with connection.cursor() as cursor:
         if rows:
             columns = [list(column) for column in zip(*rows, strict=True)]
             cursor.execute(
                 "UPDATE sensing_series s SET last_time = to_timestamp(x.newest), last_value = x.value, last_flags = x.flags, last_received = %s, "
                 "same_since = to_timestamp(x.since), count = s.count + x.n, silent_at = to_timestamp(x.silent_at), silent = x.silent, "
-                "memory = coalesce(x.memory::jsonb, s.memory) "
-                "FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[], %s::text[]) "
-                "AS x(id, newest, value, flags, since, n, silent_at, silent, memory) WHERE s.id = x.id",
+                "memory = coalesce(x.memory::jsonb, s.memory), late_from = to_timestamp(x.late_from), late_to = to_timestamp(x.late_to) "
+                "FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[], %s::text[], "
+                "%s::bigint[], %s::bigint[]) AS x(id, newest, value, flags, since, n, silent_at, silent, memory, late_from, late_to) WHERE s.id = x.id",
                 [received, *columns],
             )
         if late_only:
@@ -295,6 +299,46 @@ def _heard(act: Act, change: Change, value: int, cause: UUID | None) -> None:
         ),
         subject=f"station:{change.station.id}", region=change.station.region, cause=cause,
     )
+
+
+def _settle(act: Act, own: compute.QuantityBook, due_: list[compute.Due], cause: UUID | None) -> int:
+    """Judge stretches with late readings for good and state where something else had been said."""
+    if not due_:
+        return 0
+    place = {f"station:{own.stations[one.index].id}": one.index for one in due_}
+    said: compute.Said = {}
+    for fact in journal.select(
+        "WHERE f.realm_id = %s AND f.kind IN ('sensing.SignalChanged', 'sensing.SignalRevised') AND f.subject = ANY(%s) ORDER BY f.recorded_at",
+        [act.realm.pk, list(place)],
+    ):
+        body = fact.payload
+        if body["quantity"] != own.quantity.code:
+            continue
+        line = said.setdefault((place[fact.subject], body["rule"]), [])
+        at = int(fact.occurred_at.timestamp())
+        if fact.kind == "sensing.SignalRevised":
+            before, until = [each for each in line if each[0] < at], int(datetime.fromisoformat(body["until"]).timestamp()) if body["until"] else None
+            after = [each for each in line if until is not None and each[0] >= until]
+            if until is not None and not (after and after[0][0] == until):
+                after.insert(0, (until, next((colour for time, colour in reversed(line) if time <= until), 0)))
+            line[:] = [*before, (at, COLOUR_NUMBER[body["true"]]), *(after or [each for each in line if each[0] > at])]
+        elif body["kind"] not in ("stale", "withdrawn") and body["new"] != "unknown":  # "nobody knows any more" says nothing of the weather
+            line[:] = [*(each for each in line if each[0] < at), (at, COLOUR_NUMBER[body["new"]])]
+    revised = 0
+    for number, spec, time, until, was, true in compute.exact(own, due_, said):
+        station = own.stations[due_[number].index]
+        key = derived_id("sensing.SignalRevised", act.realm.pk, spec.code, spec.version, station.id, spec.quantity, time, COLOURS[was], COLOURS[true])
+        if journal.get(key) is not None:
+            continue  # a stretch judged for the second time, because something came later still
+        replace(act, occurred_at=moment(time), precision="second").state(
+            SignalRevised(
+                station=station.id, code=station.code, name=station.name, region=station.region, rule=spec.code, rule_version=spec.version, hazard=spec.hazard,
+                quantity=spec.quantity, event_time=moment(time), until=None if until is None else moment(until), said=COLOURS[was], true=COLOURS[true],
+            ),
+            subject=f"station:{station.id}", region=station.region, cause=cause, id=key,
+        )
+        revised += 1
+    return revised
 
 
 def _write_signals(signals: Iterable[Signal]) -> None:
@@ -416,6 +460,7 @@ def tick(act: Act) -> int:
             signals += _fell_silent(act, registry.by_id[row.station_id], row, measure, is_rising, spec, now, revision)
             moved += 1
         _write_signals(signals)
+    moved += _settle_waiting(act, now, revision)
     moved += _grow_stale(act, now, revision)
     if moved:
         state.revision = revision
@@ -447,6 +492,24 @@ def _fell_silent(
     signal = _change(act, change, cause)
     signal.revision = revision
     return [signal]
+
+
+def _settle_waiting(act: Act, now: int, revision: int) -> int:
+    """Judge for good what waits although its gauge says nothing more."""
+    rows = list(Series.objects.select_for_update().filter(realm_id=act.realm.pk, late_to__lte=moment(now - 2 * settings.LATENESS_S)).order_by("station__code", "quantity"))
+    if not rows:
+        return 0
+    registry = compute.registry()
+    groups: dict[str, list[Series]] = {}
+    for row in rows:
+        if row.station_id in registry.by_id:
+            groups.setdefault(row.quantity, []).append(row)
+    for quantity, series in groups.items():
+        own = compute.QuantityBook(registry, quantity, act.now.month)
+        own.add([registry.by_id[row.station_id] for row in series], [row.pk for row in series])
+        _settle(act, own, [compute.Due(index, int(row.late_from.timestamp()), int(row.late_to.timestamp())) for index, row in enumerate(series) if row.late_from and row.late_to], None)
+    Series.objects.filter(pk__in=[row.pk for row in rows]).update(late_from=None, late_to=None, revision=revision)
+    return len(rows)
 
 
 def _grow_stale(act: Act, now: int, revision: int) -> int:
@@ -483,9 +546,10 @@ def _next_tick(realm: UUID, now: int) -> datetime | None:
             "SELECT least("
             "(SELECT extract(epoch FROM min(s.silent_at)) FROM sensing_series s JOIN sensing_station t ON t.id = s.station_id AND t.active "
             " WHERE s.realm_id = %s AND s.silent = 0 AND s.silent_at > to_timestamp(%s)), "
+            "(SELECT extract(epoch FROM min(late_to)) + %s FROM sensing_series WHERE realm_id = %s AND late_to IS NOT NULL), "
             "(SELECT extract(epoch FROM min(s.last_time)) + min(g.stale_s) + 1 FROM sensing_signal g JOIN sensing_series s ON s.realm_id = g.realm_id "
             " AND s.station_id = g.station_id AND s.quantity = g.quantity WHERE g.realm_id = %s AND g.colour > 0 AND g.stale_s > 0))",
-            [realm, now, realm],
+            [realm, now, 2 * settings.LATENESS_S, realm, realm],
         )
         (found,) = cursor.fetchone() or (None,)
     return compute.minute_after(max(math.ceil(found), now + 60)) if found is not None else None
@@ -825,6 +889,14 @@ def adopt_rules(act: Act, *, ruleset: UUID | None = None, text: str = "", note: 
     _adopted(act, row, str(old.label) if old else "")
     _bump()
     return row
+
+
+@action("sensing.export_readings")
+def export_readings(act: Act, *, path: Any, start: Any, end: Any, stations: Any = (), quantity: str = "") -> int:
+    """Write a realm's readings in [start, end) to a Parquet file; how many."""
+    count, digest = history.export(Path(path), act.realm.pk, start, end, codes=list(stations) or None, quantity=quantity)
+    act.state(ReadingsExported(count=count, start=start, end=end, stations=list(stations), digest=digest), subject=f"readings:{act.realm.pk}")
+    return count
 
 
 def machine_act(realm: Any) -> Act:

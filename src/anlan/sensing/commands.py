@@ -4,8 +4,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
@@ -22,6 +24,50 @@ def register(sub: Any) -> None:
     file.add_argument("--out", type=Path, required=True, help=_("the changes: CSV, or Parquet or Arrow by the name's ending"))
     file.add_argument("--json", action="store_true", help=_("answer as JSON"))
     file.set_defaults(func=judge, services=None)
+    check = inner.add_parser("quality", help=_("judge a rain network's reports against their neighbours: which gauges are not to be believed, and why"))
+    check.add_argument("input", type=Path, metavar="IN", help=_("Parquet, Arrow or CSV with station,time,value; or CSV with a column of times and one for each station"))
+    check.add_argument("--stations", type=Path, required=True, help=_("CSV with station,lon,lat"))
+    check.add_argument("--out", type=Path, help=_("CSV for the flags: station,time,value,flags"))
+    check.set_defaults(func=quality, services=None)
+    out = inner.add_parser("export", help=_("write readings to a Parquet file, which `sense file` reads again"))
+    out.add_argument("out", type=Path, metavar="OUT")
+    out.add_argument("--start", type=_instant, required=True, metavar="TIME", help=_("first event time, ISO 8601"))
+    out.add_argument("--end", type=_instant, required=True, metavar="TIME", help=_("event time up to which, without it"))
+    out.add_argument("--station", action="append", default=[], metavar="CODE", help=_("only this one; may be given again"))
+    out.add_argument("--quantity", default="", help=_("only this quantity"))
+    out.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    out.set_defaults(func=export, services="data")
+
+
+def _give_back_memory() -> None:
+    """Columns of some megabytes come and go: without this the allocators of C and Arrow keep half a gigabyte of them for later."""
+    import ctypes
+
+    import pyarrow as pa
+
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        ctypes.CDLL(None).mallopt(-3, 1 << 20)  # M_MMAP_THRESHOLD of glibc: larger blocks go back at once
+    except (AttributeError, OSError):
+        pass
+
+
+def _instant(text: str) -> datetime:
+    """An aware instant; without a zone the installation's."""
+    from django.conf import settings
+
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=ZoneInfo(settings.TIME_ZONE_LOCAL))
+
+
+def export(args: argparse.Namespace) -> int:
+    from anlan.kernel import realms
+
+    from . import actions
+
+    count = actions.export_readings(actions.machine_act(realms.actual()), path=args.out, start=args.start, end=args.end, stations=args.station, quantity=args.quantity)
+    print(json.dumps({"readings": count, "file": str(args.out)}) if args.json else _("{count} readings in {out}").format(count=count, out=args.out))
+    return 0
 
 
 def judge(args: argparse.Namespace) -> int:
@@ -35,6 +81,7 @@ def judge(args: argparse.Namespace) -> int:
     except (OSError, UnicodeDecodeError, RuleError) as error:
         print(f"{args.rules}: {error}", file=sys.stderr)
         return 1
+    _give_back_memory()
     try:
         report = judge_file(args.input, rules, args.mode, args.out)
     except TableError as error:
@@ -58,4 +105,43 @@ def judge(args: argparse.Namespace) -> int:
                 "{unknown} unknown, {out_of_range} out of range").format(source=source, **fates))
     print(_("order: {order}; grid: {grid} s; CPU: {read} s reading, {judge} s judging").format(
         order=report.order, grid=report.grid_s, read=f"{report.cpu_read_s:.2f}", judge=f"{report.cpu_judge_s:.2f}"))
+    return 0
+
+
+def quality(args: argparse.Namespace) -> int:
+    """Which gauges of a network are not to be believed, and why."""
+    import csv
+
+    import numpy as np
+
+    from anlan.engines.series.quality import DOUBTFUL, NAMES, Network
+    from anlan.engines.series.tables import TableError, grid_of
+
+    try:
+        with args.stations.open(encoding="utf-8-sig", newline="") as file:
+            at = {row["station"]: (float(row["lon"]), float(row["lat"])) for row in csv.DictReader(file)}
+        times, names, values = grid_of(args.input)
+    except (OSError, KeyError, ValueError) as error:
+        print(f"{error}" if isinstance(error, TableError) else f"{args.stations}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    lacking = [name for name in names if name not in at]
+    if lacking:
+        print(f"{args.stations}: {', '.join(lacking[:10])}: {_('no position')}", file=sys.stderr)
+        return 1
+    network = Network([at[name][0] for name in names], [at[name][1] for name in names])
+    flags = np.array([network.step(row) for row in values])
+    doubtful = (flags & DOUBTFUL) > 0
+    if args.out:
+        with args.out.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["station", "time", "value", "flags"])
+            for t, n in zip(*np.nonzero(flags), strict=True):
+                writer.writerow([names[n], times[t], values[t, n], " ".join(word for bit, word in NAMES.items() if flags[t, n] & bit)])
+    for n in np.argsort(-doubtful.sum(0), kind="stable").tolist():
+        if doubtful[:, n].any():
+            print(f"{names[n]}: " + "; ".join(str(reason) for reason in network.why(n)))
+    total, kept = float(np.nansum(values)), float(np.nansum(np.where(doubtful, 0, values)))
+    print(_("{doubtful} of {all} reports are doubtful, at {stations} of {gauges} gauges; {share} % of the rain is undoubted").format(
+        doubtful=int(doubtful.sum()), all=int((~np.isnan(values)).sum()), stations=int(doubtful.any(0).sum()), gauges=len(names),
+        share=f"{100 * kept / total:.1f}" if total else "100"))
     return 0

@@ -5,28 +5,27 @@ It is built from the database and can be thrown away at any time; what is stored
 """
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import numpy as np
+from django.conf import settings
 from django.db import connection
 
 from anlan.engines.series import CONFLICT, DUPLICATE, NEVER, NEW, OLD, Engine, Rule, Transitions
 from anlan.kernel.models import RegionCode, RegionPath
 
 from . import rules
+from .history import FINE, moment
 from .ingest import Columns, StationInfo
 from .models import Series, Station
 from .quantities import FROZEN, LATE, QUANTITIES, TOO_LATE
 from .rules import RuleSpec
-
-
-def moment(seconds: int) -> datetime:
-    """Aware UTC of whole seconds since 1970."""
-    return datetime.fromtimestamp(int(seconds), UTC)
 
 
 @dataclass
@@ -55,7 +54,7 @@ def registry() -> Registry:
     number = revision()
     stations: dict[str, StationInfo] = {}
     rows = Station.objects.select_related("source").only(
-        "id", "code", "name", "region_id", "quantities", "active", "silent_after_s", "thresholds", "source__id", "source__active", "source__kind"
+        "id", "code", "name", "region_id", "quantities", "active", "silent_after_s", "interval_s", "thresholds", "source__id", "source__active", "source__kind"
     )
     sources_on: set[str] = set()
     for row in rows.iterator(2000):
@@ -65,6 +64,7 @@ def registry() -> Registry:
         stations[row.code] = StationInfo(
             row.pk, row.code, row.name, row.region_id, frozenset(row.quantities), source.pk.hex if source else "",
             bool(source and source.active and source.kind != source.REPLAY), row.active, row.silent_after_s, row.thresholds, partition_of(row.code),
+            row.interval_s < FINE,
         )
     specs = [spec for ruleset in rules.in_force() for spec in rules.specs(ruleset)]
     members = {
@@ -128,6 +128,16 @@ def engine_rules(registry: Registry, specs: list[RuleSpec], stations: list[Stati
 
 
 @dataclass
+class Due:
+    """A stretch of event times of a series that is judged for good now; `without`: readings of the batch that came after that moment."""
+
+    index: int
+    first: int
+    last: int
+    without: set[int] = field(default_factory=set)
+
+
+@dataclass
 class Judged:
     """What folding one quantity of a batch gave: arrays over the readings taken to it, in order."""
 
@@ -142,6 +152,8 @@ class Judged:
     late: int
     transitions: Transitions
     touched: np.ndarray  # index in the book of series whose newest reading may have moved
+    fine: np.ndarray  # bool: of a station that reports more often than every five minutes
+    due: list[Due]
 
 
 class QuantityBook:
@@ -154,6 +166,8 @@ class QuantityBook:
         self.keys: list[int] = []
         self.place: dict[UUID, int] = {}
         self.last_flags: list[int] = []
+        self.fine: list[bool] = []
+        self.late: dict[int, tuple[int, int]] = {}  # index -> (late_from, late_to), seconds
         self.silence = next((index for index, spec in enumerate(self.specs) if spec.kind == "silence"), None)
         self.levels = [index for index, spec in enumerate(self.specs) if spec.kind == "level"]
         self.engine = Engine(0, engine_rules(registry, self.specs, []))
@@ -164,6 +178,7 @@ class QuantityBook:
             self.stations.append(station)
             self.keys.append(key)
             self.last_flags.append(0)
+            self.fine.append(station.fine)
         self.engine.resize(len(self.stations), engine_rules(self.registry, self.specs, self.stations))
 
     def memory(self, index: int) -> dict[str, Any]:
@@ -226,6 +241,8 @@ class Book:
                     engine.last[index] = row.last_value
                     engine.since[index] = int(row.same_since.timestamp()) if row.same_since else engine.newest[index]
                 book.last_flags[index] = row.last_flags
+                if row.late_from is not None and row.late_to is not None:
+                    book.late[index] = int(row.late_from.timestamp()), int(row.late_to.timestamp())
             self._prime(book)
             for rule in book.levels:
                 forgotten = [
@@ -257,16 +274,20 @@ class Book:
             if row[0] == self.revision and not force:
                 return
             since = -1 if force else self.revision
-            cursor.execute("SELECT quantity, station_id, silent FROM sensing_series WHERE realm_id = %s AND revision > %s", [self.realm, since])
+            cursor.execute("SELECT quantity, station_id, silent, late_to IS NULL FROM sensing_series WHERE realm_id = %s AND revision > %s", [self.realm, since])
             silent = cursor.fetchall()
             cursor.execute("SELECT quantity, station_id, rule, colour FROM sensing_signal WHERE realm_id = %s AND revision > %s", [self.realm, since])
             colours = cursor.fetchall()
         for book in self.quantities.values():
             if row[1] is not None:
                 book.engine.clock = int(row[1])
-        for quantity, station, state in silent:
+        for quantity, station, state, settled in silent:
             own = self.quantities.get(quantity)
-            if own is not None and own.silence is not None and station in own.place:
+            if own is None or station not in own.place:
+                continue
+            if settled:
+                own.late.pop(own.place[station], None)
+            if own.silence is not None:
                 own.engine.colour[own.silence, own.place[station]] = state
         for quantity, station, rule, colour in colours:
             own = self.quantities.get(quantity)
@@ -340,6 +361,7 @@ class Book:
                     stored[key] = int(value[i])
         judged = ~drop & ~too_late
         place = np.flatnonzero(judged)
+        before = engine.newest[series]
         folded = engine.fold(series[place], time[place], value[place])
         status = np.full(len(series), NEW, np.int8)
         status[place] = folded.status
@@ -358,11 +380,38 @@ class Book:
         for i in taken.tolist():
             if time[i] == engine.newest[series[i]]:
                 book.last_flags[series[i]] = int(flags[i])
+        due = self._late(book, series[place], time[place], before[place], folded.status == NEW, folded.late)
         moved = replace(folded.transitions, arrival=place[folded.transitions.arrival])
         return Judged(
             book.quantity.code, keys, time, value, flags, kept, duplicates, conflicts, int((kept & ((flags & (LATE | TOO_LATE)) > 0)).sum()),
-            moved, np.unique(series[taken]),
+            moved, np.unique(series[taken]), np.array(book.fine, bool)[series], due,
         )
+
+    @staticmethod
+    def _late(book: QuantityBook, series: np.ndarray, time: np.ndarray, before: np.ndarray, new: np.ndarray, late: np.ndarray) -> list[Due]:
+        """Note what came late, reading by reading, and give out what no reading on its way can change any more.
+
+        Only series with late readings are walked: of the others what is said at once is right for good.
+        """
+        concerned = np.unique(series[new & late]).tolist()
+        concerned += [index for index in book.late if index not in concerned]
+        mine = np.flatnonzero(new & np.isin(series, concerned)) if concerned else ()
+        due: list[Due] = []
+        newest: dict[int, int] = {}
+        for i in (int(i) for i in mine):
+            index, at = int(series[i]), int(time[i])
+            top = newest.setdefault(index, int(before[i]))
+            held = book.late.get(index)
+            if at <= top:
+                book.late[index] = (min(at, held[0]) if held else at, top)
+                for one in due:
+                    if one.index == index and at <= one.last:
+                        one.without.add(at)
+                continue
+            newest[index] = at
+            if held and at >= held[1] + settings.LATENESS_S:
+                due.append(Due(index, *book.late.pop(index)))
+        return due
 
     @staticmethod
     def _stored(keys: np.ndarray, time: np.ndarray) -> dict[tuple[int, int], int]:
@@ -373,6 +422,58 @@ class Book:
                 [keys.tolist(), time.tolist()],
             )
             return {(key, int(at)): value for key, at, value in cursor.fetchall()}
+
+
+Said = dict[tuple[int, str], list[tuple[int, int]]]  # (index, rule) -> (event time, colour), times rising
+
+
+def exact(book: QuantityBook, due: list[Due], said: Said) -> list[tuple[int, RuleSpec, int, int | None, int, int]]:
+    """Judge stretches of event time behind the watermark, from the stored readings in order, and compare with what was said at once:
+    (place in `due`, rule, event time, until, said, true), one for each time at which either changed and they differ."""
+    chosen = [spec for spec in book.specs if spec.kind != "silence"]
+    if not due or not chosen:
+        return []
+    stations = [book.stations[one.index] for one in due]
+    engine = Engine(len(due), engine_rules(book.registry, chosen, stations))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT x.place, extract(epoch FROM r.time)::bigint, r.value FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) AS x(place, id, low, high) "
+            "JOIN sensing_reading r ON r.series_id = x.id AND r.time > to_timestamp(x.low) AND r.time <= to_timestamp(x.high) AND r.flags & %s = 0 ORDER BY 1, 2",
+            [list(range(len(due))), [book.keys[one.index] for one in due], [one.first - engine.keep - 1 for one in due], [one.last for one in due], TOO_LATE],
+        )
+        found = [row for row in cursor.fetchall() if row[1] not in due[row[0]].without]
+    place, time, value = (np.array(column, np.int64) for column in zip(*found, strict=True)) if found else (np.zeros(0, np.int64),) * 3
+    old = time < np.array([one.first for one in due], np.int64)[place]
+    for p, t, v in zip(place[old].tolist(), time[old].tolist(), value[old].tolist(), strict=True):
+        engine.newest[p], engine.last[p], engine.since[p] = t, v, t
+    engine.prime(place[old], time[old], value[old])
+
+    def believed(index: int, rule: str, at: int) -> int:
+        line = said.get((index, rule), [])
+        return line[i][1] if (i := bisect.bisect_right(line, (at, 99)) - 1) >= 0 else 0
+
+    for g, spec in enumerate(chosen):
+        for p, one in enumerate(due):
+            colour = max(believed(one.index, spec.code, one.first - 1), 0)
+            engine.colour[g, p] = colour
+            for j, row in enumerate(engine.plan.held[g]):
+                then = max(int(engine.newest[p]), 0)
+                engine.entered[row, p], engine.fallen[row, p] = (then, -1) if colour > j else (-1, then)
+    moved = engine.fold(place[~old], time[~old], value[~old]).transitions
+    true: dict[tuple[int, str], dict[int, int]] = {}
+    for p, t, g, new in zip(moved.series.tolist(), moved.time.tolist(), moved.rule.tolist(), moved.new.tolist(), strict=True):
+        true.setdefault((p, chosen[g].code), {})[t] = new
+    out = []
+    for p, one in enumerate(due):
+        for spec in chosen:
+            changes = true.get((p, spec.code), {})
+            held = max(believed(one.index, spec.code, one.first - 1), 0)
+            times = sorted({*changes, *(t for t, _c in said.get((one.index, spec.code), []) if one.first <= t <= one.last)})
+            for at, until in itertools.zip_longest(times, times[1:]):
+                held = changes.get(at, held)
+                if (was := max(believed(one.index, spec.code, at), 0)) != held:
+                    out.append((p, spec, at, until, was, held))
+    return out
 
 
 def rising(realm: UUID, registry: Registry, rows: list[Series], month: int) -> dict[int, tuple[int, bool, RuleSpec | None]]:

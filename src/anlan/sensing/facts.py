@@ -52,6 +52,28 @@ class SignalChanged:
     flags: list
 
 
+@fact("sensing.SignalRevised")
+class SignalRevised:
+    """What was said at once of a station and an event time was not so: a reading came late, and all that belongs there is now in.
+
+    said: the colour that held for `event_time` when it was said; true: the colour behind the watermark, up to `until` (none: up to
+    the next SignalChanged). Past event times only: what a late reading changes now is a SignalChanged of its own.
+    """
+
+    station: UUID
+    code: str
+    name: str
+    region: UUID | None
+    rule: str
+    rule_version: str
+    hazard: str
+    quantity: str
+    event_time: datetime
+    until: datetime | None
+    said: str
+    true: str
+
+
 @fact("sensing.GaugeSilent")
 class GaugeSilent:
     """A gauge stopped reporting. With `rising`, it fell silent while the water rose or the rain was heavy: a signal itself."""
@@ -128,10 +150,21 @@ class RulesAdopted:
 
 @fact("sensing.ReadingsErased")
 class ReadingsErased:
-    """Readings older than the installation keeps were erased: how many, of which times, and a digest over them (sha256)."""
+    """Readings older than the installation keeps were erased, a partition at a time: how many, of which times, and a digest over them (sha256)."""
 
     count: int
     first: datetime
     last: datetime
     received_before: datetime
+    digest: str
+
+
+@fact("sensing.ReadingsExported")
+class ReadingsExported:
+    """Readings were written to a file: how many, of which times and stations (all when empty), and the file's digest."""
+
+    count: int
+    start: datetime
+    end: datetime
+    stations: list
     digest: str

@@ -48,6 +48,7 @@ REASONS = {
     "source_off": _("The source is switched off or does not exist."),
     "quantity": _("The register does not say that the station measures this."),
     "future": _("The time lies in the future: the sender's clock is wrong."),
+    "too_old": _("The time lies before what this installation keeps."),
     "out_of_range": _("The value is physically impossible."),
     "unknown_realm": _("There is no such exercise, or readings may not be sent to it."),
     "realm_over": _("The exercise has ended."),
@@ -86,6 +87,7 @@ class StationInfo:
     silent_after_s: int
     thresholds: dict[str, Any]
     partition: int
+    fine: bool  # reports more often than every five minutes
 
 
 @dataclass
@@ -169,11 +171,11 @@ class Reader:
     """Turns messages into columns per realm, and what cannot be taken into refusals. Never raises on input."""
 
     def __init__(self, stations: Mapping[str, StationInfo], sources_on: set[str], realms: Mapping[str, Any], actual: UUID,
-                 partitions: set[int], now: dict[UUID, int], past: Mapping[str, Mapping[int, int]] | None = None) -> None:
+                 partitions: set[int], now: dict[UUID, int], past: Mapping[str, Mapping[int, int]] | None = None, oldest: int = 0) -> None:
         """realms: hex of key -> Realm, of exercises; now: realm -> seconds on its clock; past: stream -> partition ->
-        number up to which everything is done already."""
+        number up to which everything is done already; oldest: what is measured before would be erased at once."""
         self.stations, self.sources_on, self.realms, self.actual = stations, sources_on, realms, actual
-        self.partitions, self.now, self.past = partitions, now, past or {}
+        self.partitions, self.now, self.past, self.oldest = partitions, now, past or {}, oldest
         self.columns: dict[UUID, Columns] = {}
         self.refusals: list[Refusal] = []
         self.readings = 0
@@ -256,6 +258,8 @@ class Reader:
                 time, value, flags = measured(item, quantity)
                 if time > limit:
                     raise Refuse("future", f"{item['t']} is {time - limit + FUTURE_S} s ahead")
+                if door != "replay" and time < self.oldest:
+                    raise Refuse("too_old", item["t"])
             except Refuse as no:
                 self._refuse(message, no, door, source, code, realm, item)
                 continue

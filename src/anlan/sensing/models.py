@@ -139,10 +139,14 @@ class Series(models.Model):
     # inside a hysteresis band, however long ago they were.
     memory = models.JSONField(default=dict)
     revision = models.BigIntegerField(default=0, help_text="last tick that changed it")
+    # What was said at once of these event times is judged again when nothing that belongs there can be on its way any more.
+    late_from = models.DateTimeField(null=True, help_text="event time of the first late reading not judged again yet")
+    late_to = models.DateTimeField(null=True, help_text="newest event time when the last of them came")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["realm", "station", "quantity"], name="series_once")]
         indexes = [
+            models.Index(fields=["realm", "late_to"], condition=models.Q(late_to__isnull=False), name="series_late"),
             models.Index(fields=["realm", "silent_at"], condition=models.Q(silent=0), name="series_silent_at"),
             models.Index(fields=["station"], name="series_station"),
         ]
@@ -152,10 +156,14 @@ class Series(models.Model):
 
 
 class Reading(models.Model):
-    """One measured value. Bulk data: a narrow table, keyed by series (realm, station, quantity) and event time."""
+    """One measured value. Bulk data: a narrow table, keyed by series (realm, station, quantity) and event time.
+
+    Partitioned by event time (see Part). The database does not check the series of each row: the worker takes its key from the
+    series' row in the same transaction, and a series is never deleted.
+    """
 
     pk = models.CompositePrimaryKey("series_id", "time")
-    series = models.ForeignKey(Series, on_delete=models.PROTECT, db_index=False, related_name="readings")
+    series = models.ForeignKey(Series, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="readings")
     time = models.DateTimeField(help_text="event time")
     value = models.BigIntegerField(help_text="quanta of the quantity")
     received_at = models.DateTimeField(help_text="wall time at which it was taken from the broker")
@@ -163,6 +171,41 @@ class Reading(models.Model):
 
     class Meta:
         indexes = [BrinIndex(fields=["received_at"], name="reading_received")]  # for keeping and erasing by age
+
+
+class Rollup(models.Model):
+    """What a series measured in (start, start + span_s]: kept in step with the readings, in the transaction that stores them.
+
+    Spans: an hour and a UTC day (the rain day 08-08 of Beijing); five minutes for stations that report more often. Kept when
+    readings are erased. Partitioned by year of `start`.
+    """
+
+    pk = models.CompositePrimaryKey("series_id", "span_s", "start")
+    series = models.ForeignKey(Series, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="rollups")
+    span_s = models.IntegerField()
+    start = models.DateTimeField()
+    first = models.DateTimeField()
+    last = models.DateTimeField()
+    count = models.IntegerField()
+    flagged = models.IntegerField(help_text="how many of them are doubtful")
+    flags = models.SmallIntegerField(help_text="every flag one of them carries")
+    sum = models.BigIntegerField()
+    lowest = models.BigIntegerField()
+    highest = models.BigIntegerField()
+
+
+class Part(models.Model):
+    """A partition of `sensing_reading` or `sensing_rollup`: [first, after). Made and dropped by functions of the database
+    (`sensing_make_part`, `sensing_drop_part`), for the app role owns no table."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    parent = models.CharField(max_length=40)
+    first = models.DateTimeField(help_text="-infinity for what was there before partitions were")
+    after = models.DateTimeField()
+
+    class Meta:
+        managed = False  # it speaks of tables: emptying all tables must leave it as it is
+        db_table = "sensing_part"
 
 
 class Signal(RealmRow):

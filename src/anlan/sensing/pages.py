@@ -30,7 +30,8 @@ from .models import BatchStat, Partition, Refused, RefusedCount, RuleSet, Series
 from .quantities import COLOURS, FLAG_WORDS, KINDS, QUANTITIES, flag_names
 
 PAGE = 50
-CURVE_HOURS = {"24": 24, "72": 72, "168": 168, "720": 720}
+CURVE_HOURS = {"24": 24, "72": 72, "168": 168, "720": 720, "8760": 8760}
+LONG = timedelta(days=32)  # longer curves are drawn from the roll-ups
 STATES = [("reporting", lambda: _("Reporting")), ("silent", lambda: _("Silent")), ("never", lambda: _("Never heard")), ("off", lambda: _("Out of service"))]
 COLOUR_FILTERS = ["any", "red", "orange", "yellow", "blue", "unknown"]
 
@@ -105,7 +106,7 @@ def station(request: HttpRequest, key: UUID) -> HttpResponse:
     facts = journal.about(f"station:{row.pk}", realm)
     changes = [_change(fact) for fact in reversed(facts) if fact.kind in ("sensing.SignalChanged", "sensing.GaugeSilent", "sensing.GaugeHeard")][:30]
     return render(request, "sensing/station.html", {
-        "station": row, "hours": hours, "choices": [("24", _("24 h")), ("72", _("3 days")), ("168", _("7 days")), ("720", _("30 days"))],
+        "station": row, "hours": hours, "choices": [("24", _("24 h")), ("72", _("3 days")), ("168", _("7 days")), ("720", _("30 days")), ("8760", _("1 year"))],
         "quantities": [{"kind": QUANTITIES[code], "latest": latest.get(code), "flags": [FLAG_WORDS[f] for f in (latest.get(code) or {}).get("flags", [])]} for code in row.quantities if code in QUANTITIES],
         "signals": [_signal(signal) for signal in queries.signals_of(realm, row)], "changes": changes,
         "worst": queries.worst(realm, [row.pk]).get(row.pk, "none"), "may_manage": access.may(actor, "sensing.manage", row.region_id) and realm.is_actual,
@@ -153,23 +154,43 @@ def _span(request: HttpRequest, row: Station, now: datetime) -> tuple[datetime, 
     return start, end
 
 
+def _flag_text(flags: int) -> str:
+    return ", ".join(str(FLAG_WORDS[name]) for name in flag_names(flags))
+
+
+def _long_lines(realm: Any, row: Station, code: str, start: datetime, end: datetime) -> tuple[int, list[dict[str, Any]]]:
+    """Span and lines of a long curve: sums of amounts, else the highest and the lowest of each span."""
+    span, found = queries.long_curve(realm, row, code, start, end)
+    hours = f"{span // 3600} h"
+    if QUANTITIES[code].is_amount:
+        return span, [{"name": _("Sum of {hours}").format(hours=hours), "points": [[at.isoformat(), total, _flag_text(flags)] for at, _n, total, _low, _high, flags in found]}]
+    return span, [
+        {"name": _("Highest of {hours}").format(hours=hours), "points": [[at.isoformat(), high, _flag_text(flags)] for at, _n, _sum, _low, high, flags in found]},
+        {"name": _("Lowest of {hours}").format(hours=hours), "points": [[at.isoformat(), low, _flag_text(flags)] for at, _n, _sum, low, _high, flags in found]},
+    ]
+
+
 def curve(request: HttpRequest, key: UUID) -> JsonResponse:
     """The station's curves for the chart: a panel for each quantity, thresholds, gaps, flags."""
     row = _find(request, key)
     realm, now = request.realm, clock.now(request.realm)  # type: ignore[attr-defined]
     start, end = _span(request, row, now)
-    panels = []
+    panels, widest = [], 0
     for code in row.quantities:
         kind = QUANTITIES[code]
-        points = queries.series_points(realm, row, code, start, end)
-        flagged = [[at.isoformat(), value, ", ".join(str(FLAG_WORDS[name]) for name in flag_names(flags))] for at, value, flags in points]
+        if end - start > LONG:
+            span, lines = _long_lines(realm, row, code, start, end)
+        else:
+            points = queries.series_points(realm, row, code, start, end)
+            span, lines = 0, [{"name": str(kind.name), "points": [[at.isoformat(), value, _flag_text(flags)] for at, value, flags in points]}]
+        widest = max(widest, span)
         panels.append({
             "name": str(kind.name), "unit": kind.unit, "kind": "bar" if kind.is_amount else "line",
-            "series": [{"name": str(kind.name), "points": flagged}],
+            "series": lines,
             "thresholds": [{"value": line["value"], "level": line["colour"], "label": str(LIMIT_WORDS[line["colour"]])} for line in queries.thresholds_of(row, code)],
         })
     return JsonResponse({
-        "title": row.name, "panels": panels, "gap_s": max(3 * row.interval_s, 900), "now": now.isoformat() if end == now else None,
+        "title": row.name, "panels": panels, "gap_s": max(3 * row.interval_s, 900, 2 * widest), "now": now.isoformat() if end == now else None,
         "from": start.isoformat(), "to": end.isoformat(),
     })
 

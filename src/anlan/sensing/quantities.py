@@ -61,6 +61,7 @@ KINDS = [("rain", _("Rain")), ("level", _("Water level")), ("flow", _("Discharge
 
 # Bits of Reading.flags. A flagged reading is kept and shown hollow.
 LATE, FROZEN, RANGE, TOO_LATE = 1, 2, 4, 8
+DOUBTFUL = FROZEN | RANGE  # the value itself is in doubt, not only the time of its coming
 FLAGS = {LATE: "late", FROZEN: "frozen", RANGE: "range", TOO_LATE: "too_late"}
 FLAG_WORDS = {
     "late": _("came late"), "frozen": _("unchanged too long"), "range": _("outside the usual range"),

@@ -16,7 +16,7 @@ from anlan.kernel import access, clock
 from anlan.kernel.ids import key_of
 from anlan.kernel.models import RegionPath
 
-from . import broker, ingest, rules
+from . import broker, history, ingest, rules
 from .models import PARTITIONS, Series, Signal, Source, Station
 from .quantities import COLOURS, QUANTITIES, flag_names
 
@@ -137,11 +137,11 @@ def window_sum(
         where += " AND t.region_id IN (SELECT descendant_id FROM kernel_regionpath WHERE ancestor_id = %s AND hierarchy = 'administrative')"
         values.append(key_of(region))
     with connection.cursor() as cursor:
+        table, times = history.summed(end - timedelta(hours=hours), end)
         cursor.execute(
-            "SELECT s.station_id, sum(r.value)::bigint, count(*), min(r.time), max(r.time) FROM sensing_series s "
-            "JOIN sensing_station t ON t.id = s.station_id JOIN sensing_reading r ON r.series_id = s.id AND r.time > %s AND r.time <= %s "
-            f"WHERE s.realm_id = %s AND s.quantity = %s{where} GROUP BY s.station_id",
-            [end - timedelta(hours=hours), end, key_of(realm), quantity, *values],
+            "SELECT s.station_id, w.sum, w.count, w.first, w.last FROM sensing_series s "
+            f"JOIN sensing_station t ON t.id = s.station_id CROSS JOIN LATERAL {table} AS w WHERE s.realm_id = %s AND s.quantity = %s{where} AND w.count > 0",
+            [*times, key_of(realm), quantity, *values],
         )
         return {
             station: {"sum": kind.value(total), "count": count, "first": first, "last": last, "unit": kind.unit}
@@ -191,14 +191,14 @@ def rain_by_town(realm: Any, day: date, *, kind: str = "08-08", region: Any = No
     if region is not None:
         where = "AND t.region_id IN (SELECT descendant_id FROM kernel_regionpath WHERE ancestor_id = %s AND hierarchy = 'administrative')"
         values = [key_of(region)]
+    table, times = history.summed(start, end)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             WITH gauge AS (
-              SELECT t.id, t.code, t.name, t.name_en, t.region_id,
-                     (SELECT sum(r.value)::bigint FROM sensing_series s JOIN sensing_reading r ON r.series_id = s.id AND r.time > %s AND r.time <= %s
-                      WHERE s.realm_id = %s AND s.station_id = t.id AND s.quantity = 'rain') AS total
-              FROM sensing_station t WHERE t.active AND t.region_id IS NOT NULL AND t.quantities ? 'rain' {where}
+              SELECT t.id, t.code, t.name, t.name_en, t.region_id, w.sum AS total
+              FROM sensing_station t LEFT JOIN sensing_series s ON s.realm_id = %s AND s.station_id = t.id AND s.quantity = 'rain'
+              LEFT JOIN LATERAL {table} AS w ON true WHERE t.active AND t.region_id IS NOT NULL AND t.quantities ? 'rain' {where}
             )
             SELECT g.region_id, p.name, p.name_en, p.kind, up.name, up.name_en, count(*), count(g.total), avg(g.total), max(g.total),
                    (array_agg(g.name ORDER BY g.total DESC NULLS LAST, g.code))[1], (array_agg(g.name_en ORDER BY g.total DESC NULLS LAST, g.code))[1],
@@ -211,7 +211,7 @@ def rain_by_town(realm: Any, day: date, *, kind: str = "08-08", region: Any = No
             GROUP BY g.region_id, p.name, p.name_en, p.kind, up.name, up.name_en
             ORDER BY max(g.total) DESC NULLS LAST, avg(g.total) DESC NULLS LAST, p.name
             """,
-            [start, end, key_of(realm), *values],
+            [key_of(realm), *times, *values],
         )
         rows = cursor.fetchall()
     kind_ = QUANTITIES["rain"]
@@ -239,6 +239,16 @@ def series_points(realm: Any, station: Station, quantity: str, start: datetime, 
             [key_of(realm), station.pk, quantity, start, end, limit],
         )
         return [(at, kind.value(value), flags) for at, value, flags in cursor.fetchall()]
+
+
+def long_curve(realm: Any, station: Station, quantity: str, start: datetime, end: datetime, most: int = 1500) -> tuple[int, list[tuple[datetime, int, float, float, float, int]]]:
+    """(span in seconds, [(end of the span, count, sum, lowest, highest, flags)]) in the quantity's unit, out of the roll-ups."""
+    key = Series.objects.filter(realm_id=key_of(realm), station=station, quantity=quantity).values_list("pk", flat=True).first()
+    if key is None:
+        return 0, []
+    value = QUANTITIES[quantity].value
+    span, found = history.coarse(key, start, end, most)
+    return span, [(at, count, value(total), value(low), value(high), flags) for at, total, count, low, high, flags in found]
 
 
 def signals_of(realm: Any, station: Station) -> QuerySet[Signal]:

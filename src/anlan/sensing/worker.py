@@ -27,7 +27,7 @@ from anlan.kernel import brokers, clock, realms
 from anlan.kernel.ids import new_id
 from anlan.kernel.models import Realm
 
-from . import actions, broker, compute, ingest, queries, sources
+from . import actions, broker, compute, ingest, keeping, queries, sources
 from .compute import Book, Registry
 from .ingest import READINGS, REPLAY, Message, Reader, Refusal
 from .models import PARTITIONS, BatchStat, Partition, RuleSet
@@ -157,7 +157,7 @@ class Processor:
         known = {realm.pk.hex: realm for realm in Realm.objects.exclude(kind=Realm.ACTUAL).filter(pk__in=_named(messages))}
         actual = realms.actual()
         now = {realm.pk: int(realm.time().timestamp()) for realm in (actual, *known.values())}
-        reader = Reader(self.registry.stations, self.registry.sources_on, known, actual.pk, self.partitions, now, self.past)
+        reader = Reader(self.registry.stations, self.registry.sources_on, known, actual.pk, self.partitions, now, self.past, keeping.oldest(now[actual.pk]))
         for message in messages:
             reader.take(message)
         by_key = {actual.pk: actual, **{realm.pk: realm for realm in known.values()}}
