@@ -31,7 +31,7 @@ NAMED_SO = re.compile(rf"(?:应急(?!响应|处置)|预报|监测|监视|指挥|
 SUBJECTLESS = re.compile(rf"(?:{VERB}|派|使|让|和|或|及|等|经|由于|如|若|并|且|也|已|未|不|其中|包括|有是|指|提出|决定)")
 RELATIVE = re.compile(r"(?:进入|参加|参与|受|负责|涉及|到达|执行|承担)[^,、]{0,14}的")
 STARTS_STRICT = r"(?:由?[省市县区州镇]|自治[县州]|由|国家|中央|全[省市县区]|各|事发地|灾区|当地|受灾|属地|有关|相关|其[他它]|宣传|应急|气象|水利|水文|公安|交通|消防|卫生|卫健|民政|财政|教育|住建|住房|农业|林业|自然资源|国土|环境|生态|电力|通信|供电|工信|发[改展]|商务|文旅|武警|解放军|民航|铁路|海事|海洋|驻|指挥部|防[指办]|防汛|森|减灾|安委|国务院|专家|现场|前线|[省市县]委)"
-STRONG = r"(?:部门|单位|[局厅]|支队|总队|大队|指挥部|委员会|办公室|防指|减灾委|军分区|公司|政府|红十字会)(?:\([^)]*\))?$"
+STRONG = r"(?:部门|单位|[局厅]|支队|总队|大队|指挥部|委员会|办公室|防指|减灾委|军分区|公司|政府|红十字会)(?:\([^)]{0,60}\))?$"
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def who(body: str, bare: bool = False) -> tuple[int, int, str, str] | None:
     head = body[start : start + 90]
     if not head:
         return None
-    for match in re.finditer(rf"{UNIT_END}(?:\([^)]*\))?(?:等)?", head):
+    for match in re.finditer(rf"{UNIT_END}(?:\([^)]{{0,60}}\))?(?:等)?", head):
         if re.match(r"[、和与或]|及(?!时)|以及|\)", head[match.end() :]):
             continue
         end = match.end()

@@ -227,7 +227,7 @@ def _levels(paper: Paper, above: dict[int, list[Clause]], out: dict[str, Any]) -
         if id(clause) not in headings:
             continue
         body = plain("。".join(f"{one.heading}。{one.text}" for one in [clause, *_below(clause)]))
-        decided = re.search(rf"(?:由|报|经)?([^,。;]{{0,22}}?{UNIT_END}(?:\([^)]*\))?)(?:研究|共同|直接)*(?:决定|批准|签发|宣布|下令|同意)(?:启动|后启动|后,?启动|进入)", body)
+        decided = re.search(rf"(?:由|报|经)?([^,。;]{{0,22}}?{UNIT_END}(?:\([^)]{{0,60}}\))?)(?:研究|共同|直接)*(?:决定|批准|签发|宣布|下令|同意)(?:启动|后启动|后,?启动|进入)", body)
         level, what = found[id(clause)]
         who_decides = decided[1].lstrip("由报经") if decided else signs.get(level, "") if what == "response" else ""
         out["levels"].append({"level": level, "kind": what, "name": re.sub(r"\s+", "", clause.heading or clause.text), "decides": who_decides, "clause": clause.id, "span": list(clause.span)})

@@ -29,7 +29,7 @@ from .words import (
 OF = "|".join(sorted(WARNED_OF, key=len, reverse=True))
 COLOUR = "红色|橙色|黄色|蓝色"
 # A forecast that a standard of warnings will be reached ("达到暴雨蓝色预警以上标准") is no warning issued.
-WARNED = re.compile(rf"(?:(?:发布|发出|启动|收到|接到|达到)(?:的|了)?[^,。;、]{{0,10}}?)?(?:({OF})(?:灾害)?(?:气象)?(?:预警)?(?:信号)?)?((?:{COLOUR})(?:[、及和或/](?:{COLOUR}))*)(?:\([^)]*\))?(?:及?以上)?(?:级别?)?(?:的)?(?:气象)?(?:灾害)?(?:风险)?(?:预警|警报)(?!标准|以上标准|级别?以上标准|以上预警标准)")
+WARNED = re.compile(rf"(?:(?:发布|发出|启动|收到|接到|达到)(?:的|了)?[^,。;、]{{0,10}}?)?(?:({OF})(?:灾害)?(?:气象)?(?:预警)?(?:信号)?)?((?:{COLOUR})(?:[、及和或/](?:{COLOUR}))*)(?:\([^)]{{0,60}}\))?(?:及?以上)?(?:级别?)?(?:的)?(?:气象)?(?:灾害)?(?:风险)?(?:预警|警报)(?!标准|以上标准|级别?以上标准|以上预警标准)")
 MARKS = r"警戒(?:水位|流量)|保证(?:水位|流量)|历史最高(?:洪)?水位|历史最大流量|历史(?:实测)?最高值|设计(?:洪)?水位|校核(?:洪)?水位|汛限水位|防洪高水位|死水位|警戒潮位"
 NAMED = re.compile(rf"(达到或(?:超过|可能超过)|达到或接近|将?超过?|达到|接近|逼近|高于|突破|低于|到达)({MARKS}|(?:\d+|[一二三四五六七八九十百]+)年一遇(?:标准)?(?:的|以上)?(?:洪水水位|洪水|水位)?)")
 VALUE = re.compile(rf"({NUMBER})(?:多|余)?({SCALES})?({UNIT})?")
@@ -50,8 +50,8 @@ def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any]) -> li
     for match in WARNED.finditer(segment):
         what = match[1] or ""
         what = WARNED_OF.get(what) or what
-        count = re.search(rf"({NUMBER})个?(?:及)?以上(?:的)?个?(?:县|市|区|省|乡|镇)[^,;。]{{0,6}}", segment[: match.end()])
-        begin = min(count.start(), match.start()) if count else match.start()
+        count = re.search(rf"({NUMBER})个?(?:及)?以上(?:的)?个?(?:县|市|区|省|乡|镇)[^,;。]{{0,6}}", segment[max(0, match.start() - 40) : match.end()])
+        begin = min(count.start() + max(0, match.start() - 40), match.start()) if count else match.start()
         for colour in re.findall(COLOUR, match[2]):
             term, shade = WARNED_TERM.get(what, "any" if not what else ""), COLOUR_WORD[colour]
             value = tidy(value_of(count[1], None)) if count else None
@@ -69,23 +69,26 @@ def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any]) -> li
             continue
         word, mark = match[1], match[2]
         op = "near" if "近" in word else "<" if word == "低于" else ">=" if word.startswith(("达到", "到达")) else ">"
-        places = re.findall(r"([\u4e00-\u9fff]{2,3})站", segment[: match.start()])[-4:]
+        places = re.findall(r"([\u4e00-\u9fff]{2,3})站", segment[max(0, match.start() - 80) : match.start()])[-4:]
         row("flow" if "流量" in mark else "water_level", op, mark, "", _begin(segment, match.start()), match.end(), _mark_cel(op, mark, inclusive.get("near")), "flood", **({"places": places} if places else {}))
         taken.append(match.span())
         # "超过历史最大流量或最高水位": the second mark shares the comparison.
         if again := re.match(rf"(?:或|和|、|及)({MARKS}|历史最高水位|最高水位)", segment[match.end() :]):
             taken.append((match.end(), match.end() + again.end()))
         # What stands in brackets right after a mark is its value, said once more.
-        if note := re.match(r"\([^)]*\)", segment[match.end() :]):
+        if note := re.match(r"\([^)]{0,60}\)", segment[match.end() :]):
             taken.append((match.end(), match.end() + note.end()))
     last = 0
     sentence = text.rfind("。", 0, start) + 1
     for a, b, parts in _ranges(segment):
-        if any(x <= a < y for x, y in taken):
+        if taken and any(x <= a < y for x, y in taken):
             continue
         # What the sentence spoke of before "或" goes on: "救助人数占 20% 以上，或 100 万人以上".
-        context = text[sentence:start]
-        quantity, window = _quantity(context + segment, len(context) + a, len(context) + b, parts[0][3])
+        context = text[max(sentence, start - 200) : start]
+        near = max(0, a - 200)
+        around = (context if near == 0 else "") + segment[near : b + 60]
+        ahead = len(around) - len(segment[near : b + 60]) - near
+        quantity, window = _quantity(around, ahead + a, ahead + b, parts[0][3])
         if quantity is None:
             continue
         for op, value, _scale, unit in parts:
@@ -147,7 +150,8 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
     while match := VALUE.search(segment, at):
         at = match.end()
         number, scale, unit = match[1], match[2] or "", match[3] or ""
-        before, after = segment[: match.start()], segment[match.end() :]
+        # What stands further off says nothing of this number, and a sentence of a megabyte stays cheap.
+        before, after = segment[max(0, match.start() - 60) : match.start()], segment[match.end() : match.end() + 80]
         # 0.2~0.4万(含0.4万)平方公里; 3~5万人; 5%-10%; 6.5级至7.0级
         span = re.match(rf"(?:(?:~|-+|至|到)({NUMBER})({SCALES})?(?:\(含[^)]*\))?({UNIT})?)(以上)?", after)
         if span and not span[4] and (span[3] or unit) and not re.search(r"第$|附件$", before):
@@ -200,7 +204,7 @@ def _quantity(segment: str, a: int, b: int, unit: str) -> tuple[Quantity | None,
     follows = re.match(rf"(?:[、,至~-]?{NUMBER}(?:{SCALES})?(?:{UNIT})以[上下])?", segment[b:])
     behind = segment[b + (follows.end() if follows else 0) :][:24]
     for quantity in fit:
-        if quantity.after and quantity.after != "." and re.match(rf"(?:以上|以下|的|\([^)]*\))*{quantity.after}", behind):
+        if quantity.after and quantity.after != "." and re.match(rf"(?:以上|以下|的|\([^)]{{0,60}}\))*{quantity.after}", behind):
             return quantity, window if quantity.name in windowed else ""
     best: tuple[int, Quantity] | None = None
     for quantity in fit:

@@ -114,3 +114,33 @@ def test_the_levels_of_three_relief_plans():
     assert of("06*", "deaths") == bands(50, 30, 20, 10)
     assert of("06*", "people_needing_aid") == bands(1_500_000, 1_000_000, 700_000, 400_000)
     assert of("06*", "people_needing_aid_share") == bands(25, 20, 15, 10)
+
+
+def test_papers_that_are_too_much_are_still_read():
+    """A table of ten thousand lines, one sentence of seventy thousand characters, brackets that never close."""
+    rows = "".join(f"Ⅳ级\t{k}毫米以上降雨\n" if k % 4 == 0 else "\t无\n" for k in range(1, 10_001))
+    found = elements(read(f"某县防汛应急预案\n\n1 总则\n\n无。\n\n2 响应\n\n[表]\n级别\t雨量\n{rows}[/表]\n"))
+    assert len(found["conditions"]) == 2_500 and {row["level"] for row in found["conditions"]} == {"IV"}
+    long = said("（1）" + "死亡3人以上或" * 5_000 + "失踪。")
+    assert len(long["conditions"]) == 5_000
+    assert said("（1）" + "（" * 5_000 + "死亡3人以上。")["conditions"]
+
+
+def test_traditional_characters_are_read_by_the_same_words():
+    source = "某縣防颱應急預案\n\n1 總則\n\n1.1 目的\n\n無。\n\n2 應急響應\n\n2.1 Ⅱ級響應\n\n2.1.1 啟動條件\n\n出現下列情況之一的：\n\n（1）氣象部門發佈颱風橙色預警；\n\n（2）緊急轉移安置5萬人以上。\n\n2.1.2 響應措施\n\n（1）縣應急管理局組織會商，縣水利局加強監測。"
+    found = elements(read(source))
+    assert [(row["level"], row["quantity"], row["value"], row["text"]) for row in found["conditions"]] == [("II", "warning", "台风橙色", "發佈颱風橙色預警"), ("II", "people_relocated", 50_000, "緊急轉移安置5萬人以上")]
+    assert [row["unit"] for row in found["actions"]] == ["縣應急管理局", "縣水利局"]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("当出现全市减供负荷20%以上时，可启动一级响应；当出现全市减供负荷10%以上、20%以下时，可启动二级响应。", [("I", "power_cut_share", ">=", 20), ("II", "power_cut_share", ">=", 10), ("II", "power_cut_share", "<", 20)]),
+        ("特别重大地震灾害，是指造成300人以上死亡；发生在人口密集地区7.0级以上地震，可初判为特别重大地震灾害。", [("I", "deaths", ">=", 300), ("I", "magnitude", ">=", 7)]),
+        ("（1）一般（Ⅳ级）：收到暴雨蓝色预警。\n\n（2）较重（Ⅲ级）：收到暴雨黄色预警；河道水位超过警戒水位。", [("IV", "warning", "==", "暴雨蓝色"), ("III", "warning", "==", "暴雨黄色"), ("III", "water_level", ">", "警戒水位")]),
+    ],
+)
+def test_a_sentence_may_name_its_own_level(body, expected):
+    found = elements(read(f"某市应急预案\n\n1 总则\n\n1.1 目的\n\n无。\n\n2 响应\n\n2.1 响应分级\n\n{body}\n\n3 附则\n\n无。"))
+    assert [(row["level"], row["quantity"], row["op"], row["value"]) for row in found["conditions"]] == expected
