@@ -17,8 +17,8 @@ def clearing(request: HttpRequest) -> HttpResponse:
     """Mean time to clear trunk roads (open cases apart), and the towns and villages that nobody reaches at present."""
     actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
     access.require(actor, Blockage.SCOPE)
-    bases = Base.objects.filter(ended_at=None, lon__isnull=False, lat__isnull=False).values_list("lon", "lat") if access.may(actor, "resources.read") else []
-    found = queries.reach(actor, realm, np.array(list(bases), float).reshape(-1, 2))
+    bases = list(Base.objects.seen_by(actor).filter(ended_at=None, lon__isnull=False, lat__isnull=False).values_list("lon", "lat"))
+    found = queries.reach(actor, realm, np.array(bases, float).reshape(-1, 2))
     return render(request, "logistics/clearing.html", {
         "figure": queries.clearing(actor, realm), "blocked": queries.blocked(actor, realm).count(), "reach": found, "bases": len(bases), "now": clock.now(realm),
     })

@@ -14,6 +14,7 @@ from anlan.kernel.errors import Problem
 from anlan.kernel.loops import actions as loops
 from anlan.kernel.loops import get, lint
 from anlan.logistics import compute, queries
+from anlan.resources.models import Base
 
 pytestmark = pytest.mark.django_db
 LOOP = "logistics.blockage"
@@ -85,3 +86,16 @@ def test_the_town_behind_a_blocked_road_is_cut_off_until_it_is_open(actual, coun
 def test_a_case_of_a_drill_closes_no_actual_road(actual, exercise, county, town, alice, roads):
     report(alice, exercise, county)
     assert not queries.edits(alice, actual, compute.router()) and len(queries.edits(alice, exercise, compute.router())) == 1
+
+
+def test_the_page_tells_the_mean_what_is_still_blocked_and_who_is_cut_off(actual, county, town, alice, charlie, roads, client, signed_in):
+    town.lon, town.lat, town.population = 119.0099, 28.0001, 3200
+    town.save(update_fields=["lon", "lat", "population"])
+    Base.objects.create(code="B1", name="西站", region=county, lon=118.991, lat=28.0)
+    done = opened(alice, actual, report(alice, actual, county))
+    type(done).objects.everything().filter(pk=done.pk).update(opened_at=done.closed_at - timedelta(hours=9))
+    still = report(alice, actual, county)
+    page = signed_in(client, alice).get("/logistics/clearing").content.decode()
+    assert "9.0" in page and still.number in page and done.number in page and town.name in page and "3200" in page
+    other = signed_in(client, charlie).get("/logistics/clearing").content.decode()
+    assert still.number not in other and town.name not in other
