@@ -51,8 +51,8 @@ def ensure() -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_MADE)
         for table in sorted({one.model._meta.db_table for one in REGISTERS.values() if issubclass(one.model, RegisterRow)}):
-            cursor.execute("SELECT count(*) FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname LIKE 'counted\\_%%'", [f'"{table}"'])
-            if cursor.fetchone()[0] == len(_TRIGGERS):
+            cursor.execute("SELECT to_regclass(%s) IS NULL OR (SELECT count(*) FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgname LIKE 'counted\\_%%') = %s", [f'"{table}"', f'"{table}"', len(_TRIGGERS)])
+            if cursor.fetchone()[0]:  # counted already, or not made yet
                 continue
             cursor.execute(f'LOCK TABLE "{table}" IN SHARE ROW EXCLUSIVE MODE')
             for event, seen in _TRIGGERS:
