@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from anlan.engines import routing
@@ -96,8 +97,16 @@ def ways(
             notes.append(_("{count} {what} have no road within {metres:g} m: {labels}").format(count=lost.size, what=words, metres=reach, labels=labels))
     about = roads.network.about
     how = _("By road ({source}, data to {date}), {vehicle}, {weather}, {edits} live edits").format(
-        source=about.get("source", ""), date=about.get("data_time") or _("unknown"), vehicle=vehicle, weather=weather, edits=len(edits))
+        source=about.get("source") or _("unknown"), date=about.get("data_time") or _("unknown"), vehicle=_word("road_vehicle", vehicle), weather=_word("road_weather", weather), edits=len(edits))
     return Ways(metric.matrix(*put), how, True, notes, metric, *put)
+
+
+def _word(name: str, code: str) -> str:
+    """The code in the reader's language, as shipped; a code of one's own stands for itself."""
+    from anlan.kernel import codes
+
+    chinese = (get_language() or "").startswith("zh")
+    return next((one["name_zh" if chinese else "name"] for one in codes.shipped()[name]["codes"] if one["code"] == code), code)
 
 
 def edits_from(features: Sequence[Mapping[str, Any]], roads: Router) -> list[Edit]:
