@@ -455,7 +455,7 @@ def draft_page(request: HttpRequest, key: UUID) -> HttpResponse:
     context = {"row": row, "item": item, "form": form, "counts": counts, "op_id": new_id(), "state": DRAFT_STATES[row.state], "publish": PublishForm(), "near": []}
     if item is not None:
         context |= {
-            "near": queries.draft_near(row, item), "before": row.source[max(0, item.start - 400) : item.start], "words": row.source[item.start : item.end], "after": row.source[item.end : item.end + 400],
+            "near": queries.draft_near(row, item), "before": row.source[max(0, item.start - 200) : item.start], "words": row.source[item.start : item.end], "after": row.source[item.end : item.end + 240],
             "terms": [{"label": label(term), "source": SOURCES[source], "asked": source in ("forecast", "reported")} for term, source in compute.rule_terms(item.now.get("when") or "")],
             "kind": ITEM_KINDS[item.kind], "item_state": ITEM_STATES[item.state], "decider": person_name(item.decided_by) if item.decided_by else "",
         }
