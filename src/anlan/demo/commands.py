@@ -29,6 +29,13 @@ def register(sub: Any) -> None:
     replay_parser.add_argument("--outcome", metavar="FILE", default="", help=_("write what happened in canonical form to a file, to compare two runs"))
     replay_parser.set_defaults(func=replay, services="workers")
 
+    test_parser = sub.add_parser("backtest", help=_("score the rules on documented events: hit, miss, false alarm, lead, other thresholds"))
+    test_parser.add_argument("event", nargs="+", help=_("names of events, as `anlan replay` lists them"))
+    test_parser.add_argument("--horizon-h", type=float, default=6.0, help=_("hours before an incident within which an alarm counts"))
+    test_parser.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    test_parser.add_argument("--page", metavar="FILE", default="", help=_("write it as a page"))
+    test_parser.set_defaults(func=backtest, services=None)
+
     rehearse_parser = sub.add_parser("rehearse", help=_("run a plan file over a recorded event: which level when, beside what was done, and what was never touched"))
     rehearse_parser.add_argument("plan", type=Path, help=_("plan file (YAML), or the name of a plan that comes with Anlan"))
     rehearse_parser.add_argument("event", help=_("zhengzhou-2021 or valencia-2024"))
@@ -45,6 +52,33 @@ def register(sub: Any) -> None:
         "--here", dest="services", action="store_const", const="workers", default=None, help=_("measure this installation instead of a folder of its own")
     )
     bench_parser.set_defaults(func=bench)
+
+
+def backtest(args: argparse.Namespace) -> int:
+    """One answer for each event; nothing is run, only records are read."""
+    from datetime import timedelta
+    from pathlib import Path
+
+    from . import backtest as tests
+
+    answers = [tests.backtest(event, timedelta(hours=args.horizon_h)) for event in args.event]
+    if args.page:
+        Path(args.page).write_text(tests.page(answers), encoding="utf-8")
+    if args.json:
+        print(json.dumps(answers, ensure_ascii=False, indent=1))
+        return 0
+    for answer in answers:
+        print(f"{answer['event']}: {answer['name']}")
+        for limit in answer["limits"]:
+            print(f"  {limit}")
+        for station in answer["stations"]:
+            for rule in station["rules"]:
+                leads = ", ".join(str(lead) for lead in rule["leads_min"]) or "—"
+                print(_("  {station} {colour} {threshold:g} {unit}: {hits} hits, {misses} misses, {false} false alarms; lead {leads} min").format(
+                    station=station["station"], colour=rule["colour"], threshold=rule["threshold"], unit=station["unit"], hits=rule["hits"],
+                    misses=rule["misses"], false=rule["false_alarms"], leads=leads,
+                ))
+    return 0
 
 
 def _broker(args: argparse.Namespace) -> Any:
