@@ -282,6 +282,14 @@ def sign(number: int, digest: str) -> tuple[str, str]:
     return _key_id(_cached_key.public_key()), _cached_key.sign(f"{number} {digest}".encode()).hex()
 
 
+def sign_bytes(content: bytes) -> bytes:
+    """The installation's signature over something that leaves it and speaks of the journal: a bundle of facts."""
+    global _cached_key
+    if _cached_key is None:
+        _cached_key = _key()
+    return _cached_key.sign(content)
+
+
 @dataclass
 class Verdict:
     """What `verify` found. `broken` lists (seal number, what is wrong); `ok` when it is empty."""

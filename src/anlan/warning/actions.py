@@ -18,7 +18,7 @@ from anlan.kernel.ids import derived_id
 from anlan.kernel.models import Region
 from anlan.kernel.models.base import home
 
-from . import compute, hazards, issuers, queries
+from . import compute, hazards, issuers, queries, texts
 from .errors import (
     BAD_COLOUR,
     BAD_CONTENT,
@@ -30,6 +30,8 @@ from .errors import (
     NO_TEXT,
     NOT_OURS,
     NOT_POSSIBLE,
+    NOT_SENT,
+    NOT_SILENT,
     SECOND_PERSON,
     UNKNOWN_ISSUER,
 )
@@ -52,7 +54,7 @@ from .facts import (
     ProposalMade,
     WarningEnded,
 )
-from .gate import content_hash
+from .gate import content_hash, not_prepared, not_silent
 from .models import RANK, Alert, AlertRegion, Attempt, Channel, IssuerTable, Original, Proposal, Receipt
 
 DEFAULT_HOURS = 6  # how long a warning without a stated end is taken to hold; the author may set any other end
@@ -173,11 +175,13 @@ def compose(
     act: Act, *, kind: str, hazard: str, colour: str, regions: list, headline: str = "", description: str = "", instruction: str = "",
     urgency: str = "Immediate", certainty: str = "Likely", expires: datetime | None = None, onset: datetime | None = None,
     translations: dict | None = None, channels: list | None = None, scope: str = "", status: str = "", contact: str = "",
-    proposal: UUID | None = None, predecessor: UUID | None = None, msg_type: str = "Alert",
+    proposal: UUID | None = None, predecessor: UUID | None = None, msg_type: str = "Alert", silent: bool = False, drawn: dict | None = None, area: bytes | None = None,
 ) -> Alert:
     """Write a draft of our own: prompt, call-down or government warning. In an exercise its status is Exercise, whatever was asked.
 
     Needs warning.compose in every region. Raises warning.not_ours at once when the table of issuers will never let it go.
+    `drawn` narrows the area: {"polygon": [[lon, lat], …]} or {"circle": [lon, lat, km]}; without regions those it touches are taken.
+    `area` is the WKB of a predecessor's area, kept as it is.
     """
     if kind not in (Alert.PROMPT, Alert.CALL_DOWN, Alert.GOVERNMENT):
         raise NOT_POSSIBLE(state=kind)
@@ -188,8 +192,9 @@ def compose(
         raise NOT_OURS(reason=why)
     row = Alert(
         realm_id=act.realm.pk, kind=kind, audience=audience, identifier="", sender=sender(), issuer=ours.code, issuer_name=ours.name_zh,
-        author=act.actor.person_id, editor=act.actor.person_id, msg_type=msg_type, predecessor_id=predecessor, proposal_id=proposal,
+        author=act.actor.person_id, editor=act.actor.person_id, msg_type=msg_type, predecessor_id=predecessor, proposal_id=proposal, silent=silent,
     )
+    row.series = _thread(row)
     row.identifier = f"urn:uuid:{row.pk}"
     row.status = _status(act, status)
     in_app_channel()
@@ -203,7 +208,10 @@ def compose(
         certainty=certainty, expires=expires, onset=onset, translations=translations, channels=channels, scope=scope, contact=contact,
     )
     row.save(force_insert=True)
-    _set_regions(act, row, regions)
+    shape = compute.drawn(drawn) if drawn else None
+    _set_regions(act, row, regions or ([place.region for place in compute.by_shape(shape)] if shape is not None else []))
+    if shape is not None or area:
+        row.area_wkb = shapely.to_wkb(compute.outline(shape)) if shape is not None else area
     for key in row.region_ids:
         access.require(act, "warning.compose", region=UUID(key))
     _settle(act, row)
@@ -262,6 +270,14 @@ def edit(
         row.save(update_fields=["last_fact"])
         work.close(act, kind="warning.approve", subject=f"alert:{row.pk}", outcome="overtaken")
     return row
+
+
+def _thread(row: Alert) -> UUID:
+    """An update, correction or end stands in its predecessor's thread; a relay in its source's; what comes of one proposal together."""
+    first = row.predecessor or row.relay_of
+    if first is None and row.proposal_id:
+        first = Alert.plain.filter(proposal_id=row.proposal_id).order_by("created_at").first()
+    return first.thread if first is not None else row.pk
 
 
 def _status(act: Act, asked: str = "") -> str:
@@ -329,6 +345,9 @@ def _set_regions(act: Act, row: Alert, regions: list, how: str = "chosen") -> No
 
 def _settle(act: Act, row: Alert, save: bool = True) -> None:
     """Judge the whole as CAP before anybody approves it, and bind its digest."""
+    if row.silent and (why := not_silent(row)):
+        raise NOT_SILENT(reason=why)
+    row.endings = texts.endings(row) if row.kind == Alert.GOVERNMENT and row.msg_type != "Cancel" else {}
     trial_sent, row.sent = row.sent, row.sent or act.now
     if row.kind != Alert.RELAY:
         try:
@@ -448,7 +467,11 @@ def issue(act: Act, *, alert: UUID) -> Alert:
     row = act.lock(Alert, alert)
     public = row.audience == "public"
     _must(act, row, "warning.issue" if public else "warning.issue_internal")
-    person = _person(act)
+    return _let_out(act, row, _person(act))
+
+
+def _let_out(act: Act, row: Alert, person: UUID) -> Alert:
+    public = row.audience == "public"
     if row.state not in ((Alert.APPROVED,) if public else (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED)):
         raise NOT_POSSIBLE(state=row.get_state_display())
     if content_hash(row) != row.content_hash or (public and row.approved_hash != row.content_hash):
@@ -515,10 +538,56 @@ def update(act: Act, *, alert: UUID, changes: dict | None = None) -> Alert:
     values = {
         "hazard": row.hazard, "colour": row.colour, "regions": row.region_ids, "headline": row.headline, "description": row.description,
         "instruction": row.instruction, "urgency": row.urgency, "certainty": row.certainty, "translations": row.translations,
-        "channels": row.channels, "scope": row.scope, "contact": row.contact, "status": row.status, "expires": row.expires,
+        "channels": row.channels, "scope": row.scope, "contact": row.contact, "status": row.status, "expires": row.expires, "onset": row.onset,
+        "area": bytes(row.area_wkb) if row.area_wkb else None,
     }
+    if changes and ("regions" in changes or "drawn" in changes):
+        values["area"] = None
     draft = compose(act, kind=row.kind, predecessor=row.pk, msg_type="Update", **(values | (changes or {})))
     return draft
+
+
+@action("warning.correct")
+def correct(act: Act, *, alert: UUID, changes: dict) -> Alert:
+    """Start a silent correction: words, contact or translations of an issued alert, nothing a reader would act on. It alarms nobody again."""
+    if not changes or set(changes) - {"headline", "description", "instruction", "translations", "contact"}:
+        raise NOT_SILENT(reason=", ".join(sorted(set(changes) - {"headline", "description", "instruction", "translations", "contact"})) or "-")
+    return update(act, alert=alert, changes={**changes, "silent": True})
+
+
+@action("warning.end_as_prepared")
+def end_as_prepared(act: Act, *, alert: UUID, how: str, reason: str = "") -> Alert:
+    """Withdraw a public warning (`cancel`) or give the all-clear (`all_clear`) in the words approved with it: one step, one person on shift.
+
+    Needs warning.issue_internal there. Ending takes nothing from anybody that two persons did not agree to beforehand.
+    """
+    row = act.lock(Alert, alert)
+    _must(act, row, "warning.issue_internal")
+    person = _person(act)
+    if row.state != Alert.ISSUED or how not in row.endings:
+        raise NOT_POSSIBLE(state=row.get_state_display())
+    words = row.endings[how]
+    ended = Alert(
+        realm_id=act.realm.pk, kind=row.kind, audience=row.audience, identifier="", sender=row.sender, issuer=row.issuer, issuer_name=row.issuer_name,
+        status=row.status, scope=row.scope, msg_type="Cancel", hazard=row.hazard, event=row.event, colour=row.colour, category=row.category,
+        severity=row.severity, urgency="Past", certainty=row.certainty, language=row.language, headline=words["headline"],
+        description=words["description"], translations=words.get("translations", {}), contact=row.contact, channels=row.channels,
+        expires=act.now + timedelta(hours=DEFAULT_HOURS), predecessor=row, series=row.thread, ending=how, reason=reason.strip(), state=Alert.APPROVED,
+        author=row.author, approver=row.approver, approved_at=row.approved_at,
+    )
+    ended.identifier = f"urn:uuid:{ended.pk}"
+    ended.save(force_insert=True)
+    _set_regions(act, ended, row.region_ids)
+    ended.area_wkb = row.area_wkb
+    _settle(act, ended, save=False)
+    ended.approved_hash = ended.content_hash
+    ended.save()
+    if why := not_prepared(ended):
+        raise NOT_SENT(reason=why)
+    ended.last_fact = act.state(_composed(ended), about=ended, cause=act.cause or row.last_fact)
+    ended.save(update_fields=["last_fact"])
+    act.state(AlertCancelled(alert=row.pk, by=person, reason=reason.strip() or how), about=row, cause=ended.last_fact)
+    return _let_out(act, ended, person)
 
 
 @action("warning.cancel")
@@ -542,7 +611,7 @@ def cancel(act: Act, *, alert: UUID, reason: str) -> Alert:
     draft = compose(
         act, kind=row.kind, hazard=row.hazard, colour=row.colour, regions=row.region_ids, headline=_cancelled(row.headline), description=reason.strip(),
         urgency="Past", certainty=row.certainty, channels=row.channels, scope=row.scope, contact=row.contact, status=row.status, predecessor=row.pk,
-        msg_type="Cancel",
+        msg_type="Cancel", area=bytes(row.area_wkb) if row.area_wkb else None,
     )
     act.state(AlertCancelled(alert=row.pk, by=person, reason=reason.strip()), about=row, cause=draft.last_fact)
     if row.audience == "internal":
@@ -739,11 +808,12 @@ def receive(act: Act, message: cap.Message, *, source: str, heard_by: str, origi
             ).first()
             if earlier is not None and value.msg_type in ("Update", "Cancel"):
                 row.predecessor = row.predecessor or earlier
+                row.series = row.predecessor.thread
                 if earlier.state == Alert.RECEIVED:
                     end(inner, earlier, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED, "")
                 for relay_row in Alert.plain.select_for_update(of=("self",)).filter(relay_of=earlier, state=Alert.ISSUED):
                     end(inner, relay_row, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED, "")
-        row.save(update_fields=["predecessor"])
+        row.save(update_fields=["predecessor", "series"])
     if over:
         end(inner, row, Alert.EXPIRED, "")
     elif counts and value.msg_type == "Cancel":
@@ -808,6 +878,7 @@ def relay(act: Act, *, alert: UUID, regions: list | None = None, channels: list 
         "unmapped", "issuer", "issuer_name", "original_id", "signature", "repairs",
     ):
         setattr(row, name, getattr(source, name))
+    row.series = source.thread
     in_app_channel()
     row.status = _status(act, source.status)
     row.audience = "public" if audience == "public" else "internal"

@@ -12,7 +12,7 @@ from ninja import Router, Schema
 from anlan.kernel import access, clock
 from anlan.kernel.errors import NOT_FOUND
 
-from . import actions, delivery, queries, secrets
+from . import actions, compute, delivery, proof, queries, secrets
 from .adapters.webhook.adapter import signature
 from .models import Alert, Channel, Proposal
 
@@ -28,7 +28,7 @@ def shown(row: Alert) -> dict[str, Any]:
         "instruction": row.instruction, "expires": row.expires, "issuer": row.issuer, "issuer_name": row.issuer_name, "regions": row.region_ids,
         "area_text": row.area_text, "unmapped": row.unmapped, "repairs": row.repairs, "signature": row.signature, "heard_by": row.heard_by,
         "author": row.author, "approver": row.approver, "content_hash": row.content_hash, "predecessor": row.predecessor_id, "relay_of": row.relay_of_id,
-        "version": row.version,
+        "version": row.version, "thread": row.thread, "silent": row.silent, "endings": row.endings, "ending": row.ending,
     }
 
 
@@ -36,7 +36,8 @@ class Content(Schema):
     kind: str = "prompt"
     hazard: str
     colour: str
-    regions: list[UUID]
+    regions: list[UUID] = []
+    drawn: dict[str, list] | None = None
     headline: str
     description: str = ""
     instruction: str = ""
@@ -64,6 +65,14 @@ class Heard(Schema):
 
 class Reason(Schema):
     reason: str = ""
+
+
+class Correction(Schema):
+    headline: str = ""
+    description: str = ""
+    instruction: str = ""
+    contact: str = ""
+    translations: dict[str, dict[str, str]] = {}
 
 
 class Seen(Schema):
@@ -139,6 +148,28 @@ def issue(request: HttpRequest, key: UUID) -> Any:
 def cancel(request: HttpRequest, key: UUID, body: Reason) -> Any:
     _one(request, key)
     return shown(actions.cancel(request.act(), alert=key, reason=body.reason))  # type: ignore[attr-defined]
+
+
+@router.post("/alerts/{uuid:key}/end/{how}", summary="Withdraw (cancel) or give the all-clear (all_clear) as prepared and approved with the warning")
+def end_as_prepared(request: HttpRequest, key: UUID, how: str, body: Reason) -> Any:
+    _one(request, key)
+    return shown(actions.end_as_prepared(request.act(), alert=key, how=how, reason=body.reason))  # type: ignore[attr-defined]
+
+
+@router.post("/alerts/{uuid:key}/correct", summary="Start a silent correction: words and contact only, nobody is alarmed again")
+def correct(request: HttpRequest, key: UUID, body: Correction) -> Any:
+    _one(request, key)
+    return shown(actions.correct(request.act(), alert=key, changes=body.dict(exclude_unset=True)))  # type: ignore[attr-defined]
+
+
+@router.get("/alerts/{uuid:key}/reach", summary="Counties and towns the area touches, with the people inside and outside, by area")
+def reach(request: HttpRequest, key: UUID) -> Any:
+    return compute.reach(_one(request, key))
+
+
+@router.get("/alerts/{uuid:key}/proof", summary="The signed proof a warning carries; `anlan cap prove` checks it without the database")
+def proof_bundle(request: HttpRequest, key: UUID) -> Any:
+    return proof.bundle(request.actor, key)  # type: ignore[attr-defined]
 
 
 @router.post("/alerts/{uuid:key}/relay", summary="Pass an outside warning on, unchanged")

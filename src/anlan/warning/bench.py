@@ -40,19 +40,19 @@ def _officer(post: Post) -> Actor:
     return Actor(account_id=account.pk, person_id=person.pk, post_id=post.pk, device="bench", second_factor=True)
 
 
-def _two() -> tuple[Region, Actor, Actor]:
+def two() -> tuple[Region, Actor, Actor]:
     region = Region.objects.create(name=f"bench {new_id().hex[-6:]}", kind="county")
     post = Post.objects.create(name="bench", organisation=Organisation.objects.create(name="bench", region=region), region=region, kind="")
-    for capability in ("warning.compose", "warning.approve", "warning.issue", "warning.read"):
+    for capability in ("warning.compose", "warning.approve", "warning.issue", "warning.issue_internal", "warning.read"):
         Grant.objects.create(post=post, capability=capability, region=region, starts_at=SINCE)
     return region, _officer(post), _officer(post)
 
 
-def _approved(channels: list[str], region: Region, author: Actor, approver: Actor) -> Alert:
+def approved(channels: list[str], region: Region, author: Actor, approver: Actor, status: str = "Test") -> Alert:
     realm = realms.actual()
     row = actions.compose(
         Act(author, realm), kind="government", hazard="X-FLASHFLOOD", colour="red", regions=[str(region.pk)], headline="通道测试", description="这是一次测量，不是预警。",
-        channels=channels, status="Test",
+        channels=channels, status=status,
     )
     actions.submit(Act(author, realm), alert=row.pk)
     return actions.approve(Act(approver, realm), alert=row.pk, seen_hash=row.content_hash)
@@ -60,9 +60,9 @@ def _approved(channels: list[str], region: Region, author: Actor, approver: Acto
 
 def _gate() -> list[dict[str, Any]]:
     with transaction.atomic():
-        region, author, approver = _two()
+        region, author, approver = two()
         out = Channel.objects.create(name=f"bench {new_id()}", adapter="cap_feed", audience="public", enabled=True, test=True)
-        row = actions.issue(Act(approver, realms.actual()), alert=_approved([str(out.pk)], region, author, approver).pk)
+        row = actions.issue(Act(approver, realms.actual()), alert=approved([str(out.pk)], region, author, approver).pk)
         times = []
         for _number in range(ASKED):
             fresh = Alert.plain.select_related("realm").get(pk=row.pk)
@@ -93,7 +93,7 @@ class Gateway(Simulator):
 def _whole() -> list[dict[str, Any]]:
     if "127.0.0.1" not in settings.OUTBOUND_ALLOW:
         return [_row("warning: issued → every receipt in", None, "s", "not measured: 127.0.0.1 may not be called")]
-    region, author, approver = _two()
+    region, author, approver = two()
     key = new_id()
     with Gateway(key) as gateway:
         numbers = [f"129{number:08d}" for number in range(10_000, 10_000 + 2 * TARGETS) if number % 10_000 not in (1, 2, 3)][:TARGETS]
@@ -101,7 +101,7 @@ def _whole() -> list[dict[str, Any]]:
             pk=key, name=f"bench {key}", adapter="sms", audience="public", enabled=True, test=True,
             settings={**SETTINGS, "url": gateway.url, "numbers": numbers},
         )
-        row = _approved([str(key)], region, author, approver)
+        row = approved([str(key)], region, author, approver)
         began = time.perf_counter()
         actions.issue(Act(approver, realms.actual()), alert=row.pk)
         first = sent = done = 0.0

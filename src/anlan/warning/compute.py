@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import shapely
 import yaml
 from django.db.models import Count, Q
@@ -16,9 +17,12 @@ from shapely import union_all
 from shapely.geometry.base import BaseGeometry
 
 from anlan.engines import cap
+from anlan.engines.cap import geometry
+from anlan.engines.geo.outlines import covering
 from anlan.kernel.models import Region, RegionCode, RegionPath
 
 from . import hazards
+from .errors import BAD_CONTENT
 from .models import RANK, SEVERITY, Alert
 
 DATA = Path(__file__).parent / "data"
@@ -163,6 +167,51 @@ def shape_of(regions: Iterable[UUID]) -> BaseGeometry | None:
     return union_all(areas).simplify(0.0005) if areas else None
 
 
+CORNERS = 100  # of an outline we send: receivers with small memories take no more
+
+
+def drawn(area: dict[str, Any]) -> BaseGeometry:
+    """What a person drew, as a geometry; warning.bad_content says what is wrong with it."""
+    try:
+        if "circle" in area:
+            lon, lat, radius = map(float, area["circle"])
+            if not (-180 <= lon <= 180 and -90 <= lat <= 90):  # the geodesic would wrap round
+                raise ValueError(f"{lon:g},{lat:g}")
+            shape: BaseGeometry = geometry.circle(lat, lon, radius)
+        else:
+            shape = shapely.make_valid(shapely.Polygon([(float(lon), float(lat)) for lon, lat in area["polygon"]]))
+        west, south, east, north = shape.bounds
+    except (KeyError, TypeError, ValueError) as error:
+        raise BAD_CONTENT(reason=str(error)) from None
+    if shape.is_empty or shape.area == 0 or west < -180 or east > 180 or south < -90 or north > 90:
+        raise BAD_CONTENT(reason=f"{west:g},{south:g},{east:g},{north:g}")
+    return shape
+
+
+def outline(shape: BaseGeometry) -> BaseGeometry:
+    """The drawn area with few corners; no place of ours that lies in it is cut off by that."""
+    west, south, east, north = shape.bounds
+    places = Region.objects.filter(lon__gte=west, lon__lte=east, lat__gte=south, lat__lte=north).values_list("lon", "lat")
+    return covering(shape, np.array(list(places), np.float64), CORNERS).area
+
+
+def reach(alert: Alert) -> list[dict[str, Any]]:
+    """Counties and towns the area touches, with the share of each inside and the people that makes, by area: an estimate, and said so."""
+    shape = shapely.from_wkb(bytes(alert.area_wkb)) if alert.area_wkb else shape_of([UUID(key) for key in alert.region_ids])
+    if shape is None:
+        return []
+    shares = {place.region: place.share for place in by_shape(shape)}
+    found = []
+    for region in Region.objects.filter(pk__in=list(shares)).order_by("name"):
+        share = min(1.0, shares[region.pk] or 0.0)
+        inside = None if region.population is None else round(region.population * share)
+        found.append({
+            "region": str(region.pk), "name": region.name, "kind": region.kind, "share": round(share, 4), "inside": inside,
+            "outside": None if inside is None else region.population - inside, "source": region.population_source, "how": "by area",
+        })
+    return found
+
+
 def colour_of(info: cap.Info) -> tuple[str, bool]:
     """(colour, whether the message says it). A colour in a parameter, the event or headline; else from severity, by convention."""
     for name in ("colour", "color", "warning colour", "预警级别", "awareness_level", "ColourCode"):
@@ -200,12 +249,13 @@ def message_of(alert: Alert) -> cap.Alert:
         areas = [cap.Area(description=alert.area_text or "—", polygons=_rings(shape), geocodes=tuple([*codes, *geocodes]))]
     parameters = [("colour", alert.colour)] if alert.colour else []
     parameters += [("anlan:hazard", alert.hazard)] if alert.hazard else []
+    parameters += [("anlan:silent", "true")] if alert.silent else []
 
     def info(language: str, text: dict[str, Any]) -> cap.Info:
         return cap.Info(
             language=language, categories=(alert.category,), event=text.get("event") or alert.event or alert.headline, urgency=alert.urgency,
             severity=alert.severity, certainty=alert.certainty, event_codes=(("anlan:hazard", alert.hazard),) if alert.hazard else (),
-            response_types=("AllClear",) if alert.msg_type == "Cancel" else (), effective=alert.effective, onset=alert.onset, expires=alert.expires,
+            response_types=("AllClear",) if alert.msg_type == "Cancel" and alert.ending != "cancel" else (), effective=alert.effective, onset=alert.onset, expires=alert.expires,
             sender_name=alert.issuer_name, headline=text.get("headline", ""), description=text.get("description", ""),
             instruction=text.get("instruction", ""), contact=alert.contact, parameters=tuple(parameters), areas=tuple(areas),
         )

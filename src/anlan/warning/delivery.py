@@ -115,16 +115,15 @@ def _send(key: UUID) -> None:
         return
     attempt = Attempt.plain.select_related("channel", "alert", "alert__realm").get(pk=key)
     alert, channel = attempt.alert, attempt.channel
-    # Asked again for each target, on rows read this instant: a cancel or a hold a second ago still counts.
-    verdict = may_be_sent(alert, channel)
-    if not verdict.ok:
-        _finish(attempt, Attempt.REFUSED, verdict.reason, permanent=True)
-        return
     try:
+        # Asks the gate on rows read this instant: a cancel or a hold a second ago still counts.
         outcome = ports.adapters()[channel.adapter].send(channel, alert, attempt)
     except Exception as error:  # a dead supplier is a failed attempt; it must never stop the flow
         log.warning("channel %s: %s", channel.name, error)
         outcome = ports.Outcome(False, f"{type(error).__name__}: {error}"[:500])
+    if outcome.refused:
+        _finish(attempt, Attempt.REFUSED, outcome.error, permanent=True)
+        return
     if outcome.ok:
         _finish(attempt, Attempt.DELIVERED if outcome.delivered else Attempt.SENT, "", reference=outcome.reference)
         if outcome.delivered:

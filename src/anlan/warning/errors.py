@@ -20,6 +20,7 @@ UNKNOWN_ISSUER = Kind("warning.unknown_issuer", 422, _("There is no issuer with 
 UNKNOWN_PLACE = Kind("warning.unknown_place", 422, _("There is no place called {place}."))
 DUPLICATE = Kind("warning.duplicate", 409, _("This message was already received."))
 NOT_SENT = Kind("warning.not_sent", 409, _("Not sent: {reason}"))
+NOT_SILENT = Kind("warning.not_silent", 422, _("This is more than a silent correction: {reason}"))
 BAD_TABLE = Kind("warning.bad_table", 422, _("The table of issuers cannot be used: {reason}"))
 IN_FLIGHT = Kind("warning.in_flight", 409, _("This is still being sent; wait for its result before sending again."))
 STANDING_TERMS = Kind("warning.standing_terms", 422, _("A standing authorisation needs sound terms: {reason}"))

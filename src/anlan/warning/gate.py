@@ -8,6 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from django.conf import settings
 from django.utils.translation import gettext as _
 
@@ -15,7 +16,7 @@ from anlan.kernel import clock
 from anlan.kernel.journal import canonical
 from anlan.kernel.models import Installation
 
-from . import issuers
+from . import issuers, ports
 from .models import Alert, AlertRegion, Channel, Standing
 
 # What is approved is what is sent. A field that reaches a reader stands here; a test compares this list with the model.
@@ -24,6 +25,8 @@ CONTENT = (
     "certainty", "language", "headline", "description", "instruction", "translations", "effective", "onset", "expires", "contact", "area_text",
     "geocodes", "issuer", "issuer_name", "channels", "predecessor_id", "relay_of_id",
 )
+
+CONTENT_SINCE = ("silent", "ending", "endings")
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Verdict:
         return self.ok
 
 
-def content_hash(alert: Alert) -> str:
-    """algorithm:hex over everything a reader gets: text, times, places, issuer, channels. Approval is bound to it."""
+def content(alert: Alert) -> dict[str, Any]:
+    """Everything a reader gets, as it is hashed: text, times, places, issuer, channels."""
     values: dict[str, Any] = {name: getattr(alert, name) for name in CONTENT}
     values["area"] = hashlib.sha256(bytes(alert.area_wkb or b"")).hexdigest()
     values["regions"] = sorted(str(key) for key in AlertRegion.plain.filter(alert_id=alert.pk).values_list("region_id", flat=True))
@@ -45,7 +48,54 @@ def content_hash(alert: Alert) -> str:
         values["original"] = original.sha256 if original else ""
     for name in ("effective", "onset", "expires"):
         values[name] = values[name].timestamp() if values[name] else None
-    return "sha256:" + hashlib.sha256(canonical(values)).hexdigest()
+    # Later fields count only where they say something: what was approved before there were any stays approved.
+    values |= {name: getattr(alert, name) for name in CONTENT_SINCE if getattr(alert, name)}
+    return orjson.loads(canonical(values))
+
+
+def content_hash(alert: Alert) -> str:
+    """algorithm:hex over everything a reader gets. Approval is bound to it."""
+    return "sha256:" + hashlib.sha256(canonical(content(alert))).hexdigest()
+
+
+# What a silent correction leaves as it was: everything by which a reader decides whether to act.
+KEPT = ("kind", "audience", "hazard", "colour", "category", "urgency", "severity", "certainty", "scope", "onset", "expires", "status", "channels")
+
+
+def not_silent(alert: Alert) -> str:
+    """Why an alert that says it corrects a detail does more than that; empty when it does not."""
+    before = alert.predecessor
+    if before is None or alert.msg_type != "Update":
+        return _("a silent correction needs the warning it corrects")
+    if any(getattr(alert, name) != getattr(before, name) for name in KEPT) or alert.region_ids != before.region_ids or bytes(alert.area_wkb or b"") != bytes(before.area_wkb or b""):
+        return _("it changes more than a detail: write an update, which alarms again")
+    return ""
+
+
+def not_prepared(alert: Alert) -> str:
+    """Why an end is not the one its predecessor had prepared and approved; empty when it is."""
+    before = alert.predecessor
+    words = before.endings.get(alert.ending) if before is not None else None
+    if before is None or words is None or alert.msg_type != "Cancel":
+        return _("no such end was prepared with the warning")
+    if before.approved_hash != before.content_hash or content_hash(before) != before.content_hash:
+        return _("the warning it ends is not what was approved")
+    same = (alert.headline, alert.description, alert.translations) == (words["headline"], words["description"], words.get("translations", {}))
+    same = same and (alert.author, alert.approver) == (before.author, before.approver) and set(alert.channels) <= set(before.channels)
+    if not same or alert.instruction or any(getattr(alert, name) != getattr(before, name) for name in ("kind", "audience", "hazard", "scope", "status")):
+        return _("it says something else than was prepared")
+    return "" if set(alert.region_ids) == set(before.region_ids) else _("it says something else than was prepared")
+
+
+def never_left_by(alert: Alert, channel: Channel) -> bool:
+    """Whether nothing of what it ends was taken by this channel: an end of something nobody there heard of only confuses."""
+    taken = ("claimed", "sent", "delivered", "unsure")
+    before, seen = alert.predecessor, 0
+    while before is not None and seen < 100:
+        if before.attempts(manager="plain").filter(channel=channel, state__in=taken).exists():
+            return False
+        before, seen = before.predecessor, seen + 1
+    return True
 
 
 TERMS = ("hazard", "colour", "least", "headline", "description", "instruction", "translations", "hours", "channels")
@@ -121,6 +171,10 @@ def may_be_sent(alert: Alert, channel: Channel) -> Verdict:
             return no(_("no second person approved it"))
         if alert.approved_hash != alert.content_hash:
             return no(_("it was changed after its approval"))
+    if alert.ending:
+        why = not_prepared(alert)
+        if why:
+            return no(why)
     # 4. Competence, and time.
     allowed, why = issuers.table().allows(alert.issuer if alert.kind != Alert.RELAY else issuers.table().ours.code, alert.hazard, alert.kind, alert.audience)
     if not allowed:
@@ -129,4 +183,25 @@ def may_be_sent(alert: Alert, channel: Channel) -> Verdict:
         return no(_("it has expired"))
     if str(channel.pk) not in alert.channels and channel.outward:
         return no(_("this channel was not chosen for it"))
+    # 5. What came before and after it, and what it holds.
+    if Alert.plain.filter(predecessor=alert, state=Alert.ISSUED).exists():
+        return no(_("a later message has overtaken it"))
+    if alert.relay_of_id and alert.relay_of.state != Alert.RECEIVED:
+        return no(_("the warning it passes on is no longer in force"))
+    if not alert.area_wkb and not alert.region_ids:
+        return no(_("it names no place"))
+    if channel.outward and alert.msg_type == "Cancel" and never_left_by(alert, channel):
+        return no(_("what it ends never left by this channel"))
+    adapter = ports.adapters().get(channel.adapter)
+    if adapter is None:
+        return no(_("there is no adapter {adapter}").format(adapter=channel.adapter))
+    if alert.silent:
+        why = not_silent(alert)
+        if why:
+            return no(why)
+        if not adapter.quiet:
+            return no(_("it corrects a detail: this channel would alarm people again"))
+    why = adapter.misfit(channel, alert)
+    if why:
+        return no(why)
     return Verdict(True, "")

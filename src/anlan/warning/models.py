@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from typing import Any, Self
+from uuid import UUID
 
 from django.db import models
 from django.db.models import F, Q
@@ -142,6 +143,11 @@ class Alert(RealmRow):
     issuer_name = models.CharField(max_length=200, blank=True)
     table_version = models.CharField(max_length=80, blank=True, help_text="version of the issuer table it was judged by")
     channels = models.JSONField(default=list, help_text="keys of the channels chosen")
+    # A correction of a detail wakes nobody; an end is prepared with the warning and approved with it.
+    silent = models.BooleanField(default=False, help_text="corrects a detail of its predecessor without alarming again")
+    endings = models.JSONField(default=dict, help_text="{cancel, all_clear: {headline, description, translations}} prepared with it and approved with it")
+    ending = models.CharField(max_length=10, blank=True, help_text="cancel or all_clear, when it was let out as its predecessor had it prepared")
+    series = models.UUIDField(null=True, db_index=True, help_text="key of the first alert of its thread; empty on rows older than threads")
 
     # Where an outside warning came from, and how it was heard.
     original = models.ForeignKey(Original, null=True, on_delete=models.PROTECT, related_name="alerts")
@@ -215,6 +221,11 @@ class Alert(RealmRow):
     def status_text(self) -> str:
         """What the message says of itself, as a word."""
         return str({"Actual": _("Actual"), "Exercise": _("Exercise"), "Test": _("Test"), "System": _("System message"), "Draft": _("Draft")}.get(self.status, self.status))
+
+    @property
+    def thread(self) -> UUID:
+        """Which thread it belongs to: updates, corrections and ends of one warning, its relays, and what came of the same proposal."""
+        return self.series or self.pk
 
     @property
     def is_outside(self) -> bool:

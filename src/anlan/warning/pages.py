@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -24,7 +25,7 @@ from anlan.kernel.models import Installation, Person, Post, Region
 from anlan.kernel.registers import listing
 from anlan.kernel.registers import pages as register_pages
 
-from . import actions, compute, delivery, hazards, hearing, issuers, queries, secrets, standing
+from . import actions, compute, delivery, hazards, hearing, issuers, proof, queries, secrets, standing
 from .forms import Compose, HandEntry, IssuerTableForm, StandingForm, names, resolve
 from .models import COLOURS, Alert, AlertRegion, Attempt, Channel, IssuerTable, Original, Proposal, Standing
 from .registers import CHANNELS
@@ -119,6 +120,7 @@ def alert(request: HttpRequest, key: UUID) -> HttpResponse:
             steps.add("submit")
         if row.state == Alert.ISSUED:
             steps |= {"cancel"} | ({"update"} if row.kind != Alert.RELAY else set())
+            steps |= {"correct"} if row.kind != Alert.RELAY and row.msg_type != "Cancel" else set()
     if row.state in (Alert.REVIEW, Alert.APPROVED) and public and access.may(request.actor, "warning.approve", region):
         steps.add("send_back")
         if row.state == Alert.REVIEW and person not in author_side:
@@ -127,6 +129,8 @@ def alert(request: HttpRequest, key: UUID) -> HttpResponse:
         row.state in (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED) and access.may(request.actor, "warning.issue_internal", region)
     ):
         steps.add("issue")
+    if row.state == Alert.ISSUED and row.endings and access.may(request.actor, "warning.issue_internal", region):
+        steps |= {"end_as_prepared"}
     if row.kind == Alert.OUTSIDE and row.state == Alert.RECEIVED:
         if access.may(request.actor, "warning.compose") and row.status != "Test":
             steps.add("relay")
@@ -140,6 +144,7 @@ def alert(request: HttpRequest, key: UUID) -> HttpResponse:
         "people": _people(row.author, row.editor, row.approver, row.issued_by), "deliveries": queries.deliveries(row),
         "regions": AlertRegion.plain.filter(alert=row).select_related("region").order_by("region__name"),
         "facts": [(fact, shell.say(fact)) for fact in journal.about(f"alert:{row.pk}", request.realm)[-50:]], "original": row.original, "waits_for_second": public and row.state == Alert.REVIEW and person in author_side,
+        "thread": queries.thread(request.actor, row),
         "successors": Alert.objects.seen_by(request.actor, request.realm).filter(predecessor=row), "relays": Alert.objects.seen_by(request.actor, request.realm).filter(relay_of=row),
         "map_url": reverse("warning:alert_map", args=[row.pk]), "now": clock.now(request.realm),
         "may_resend": access.may(request.actor, "warning.issue_internal"),
@@ -169,6 +174,11 @@ def do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
     elif step == "update":
         row = actions.update(request.act(), alert=key)
         return HttpResponseRedirect(reverse("warning:edit", args=[row.pk]))
+    elif step == "correct":
+        row = actions.update(request.act(), alert=key, changes={"silent": True})
+        return HttpResponseRedirect(reverse("warning:edit", args=[row.pk]))
+    elif step in ("withdraw", "all_clear"):
+        row = actions.end_as_prepared(request.act(), alert=key, how="cancel" if step == "withdraw" else step, reason=reason)
     elif step == "acknowledge":
         actions.acknowledge(request.act(), alert=key)
     elif step == "relay":
@@ -200,6 +210,14 @@ def cap_file(request: HttpRequest, key: UUID) -> HttpResponse:
         raise Http404
     answer = HttpResponse(raw, content_type="application/octet-stream")
     answer["Content-Disposition"] = f'attachment; filename="{row.pk}.{"cap" if raw.lstrip()[:1] == b"<" else "txt"}"'
+    return answer
+
+
+@require_GET
+def proof_file(request: HttpRequest, key: UUID) -> HttpResponse:
+    """How this warning came to be and what became of it, signed: `anlan cap prove` checks it without the database."""
+    answer = HttpResponse(json.dumps(proof.bundle(request.actor, key), ensure_ascii=False, indent=1), content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="anlan-proof-{key}.json"'
     return answer
 
 
@@ -535,6 +553,7 @@ urlpatterns = [
     path("alerts/<uuid:key>", alert, name="alert"),
     path("alerts/<uuid:key>/edit", edit, name="edit"),
     path("alerts/<uuid:key>/cap", cap_file, name="cap_file"),
+    path("alerts/<uuid:key>/proof", proof_file, name="proof_file"),
     path("alerts/<uuid:key>/map", alert_map, name="alert_map"),
     path("alerts/<uuid:key>/do/<slug:step>", do, name="do"),
     path("attempts/<uuid:key>/resend", resend, name="resend"),

@@ -7,8 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, final
 from uuid import UUID
+
+from django.utils.translation import gettext as _
 
 from .models import Alert, Attempt, Channel
 
@@ -29,13 +31,30 @@ class Outcome:
     permanent: bool = False
     delivered: bool = False
     reference: str = ""
+    refused: bool = False  # the gate said no: nothing was tried
 
 
 class Adapter(ABC):
-    """One kind of channel. The alert was judged by the gate just before `send`; an adapter never decides that itself."""
+    """One kind of channel. Nothing leaves but through `send`, and `send` asks the gate as its last step; no adapter can go round it."""
 
     code: str = ""
     name: Any = ""  # translatable
+    quiet: bool = False  # takes a correction without alarming anybody again
+    longest: int = 0  # characters it carries; 0: no limit. A channel's own settings may say less (`longest`).
+
+    def __init_subclass__(cls) -> None:
+        if "send" in cls.__dict__:
+            raise TypeError(f"{cls.__name__} replaces send(): write hand_over(), the gate is asked before it")
+
+    @final
+    def send(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
+        """Ask the gate, then try once. May take seconds and raise anything: an exception is a failed attempt, never a stopped flow."""
+        from .gate import may_be_sent
+
+        verdict = may_be_sent(alert, channel)
+        if not verdict.ok:
+            return Outcome(False, verdict.reason, permanent=True, refused=True)
+        return self.hand_over(channel, alert, attempt)
 
     def problem(self, settings: dict[str, Any]) -> str:
         """What is missing or wrong in a channel's settings, in words; '' when they will do."""
@@ -46,8 +65,18 @@ class Adapter(ABC):
         """Whom to reach; one attempt row each."""
 
     @abstractmethod
-    def send(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
-        """Try once. May take seconds and raise anything: an exception is a failed attempt, never a stopped flow."""
+    def hand_over(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
+        """Give it to the other side, once. Called by `send` only."""
+
+    def text(self, alert: Alert) -> str:
+        """What of it this channel carries, where that is text with a length; '' where it is not."""
+        return ""
+
+    def misfit(self, channel: Channel, alert: Alert) -> str:
+        """Why the text does not fit this channel, in words; '' when it does. Nothing is cut: half a warning is another warning."""
+        limit = min((n for n in (self.longest, channel.settings.get("longest")) if isinstance(n, int) and n > 0), default=0)
+        length = len(self.text(alert)) if limit else 0
+        return _("its text has {length} characters; this channel carries {limit}").format(length=length, limit=limit) if length > limit > 0 else ""
 
     def count(self, channel: Channel, alert: Alert) -> int | None:
         """How many targets, for the words on the button; None when it is open to all."""

@@ -80,6 +80,12 @@ def alerts(actor: Any, realm: Any, *, kind: str = "", state: str = "", colour: s
     return rows.order_by("-created_at", "-pk")
 
 
+def thread(actor: Any, row: Alert) -> list[Alert]:
+    """The whole series of one event, oldest first, as far as this reader may see it; empty when it is alone."""
+    found = list(Alert.objects.seen_by(actor, row.realm_id).filter(series=row.thread).exclude(state=Alert.DROPPED).order_by("created_at", "pk")[:100])
+    return found if len(found) > 1 else []
+
+
 def live(actor: Any, realm: Any) -> list[Alert]:
     """Warnings in force, worst first: for the desk, the wall and the map. Drafts, drills and tests of others are not among them."""
     rows = list(alerts(actor, realm, state="live").exclude(status__in=["Test", "Draft", "System"])[:500])

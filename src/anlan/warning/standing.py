@@ -20,7 +20,7 @@ from anlan.kernel.models import Region, RegionPath
 from anlan.sensing.models import Series, Signal
 from anlan.sensing.quantities import COLOURS
 
-from . import actions, compute, hazards, issuers, queries
+from . import actions, compute, hazards, issuers, queries, texts
 from .errors import CONTENT_CHANGED, NOT_OURS, NOT_POSSIBLE, SECOND_PERSON, STANDING_TERMS
 from .facts import AlertIssued, StandingAsked, StandingConfirmed, StandingEnded, StandingUsed
 from .gate import content_hash, standing_digest
@@ -237,6 +237,7 @@ def use(act: Act, *, standing: UUID) -> Alert | None:
     alert.identifier = f"urn:uuid:{alert.pk}"
     alert.save(force_insert=True)
     actions._set_regions(act, alert, [row.region_id])
+    alert.endings, alert.series = texts.endings(alert), alert.pk
     alert.content_hash = alert.approved_hash = content_hash(alert)
     alert.state = Alert.ISSUED
     alert.cap_xml = cap.build(compute.message_of(alert))

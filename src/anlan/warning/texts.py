@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from anlan.kernel import clock
 
@@ -18,8 +19,26 @@ def _time(at: datetime | None) -> str:
 def heading(alert: Alert) -> str:
     """A message that is no actual one says so before anything else."""
     mark = {"Exercise": "【演练 EXERCISE】", "Test": "【测试 TEST】", "Draft": "【草稿 DRAFT】", "System": "【系统 SYSTEM】"}.get(alert.status, "")
-    kind = {"Update": "【更新】", "Cancel": "【解除】"}.get(alert.msg_type, "")
+    kind = "【更正】" if alert.silent else "" if alert.ending else {"Update": "【更新】", "Cancel": "【解除】"}.get(alert.msg_type, "")
     return f"{mark}{kind}{alert.headline}"
+
+
+def endings(alert: Alert) -> dict[str, Any]:
+    """How a warning to the public would end, in words: withdrawn because it was wrong, or because the danger is over. Approved with it."""
+    english = {language: said for language, said in alert.translations.items() if language.startswith("en")}
+
+    def put(words: str, rest: str, words_en: str, rest_en: str) -> dict[str, Any]:
+        found: dict[str, Any] = {"headline": words.format(alert.headline)[:300], "description": rest.format(alert.issuer_name)}
+        if english:
+            found["translations"] = {
+                language: {"headline": words_en.format(said.get("headline", ""))[:300], "description": rest_en} for language, said in english.items()
+            }
+        return found
+
+    return {
+        "cancel": put("撤回：{}", "此前发布的这条预警有误，现由{}撤回，请勿据此行动，并以最新发布的信息为准。", "Withdrawn: {}", "This warning was issued in error and is withdrawn. Do not act on it; follow the latest information."),
+        "all_clear": put("解除：{}", "这条预警所指的危险已经过去，现由{}解除。返回前请留意周围情况，听从现场人员安排。", "All clear: {}", "The danger this warning was about is over. Take care on your way back and follow the people on site."),
+    }
 
 
 def plain(alert: Alert) -> str:

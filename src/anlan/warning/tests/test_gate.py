@@ -83,12 +83,13 @@ def test_a_text_changed_in_the_database_after_issue_does_not_leave(actual, count
     assert "content" in may_be_sent(Alert.plain.get(pk=row.pk), feed).reason or "内容" in may_be_sent(Alert.plain.get(pk=row.pk), feed).reason
 
 
-def test_expired_and_cancelled_warnings_do_not_leave(replay, actual, county, alice, bob, feed):
+def test_expired_and_cancelled_warnings_do_not_leave(replay, actual, county, alice, bob, feed, drain):
     row = issued(alice, bob, actual, county)
     row.expires = clock.now() - timedelta(seconds=1)
     row.content_hash = row.approved_hash = gate.content_hash(row)
     assert not may_be_sent(row, feed)
     other = issued(alice, bob, actual, county)
+    drain()  # the feed has it: only then is there anything to cancel there
     actions.cancel(act(alice, actual), alert=other.pk, reason="误报")
     assert may_be_sent(Alert.plain.get(pk=other.pk), feed)  # the cancel is itself a public message and waits for its second person
     cancelling = Alert.plain.get(predecessor=other)
@@ -115,18 +116,18 @@ def test_an_outside_message_never_passes_by_itself(actual, county, alice, feed):
 
 
 def test_the_content_list_covers_every_field_a_reader_gets():
-    inside = {*gate.CONTENT, "area_wkb", "original_id", "original"}
+    inside = {*gate.CONTENT, *gate.CONTENT_SINCE, "area_wkb", "original_id", "original"}
     not_content = {
         "id", "version", "home", "created_at", "realm", "state", "region", "sent", "cap_xml", "table_version", "original", "heard_by", "heard_at",
         "repairs", "signature", "author", "editor", "approver", "approved_at", "approved_hash", "content_hash", "issued_by", "issued_at", "ended_at",
-        "reason", "proposal", "last_fact", "unmapped", "standing", "sources",
+        "reason", "proposal", "last_fact", "unmapped", "standing", "sources", "series",
     }
     fields = {field.name for field in Alert._meta.fields} | {field.attname for field in Alert._meta.fields}
     unknown = {name for name in fields if name not in inside and name not in not_content and name.removesuffix("_id") not in not_content and f"{name}_id" not in inside}
     assert unknown == set(), "a new field is neither content nor listed as no content"
 
 
-steps = st.sampled_from(["edit", "submit", "approve_self", "approve", "issue", "issue_self", "cancel", "update", "drop", "send_back", "tamper", "expire"])
+steps = st.sampled_from(["edit", "submit", "approve_self", "approve", "issue", "issue_self", "cancel", "update", "drop", "send_back", "tamper", "expire", "correct", "withdraw", "all_clear", "widen"])
 
 
 @given(
@@ -161,6 +162,12 @@ def test_nothing_of_an_exercise_test_or_draft_leaves_by_any_path(
                 actions.cancel(act(alice, realm), alert=row.pk, reason="x")
             elif step == "update":
                 actions.update(act(alice, realm), alert=row.pk)
+            elif step == "correct":
+                actions.correct(act(alice, realm), alert=row.pk, changes={"description": "更正"})
+            elif step in ("withdraw", "all_clear"):
+                actions.end_as_prepared(act(alice, realm), alert=row.pk, how="cancel" if step == "withdraw" else step)
+            elif step == "widen":
+                Alert.plain.filter(predecessor=row).update(colour="blue", content_hash="sha256:x")
             elif step == "drop":
                 actions.drop(act(alice, realm), alert=row.pk, reason="x")
             elif step == "send_back":
@@ -180,6 +187,9 @@ def test_nothing_of_an_exercise_test_or_draft_leaves_by_any_path(
             assert one.content_hash == gate.content_hash(one) and not (tampered and one.description == "被改" and one.approved_hash != one.content_hash and kind == "government")
             if one.audience == "public":
                 assert one.approver and one.approver not in (one.author, one.editor) and one.approved_hash == one.content_hash
+            assert not one.silent or not gate.not_silent(one)
+            assert not one.ending or not gate.not_prepared(one)
+            assert one.silent <= (adapter == "cap_feed")
             if public:
                 assert one.scope == "Public" and one.audience == "public"
         else:

@@ -12,6 +12,7 @@ from ...ports import Adapter, Outcome, Target
 class CapFeed(Adapter):
     code = "cap_feed"
     name = _("CAP feed (Atom)")
+    quiet = True
 
     def targets(self, channel: Channel, alert: Alert) -> Iterable[Target]:
         yield Target("/exchange/cap.atom", "CAP")
@@ -19,7 +20,7 @@ class CapFeed(Adapter):
     def count(self, channel: Channel, alert: Alert) -> None:
         return None
 
-    def send(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
+    def hand_over(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
         if not alert.cap_xml:
             # Heard by phone: there is no CAP original to pass on unchanged, and we do not write one in another's name.
             return Outcome(False, "it has no CAP message of its own", permanent=True)

@@ -65,7 +65,7 @@ class Email(Adapter):
         for address in dict.fromkeys(channel.settings["to"]):
             yield Target(address)
 
-    def send(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
+    def hand_over(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
         message = self._message(channel, attempt.target, texts.heading(alert), texts.plain(alert), str(attempt.pk))
         if alert.cap_xml:
             message.add_attachment(bytes(alert.cap_xml), maintype="application", subtype="cap+xml", filename=f"{alert.pk}.cap")

@@ -31,6 +31,7 @@ KINDS = {
 class InApp(Adapter):
     code = "in_app"
     name = _("In this platform, with sound")
+    quiet = True
 
     def problem(self, settings: dict[str, Any]) -> str:
         kinds = settings.get("kinds")
@@ -47,6 +48,10 @@ class InApp(Adapter):
         # Who stands above the place hears of it too: the duty desks of the regions it lies in.
         above = {key for region in regions for key in queries.ancestors(region)}
         where |= Q(region_id__in=above, kind="duty_officer")
+        if alert.silent:  # who has confirmed the warning is not woken for a detail; who has not still has to
+            told = Attempt.plain.filter(alert_id=alert.predecessor_id, channel=channel)
+            waiting = told.exclude(receipts__kind="acknowledged").values_list("target", flat=True)
+            where &= Q(pk__in=[UUID(target.removeprefix("post:")) for target in waiting if target])
         return Post.objects.filter(where, active=True, kind__in=kinds).select_related("organisation", "region").order_by("pk")
 
     def targets(self, channel: Channel, alert: Alert) -> Iterable[Target]:
@@ -56,7 +61,7 @@ class InApp(Adapter):
     def count(self, channel: Channel, alert: Alert) -> int:
         return self.posts(channel, alert).count()
 
-    def send(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
+    def hand_over(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
         act = Act(Actor.machine("warning"), alert.realm, op_id=derived_id("warning.put_on_desk", attempt.pk), cause=alert.last_fact)
         put_on_desk(act, alert=alert.pk, post=UUID(attempt.target.removeprefix("post:")))
         return Outcome(True, delivered=True)

@@ -54,6 +54,10 @@ def pick(answer: Any, path: str) -> Any:
 class Sms(Adapter):
     code = "sms"
     name = _("Text message gateway (HTTP)")
+    longest = 500  # gateways join about eight parts of 67 characters
+
+    def text(self, alert: Alert) -> str:
+        return texts.short(alert)
 
     def problem(self, settings: dict[str, Any]) -> str:
         if urlsplit(str(settings.get("url", ""))).scheme not in ("http", "https"):
@@ -89,8 +93,8 @@ class Sms(Adapter):
                     seen.add(one.person.mobile)
                     yield Target(one.person.mobile.replace(" ", "").replace("-", ""), f"{one.post.name} {one.person.name}", one.post.region_id)
 
-    def send(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
-        return self._post(channel, attempt.target, texts.short(alert), str(attempt.pk))
+    def hand_over(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
+        return self._post(channel, attempt.target, self.text(alert), str(attempt.pk))
 
     def _post(self, channel: Channel, number: str, text: str, key: str) -> Outcome:
         settings = channel.settings

@@ -37,7 +37,7 @@ class TextFile(Adapter):
     def targets(self, channel: Channel, alert: Alert) -> Iterable[Target]:
         yield Target(f"outbox/{channel.settings['folder']}", channel.settings["folder"])
 
-    def send(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
+    def hand_over(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
         stem = f"{clock.local(alert.sent or clock.now(alert.realm)):%Y%m%d%H%M%S}_{attempt.pk}"
         folder = self._folder(channel)
         if alert.cap_xml:

@@ -58,7 +58,7 @@ class Webhook(Adapter):
     def targets(self, channel: Channel, alert: Alert) -> Iterable[Target]:
         yield Target(str(channel.pk), urlsplit(channel.settings["url"]).hostname or "")
 
-    def send(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
+    def hand_over(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
         form = channel.settings.get("format", "anlan")
         if form == "anlan":
             body = {

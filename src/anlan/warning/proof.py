@@ -1,0 +1,132 @@
+"""The proof a warning carries: its thread from the first reading to the last receipt, as facts with their seals, signed whole.
+
+`anlan cap prove FILE` checks a bundle again without this database (engines/cap/proving.py).
+"""
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from anlan.engines.cap.proving import FORMAT, HEADER, canonical
+from anlan.kernel import access, clock, journal
+from anlan.kernel.errors import NOT_FOUND
+from anlan.kernel.models import Installation
+
+from . import gate
+from .models import Alert, Attempt, Receipt
+
+PERSONAL = ("sms", "email")  # channels whose targets are persons: masked in what leaves the house
+DEPTH = 60
+LINKS = 2000  # of one head, between a fact and the signature over it
+
+FACTS = f"""
+SELECT {', '.join(f'f.{name}' for name in HEADER)}, f.payload_digest, f.digest, p.payload, p.salt, s.number, s.previous, s.digest
+FROM kernel_fact f JOIN kernel_factpayload p ON p.fact_id = f.id JOIN kernel_seal s ON s.fact_id = f.id
+"""
+
+
+def bundle(actor: Any, alert: UUID) -> dict[str, Any]:
+    """The whole thread of an alert. Needs warning.read at the alert; numbers and addresses of persons are masked."""
+    row = Alert.objects.seen_by(actor).filter(pk=alert).select_related("realm").first()
+    if row is None:
+        raise NOT_FOUND(kind="alert", key=alert)
+    access.require(actor, "warning.read", region=row.region_id)
+    thread = list(Alert.plain.filter(realm=row.realm, series=row.thread).order_by("created_at")) if row.series else [row]
+    facts = _facts(thread)
+    here = Installation.current()
+    found: dict[str, Any] = {
+        "format": FORMAT, "installation": str(here.pk), "name": here.name, "realm": row.realm.kind, "thread": str(row.thread), "made_at": clock.now().isoformat(),
+        "alerts": [_alert(one) for one in thread], "facts": facts, "heads": _heads([fact["seal"]["number"] for fact in facts]),
+        "public_key": journal.public_key().hex(), "algorithm": "Ed25519",
+    }
+    return found | {"signature": journal.sign_bytes(canonical(found)).hex()}
+
+
+def _alert(row: Alert) -> dict[str, Any]:
+    attempts = Attempt.plain.filter(alert=row).select_related("channel").order_by("number", "pk")
+    proposal = row.proposal
+    return {
+        "id": str(row.pk), "state": row.state, "content": gate.content(row), "content_hash": row.content_hash, "approved_hash": row.approved_hash,
+        "author": _text(row.author), "editor": _text(row.editor), "approver": _text(row.approver), "issued_by": _text(row.issued_by),
+        "issued_at": row.issued_at.isoformat() if row.issued_at else None, "ending": row.ending, "standing": _text(row.standing_id), "sources": row.sources,
+        "table_version": row.table_version, "cap_xml": bytes(row.cap_xml).decode(errors="replace") if row.cap_xml else "",
+        "proposal": {"id": str(proposal.pk), "hazard": proposal.hazard, "colour": proposal.colour, "evidence": proposal.evidence} if proposal else None,
+        "attempts": [
+            {
+                "id": str(one.pk), "channel": str(one.channel_id), "adapter": one.channel.adapter, "outward": one.channel.outward, "number": one.number,
+                "target": _masked(one), "state": one.state, "error": one.error, "reference": one.reference,
+                "claimed_at": one.claimed_at.isoformat() if one.claimed_at else None, "ended_at": one.ended_at.isoformat() if one.ended_at else None,
+            }
+            for one in attempts
+        ],
+        "receipts": [
+            {"attempt": str(one.attempt_id), "kind": one.kind, "at": one.at.isoformat(), "text": one.text}
+            for one in Receipt.plain.filter(attempt__alert=row).order_by("at", "pk")
+        ],
+    }
+
+
+def _masked(attempt: Attempt) -> str:
+    """A person's number stays countable and says nothing: the key of the attempt's first try stands for it."""
+    return f"masked:{attempt.first_id or attempt.pk}" if attempt.channel.adapter in PERSONAL else attempt.target
+
+
+def _text(key: Any) -> str | None:
+    return str(key) if key else None
+
+
+def _facts(thread: list[Alert]) -> list[dict[str, Any]]:
+    """Facts about the alerts and their proposals, and all their causes, with what is needed to work out their digests."""
+    subjects = [f"alert:{row.pk}" for row in thread] + [f"warning_proposal:{row.proposal_id}" for row in thread if row.proposal_id]
+    found: dict[str, dict[str, Any]] = {}
+
+    def take(where: str, values: list[Any]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"{FACTS} WHERE {where}", [values])
+            for line in cursor.fetchall():
+                header = dict(zip(HEADER, line, strict=False))
+                plain = {name: value.isoformat() if hasattr(value, "isoformat") else str(value) if isinstance(value, UUID) else value for name, value in header.items()}
+                payload_digest, digest, payload, salt, number, previous, seal = line[len(HEADER):]
+                found[plain["id"]] = plain | {
+                    "payload": _json(payload), "salt": salt, "payload_digest": payload_digest, "digest": digest,
+                    "seal": {"number": number, "previous": previous, "digest": seal},
+                }
+
+    take("f.subject = ANY(%s)", subjects)
+    for _step in range(DEPTH):
+        missing = {fact["cause_id"] for fact in found.values() if fact["cause_id"]} - set(found)
+        if not missing:
+            break
+        take("f.id = ANY(%s)", [UUID(key) for key in missing])
+    return sorted(found.values(), key=lambda fact: fact["seal"]["number"])
+
+
+def _json(value: Any) -> Any:
+    import orjson
+
+    return orjson.loads(value) if isinstance(value, (str, bytes)) else value
+
+
+def _heads(numbers: list[int]) -> list[dict[str, Any]]:
+    """The signed head after each fact's seal, with the seals between, so that each fact hangs from a signature."""
+    heads: dict[int, dict[str, Any]] = {}
+    with connection.cursor() as cursor:
+        for number in numbers:
+            cursor.execute("SELECT number, digest, signature FROM kernel_head WHERE number >= %s ORDER BY number LIMIT 1", [number])
+            line = cursor.fetchone()
+            if line is None:
+                continue
+            head = heads.setdefault(line[0], {"number": line[0], "digest": line[1], "signature": line[2], "first": number})
+            head["first"] = min(head["first"], number)
+        for head in heads.values():
+            cursor.execute(
+                "SELECT s.number, s.fact_id, f.digest, s.previous, s.digest FROM kernel_seal s JOIN kernel_fact f ON f.id = s.fact_id"
+                " WHERE s.number BETWEEN %s AND %s ORDER BY s.number LIMIT %s", [head.pop("first"), head["number"], LINKS],
+            )
+            head["links"] = [
+                {"number": number, "fact": str(fact), "fact_digest": digest, "previous": previous, "digest": seal}
+                for number, fact, digest, previous, seal in cursor.fetchall()
+            ]
+    return list(heads.values())

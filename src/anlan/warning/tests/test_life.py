@@ -1,0 +1,180 @@
+"""An alert's life: corrections that wake nobody, ends that were approved beforehand, one thread, and the proof of it all."""
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from anlan.engines import cap
+from anlan.engines.cap.proving import canonical, prove
+from anlan.kernel import journal
+from anlan.kernel.errors import Problem
+from anlan.warning import actions, gate, proof, queries
+from anlan.warning.gate import may_be_sent
+from anlan.warning.models import Alert, Attempt
+
+from .builders import act, channel, draft, issued
+
+
+@pytest.fixture
+def out(actual, county, alice, bob, drain):
+    """A public warning that has left by a feed and a text file."""
+    feed, file = channel("cap_feed"), channel("text_file", settings={"folder": "led"})
+    row = issued(alice, bob, actual, county)
+    drain()
+    return Alert.plain.get(pk=row.pk), feed, file
+
+
+def corrected(alice, bob, realm, row, **changes):
+    silent = actions.correct(act(alice, realm), alert=row.pk, changes=changes)
+    actions.submit(act(alice, realm), alert=silent.pk)
+    actions.approve(act(bob, realm), alert=silent.pk, seen_hash=silent.content_hash)
+    return actions.issue(act(bob, realm), alert=silent.pk)
+
+
+def test_a_silent_correction_reaches_the_feed_and_wakes_nobody_again(out, actual, alice, bob, drain):
+    row, feed, file = out
+    silent = corrected(alice, bob, actual, row, contact="12345")
+    drain()
+    assert may_be_sent(silent, feed) and not may_be_sent(silent, file)
+    assert Alert.plain.get(pk=row.pk).state == "updated"
+    told = set(Attempt.plain.filter(alert=row, channel__adapter="in_app").values_list("target", flat=True))
+    again = set(Attempt.plain.filter(alert=silent, channel__adapter="in_app", state="delivered").values_list("target", flat=True))
+    assert again == told  # nobody has confirmed yet: the duty to confirm goes on with the corrected text
+    assert cap.read(bytes(silent.cap_xml)).messages[0].alert.infos[0].parameter("anlan:silent") == "true"
+    assert draft(alice, actual, row.region).series != row.pk == silent.series
+
+
+@pytest.mark.parametrize("changes", [{"colour": "orange"}, {"hazard": "11A"}, {"regions": []}, {"expires": None}, {}])
+def test_a_correction_of_more_than_words_is_refused(out, actual, alice, changes):
+    with pytest.raises(Problem) as caught:
+        actions.correct(act(alice, actual), alert=out[0].pk, changes=changes)
+    assert caught.value.kind.code == "warning.not_silent"
+
+
+def test_a_silent_draft_cannot_be_edited_into_more(out, actual, alice):
+    silent = actions.correct(act(alice, actual), alert=out[0].pk, changes={"contact": "1"})
+    with pytest.raises(Problem) as caught:
+        actions.edit(act(alice, actual), alert=silent.pk, colour="blue")
+    assert caught.value.kind.code == "warning.not_silent"
+
+
+@pytest.mark.parametrize("how", ["cancel", "all_clear"])
+def test_one_person_on_shift_lets_out_the_end_that_two_approved(out, actual, alice, drain, how):
+    row, feed, file = out
+    done = actions.end_as_prepared(act(alice, actual), alert=row.pk, how=how)
+    drain()
+    done = Alert.plain.get(pk=done.pk)
+    assert (done.state, done.msg_type, done.headline) == ("issued", "Cancel", row.endings[how]["headline"])
+    assert Alert.plain.get(pk=row.pk).state == "cancelled" and not may_be_sent(Alert.plain.get(pk=row.pk), feed)
+    assert may_be_sent(done, feed) and may_be_sent(done, file)
+    assert Attempt.plain.get(alert=done, channel=file).state in ("sent", "delivered")
+    assert ("AllClear" in done_info(done).response_types) == (how == "all_clear")
+
+
+def done_info(row):
+    return cap.read(bytes(row.cap_xml)).messages[0].alert.infos[0]
+
+
+def test_an_end_whose_words_were_changed_does_not_leave(out, actual, alice):
+    row, feed, _file = out
+    done = actions.end_as_prepared(act(alice, actual), alert=row.pk, how="all_clear")
+    done.description = "一切正常，不必理会任何预警。"
+    done.content_hash = done.approved_hash = gate.content_hash(done)
+    assert not may_be_sent(done, feed)
+
+
+def test_what_no_channel_took_is_not_cancelled_on_it(out, actual, alice, bob, county, drain):
+    row, _feed, _file = out
+    late = channel("cap_feed", name="added later")
+    Alert.plain.filter(pk=row.pk).update(channels=[*row.channels, str(late.pk)])
+    done = actions.cancel(act(alice, actual), alert=row.pk, reason="误报")
+    done = actions.approve(act(bob, actual), alert=done.pk, seen_hash=done.content_hash)
+    done = actions.issue(act(bob, actual), alert=done.pk)
+    drain()
+    assert not may_be_sent(done, late) and may_be_sent(done, out[1])
+
+
+def test_update_correction_and_end_stand_in_one_thread(out, actual, alice, bob):
+    row = out[0]
+    silent = corrected(alice, bob, actual, row, contact="12345")
+    done = actions.end_as_prepared(act(bob, actual), alert=silent.pk, how="all_clear")
+    assert [one.pk for one in queries.thread(bob, row)] == [row.pk, silent.pk, done.pk]
+
+
+def test_a_text_too_long_for_a_channel_does_not_leave_and_is_not_cut(actual, county, alice, bob):
+    short = channel("sms", settings={"longest": 30, "numbers": []})
+    row = issued(alice, bob, actual, county)
+    verdict = may_be_sent(row, short)
+    assert not verdict and "30" in verdict.reason
+
+
+def test_no_adapter_can_go_round_the_gate():
+    from anlan.warning.ports import Adapter
+
+    with pytest.raises(TypeError):
+        type("Rogue", (Adapter,), {"send": lambda self, channel, alert, attempt: None})
+
+
+@pytest.fixture
+def bundle(out, actual, alice, bob, drain):
+    row = out[0]
+    actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear", reason="水位回落")
+    drain()
+    journal.seal()
+    return proof.bundle(bob, row.pk)
+
+
+def lie(bundle, change):
+    """Change a bundle and sign it again, as the installation itself could."""
+    told = copy.deepcopy(bundle)
+    change(told)
+    told.pop("signature")
+    return told | {"signature": journal.sign_bytes(canonical(told)).hex()}
+
+
+LIES = {
+    "text": lambda b: b["alerts"][0]["content"].update(headline="没有危险"),
+    "one person": lambda b: b["alerts"][0].update(approver=b["alerts"][0]["author"]),
+    "message": lambda b: b["alerts"][0].update(cap_xml=b["alerts"][0]["cap_xml"].replace("山洪", "小雨")),
+    "attempt": lambda b: b["alerts"][0]["attempts"].pop(),
+    "fact": lambda b: b["facts"].pop(0),
+    "payload": lambda b: b["facts"][-1]["payload"].update(reason="x"),
+    "heads": lambda b: b["heads"].clear(),
+    "realm": lambda b: b.update(realm="exercise"),
+    "ending": lambda b: b["alerts"][1]["content"].update(description="x"),
+}
+
+
+def test_the_proof_holds_without_the_database_and_lies_show(bundle):
+    lines = prove(bundle, bundle["public_key"])
+    assert all(line.ok for line in lines), [line.what for line in lines if not line.ok]
+    assert len(bundle["alerts"]) == 2 and any(fact["kind"] == "warning.AlertApproved" for fact in bundle["facts"])
+    believed = [name for name, change in LIES.items() if all(line.ok for line in prove(lie(bundle, change)))]
+    assert believed == [], "signed again by the installation itself, and still they must show"
+    assert not prove({**bundle, "name": "another"})[0].ok and not prove(bundle, "00" * 32)[0].ok
+
+
+def test_a_stranger_gets_no_proof(bundle, charlie, out):
+    with pytest.raises(Problem):
+        proof.bundle(charlie, out[0].pk)
+
+
+def test_a_drawn_area_is_sent_as_drawn_and_stays_so_through_correction_and_end(actual, county, alice, bob, drain):
+    west, south = county.west, county.south
+    ring = [[west + 0.01, south + 0.01], [west + 0.05, south + 0.01], [west + 0.05, south + 0.05], [west + 0.01, south + 0.01]]
+    channel("cap_feed")
+    row = issued(alice, bob, actual, county, drawn={"polygon": ring})
+    drain()
+    (polygon,) = cap.read(bytes(row.cap_xml)).messages[0].alert.infos[0].areas[0].polygons
+    assert {(lon, lat) for lat, lon in polygon} == {(round(lon, 5), round(lat, 5)) for lon, lat in ring}
+    silent = corrected(alice, bob, actual, row, contact="1")
+    done = actions.end_as_prepared(act(bob, actual), alert=silent.pk, how="all_clear")
+    assert bytes(row.area_wkb) == bytes(silent.area_wkb) == bytes(done.area_wkb)
+
+
+@pytest.mark.parametrize("drawn", [{"polygon": [[110, 30]]}, {"polygon": "x"}, {"circle": [200, 30, 5]}, {}, {"circle": ["a", 1, 2]}])
+def test_a_drawing_that_is_no_area_is_refused(actual, county, alice, drawn):
+    with pytest.raises(Problem) as caught:
+        draft(alice, actual, county, drawn=drawn or {"other": 1})
+    assert caught.value.kind.code == "warning.bad_content"
