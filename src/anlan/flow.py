@@ -49,6 +49,7 @@ JOBS: list[Job] = [
     Job("kernel.export_head", ["kernel.HeadTaken"], "anlan.kernel.heads.export"),
     Job("web.call", ["web.NoDeskLive", "kernel.DutyCalled"], "anlan.web.reactions.call_next"),
     Job("exchange.sign", ["warning.AlertIssued"], "anlan.exchange.reactions.sign"),
+    Job("exchange.publish", ["exchange.AlertSigned", "warning.WarningEnded", "warning.DeliveryFinished", "warning.ChannelChanged"], "anlan.exchange.reactions.publish"),
     Job("warning.deliver", ["warning.AlertIssued", "warning.DeliveryAsked"], "anlan.warning.reactions.deliver"),
 ]
 

@@ -19,6 +19,37 @@ def register(sub: Any) -> None:
     mode.add_argument("--lenient", dest="strict", action="store_false", help=_("ok when every alert in it can be used, repaired where needed, and every entry leads somewhere: what we hold others to"))
     way.add_argument("--json", action="store_true", help=_("one line of JSON for each file"))
     way.set_defaults(func=check, services=None)
+    way = ways.add_parser("prove", help=_("check the proof a warning carries again: digests, seals, approvals, text, receipts; needs nothing but the file"))
+    way.add_argument("file", type=Path)
+    way.add_argument("--key", default="", metavar="HEX", help=_("the installation's public key, as it was given to you beforehand"))
+    way.add_argument("--json", action="store_true", help=_("lines as JSON"))
+    way.set_defaults(func=prove, services=None)
+    way = sub.add_parser("publish", help=_("write the public page now, and say where"))
+    way.set_defaults(func=publish_now, services="data")
+
+
+def publish_now(args: argparse.Namespace) -> int:
+    """One new version; prints its folder."""
+    from . import publishing
+
+    print(publishing.publish())
+    return 0
+
+
+def prove(args: argparse.Namespace) -> int:
+    """0 when every line of the proof holds."""
+    from anlan.engines.cap.proving import Line
+    from anlan.engines.cap.proving import prove as check_again
+
+    try:
+        lines = check_again(json.loads(args.file.read_bytes()), args.key)
+    except (OSError, ValueError) as error:
+        lines = [Line(False, str(error))]
+    for line in lines:
+        print(json.dumps({"ok": line.ok, "what": line.what}, ensure_ascii=False) if args.json else f"{'✓' if line.ok else '✗'} {line.what}")
+    if not args.json:
+        print(_("The proof holds.") if all(line.ok for line in lines) else _("The proof does not hold."))
+    return 0 if all(line.ok for line in lines) else 1
 
 
 def judge(path: Path, strict: bool) -> dict[str, Any]:

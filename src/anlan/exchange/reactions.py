@@ -7,7 +7,13 @@ from anlan.kernel.actions import Act, Actor
 from anlan.kernel.ids import derived_id
 from anlan.kernel.journal import FactView
 
-from . import actions
+from . import actions, publishing
+
+
+def publish(fact: FactView) -> None:
+    """What stands on the public page may have changed: write it anew. Nothing of a drill is asked for."""
+    if fact.realm.is_actual and publishing.wanted():
+        publishing.publish()
 
 
 def sign(fact: FactView) -> None:

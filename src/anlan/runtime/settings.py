@@ -32,6 +32,8 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "ANLAN_OUTBOUND_ALLOW": ("", "Hosts, comma separated, that the outbound client may call although they are private addresses."),
     "ANLAN_HEAD_FOLDER": ("", "Folder on another machine (a share) or a stick that gets the journal's signed head each day; it must exist."),
     "ANLAN_HEAD_URL": ("", "Address, best the upper level's, that gets the journal's signed head each day as a JSON document by POST."),
+    "ANLAN_PUBLIC_FOLDER": ("", "Folder the public page is written to, for a web server to serve its `current`; empty: `public` in ANLAN_HOME."),
+    "ANLAN_PUBLIC_URL": ("", "Address the public page is served at, for the links in its feeds; empty leaves them without a host."),
     "ANLAN_BACKUP_PASSPHRASE": ("", "Passphrase of the encrypted keys for `anlan backup` and `anlan restore`; asked for at the terminal when empty."),
     "ANLAN_DEBUG": ("", "1 shows tracebacks in the browser; never on a machine others can reach."),
 }
@@ -192,6 +194,7 @@ PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "tasks"
 SEAL_INTERVAL_S = int(env("ANLAN_SEAL_MS")) / 1000
 READING_HORIZON_H = int(env("ANLAN_READING_HORIZON_H"))
 READINGS_DAYS = int(env("ANLAN_READINGS_DAYS"))
+PUBLIC_FOLDER, PUBLIC_URL = env("ANLAN_PUBLIC_FOLDER"), env("ANLAN_PUBLIC_URL")
 LATENESS_S = int(env("ANLAN_LATENESS_S"))
 READINGS_PART = env("ANLAN_READINGS_PART")
 HEAD_FOLDER, HEAD_URL = env("ANLAN_HEAD_FOLDER"), env("ANLAN_HEAD_URL")

@@ -1,0 +1,82 @@
+"""The public page: whole files, swapped at once, that say what the gate lets leave and nothing else."""
+from __future__ import annotations
+
+import argparse
+import json
+
+import pytest
+
+from anlan.engines import cap
+from anlan.exchange import commands, publishing
+from anlan.kernel import journal
+from anlan.warning import actions, proof
+from anlan.warning.models import Alert
+from anlan.warning.tests.builders import act, channel, issued
+
+
+@pytest.fixture
+def place(settings, tmp_path):
+    settings.PUBLIC_FOLDER, settings.PUBLIC_URL = str(tmp_path), "https://warn.example.invalid"
+    return tmp_path / "current"
+
+
+@pytest.fixture
+def feed(db):
+    return channel("cap_feed")
+
+
+def told(place):
+    return json.loads((place / "alerts.json").read_text())
+
+
+def test_a_warning_stands_on_the_page_as_soon_as_the_jobs_have_run_and_is_gone_with_its_end(actual, county, alice, bob, feed, place, drain):
+    row = issued(alice, bob, actual, county, translations={"en-US": {"headline": "Flash flood: go up", "description": "d", "instruction": ""}})
+    drain()
+    assert [one["id"] for one in told(place)["in_force"]] == [str(row.pk)]
+    assert "山洪红色预警" in (place / "index.html").read_text() and "Flash flood: go up" in (place / "index.en.html").read_text()
+    assert "请立即转移至高处" in (place / f"a/{row.pk}.html").read_text() and (place / "index.html").read_text().count("<script") == 0
+    feeds = [cap.read((place / name).read_bytes()) for name in ("cap.atom", "cap.rss")]
+    assert all(one.valid and one.links == [f"https://warn.example.invalid/cap/{row.pk}.xml"] for one in feeds)
+    assert cap.verify((place / f"cap/{row.pk}.xml").read_bytes(), (place / "certificate.crt").read_text()).state == "valid"
+    done = actions.end_as_prepared(act(alice, actual), alert=row.pk, how="all_clear")
+    drain()
+    page = told(place)
+    assert [one["id"] for one in page["in_force"]] == [str(done.pk)] and [one["id"] for one in page["ended"]] == [str(row.pk)]
+    assert not (place / f"cap/{row.pk}.xml").exists()
+    journal.seal()
+    bundle = place.parent / "proof.json"
+    bundle.write_text(json.dumps(proof.bundle(bob, row.pk)))
+    assert commands.prove(argparse.Namespace(file=bundle, key="", json=False)) == 0
+    bundle.write_text(bundle.read_text().replace("all_clear", "cancel"))
+    assert commands.prove(argparse.Namespace(file=bundle, key="", json=False)) == 1
+
+
+@pytest.mark.parametrize("change", [{"status": "Test"}, {"scope": "Restricted"}])
+def test_nothing_of_a_test_or_narrower_scope_is_written(actual, county, alice, bob, feed, place, drain, change):
+    row = issued(alice, bob, actual, county, **change)
+    drain()
+    publishing.publish()
+    assert not any(str(row.pk) in path.read_text(errors="replace") for path in place.resolve().rglob("*") if path.is_file() and path.suffix != ".gz")
+
+
+def test_nothing_of_an_exercise_or_of_a_draft_is_written(actual, exercise, county, alice, bob, feed, place, drain):
+    row = issued(alice, bob, exercise, county)
+    drain()
+    publishing.publish()
+    assert told(place)["in_force"] == [] and str(row.pk) not in (place / "index.html").read_text()
+
+
+def test_a_version_is_written_beside_the_old_one_and_swapped(actual, county, alice, bob, feed, place, drain):
+    first = publishing.publish()
+    open_page = (place / "index.html").open()
+    second = publishing.publish()
+    assert first != second and place.resolve() == second.resolve() and first.exists()
+    assert open_page.read() == (first / "index.html").read_text()
+
+
+def test_markup_in_a_text_is_only_text(actual, county, alice, bob, feed, place, drain):
+    row = issued(alice, bob, actual, county, headline="<b>山洪</b>", description="<script>alert(1)</script>")
+    drain()
+    for name in ("index.html", f"a/{row.pk}.html", "embed.html"):
+        assert "<script" not in (place / name).read_text() and "<b>山洪" not in (place / name).read_text()
+    assert Alert.plain.get(pk=row.pk).state == "issued"
