@@ -53,7 +53,7 @@ def panel(request: Any, row: Person) -> tuple[Any, str, dict[str, Any]]:
 
 
 CONTACTS = register(Register(
-    "kernel.contact", Person, label=_("Contacts"), one=_("Person"), icon="contact", subject="person",
+    "kernel.contact", Person, label=_("Contacts"), one=_("Person"), icon="contact", subject="person", home="kernel:contacts",
     read="contacts.read", write="contacts.manage", key=("organisation", "name"), unique=False, own="id", placed=False,
     fresh=("sign_in_policy", "contact_stale_days"), note=("title", "organisation"), sort="pinyin", find=find, of_title=OF_TITLE, before=before, before_writes=("active",), panels=(panel,),
     fields=(

@@ -38,7 +38,7 @@ def panel(request: Any, row: Channel) -> tuple[Any, str, dict[str, Any]]:
 
 
 CHANNELS = register(Register(
-    "warning.channel", Channel, label=_("Channels"), one=_("Channel"), icon="megaphone", subject="channel", page="",
+    "warning.channel", Channel, label=_("Channels"), one=_("Channel"), icon="megaphone", subject="channel", home="warning:channels",
     read="warning.read", write="warning.channels", key=("name",), placed=False, imported=False, fresh=timedelta(days=90), note=("adapter", "audience"), panels=(panel,), check=check,
     before=actions.unconfirmed, before_writes=("added_by", "confirmed_by", "enabled"),
     fields=(

@@ -207,6 +207,7 @@ class Register:
     tabs: tuple[tuple[Any, str, str], ...] = ()  # (label, url name, icon) of further pages of the room, beside list and map
     steps_only: bool = False  # a loop's cases: changed by its steps, never by a form
     check: Callable[[dict[str, Any]], list[dict[str, str]]] | None = None  # values → [{field, why}]: rules over several fields
+    home: str = ""  # url name of its list, where it has an address of its own
     unique: bool = True
     placed: bool = True  # False: entries have no position of their own and lie where their unit lies
     own: str = ""

@@ -93,7 +93,7 @@ def _cells(fields: Sequence[Field], line: queries.Line, ambiguous: dict[str, set
 
 
 def rows(actor: Any, declared: Register, *, realm: Any = None, q: str = "", filters: dict[str, Any] | None = None, fields: Sequence[Field], purpose: str = "", address: str = "") -> Iterator[list[Any]]:
-    """Every row the list holds, cell by cell, in the list's order; what is personal and open is noted at the end, in one line."""
+    """Every row the list holds, cell by cell, in the list's order; that persons' data went out is noted at the end, in one line."""
     found = queries.narrow(queries.scope(actor, declared, realm=realm), declared, q=q, filters=filters, actor=actor)
     if found.order_by().values("pk")[: MOST + 1].count() > MOST:
         raise TOO_MANY_OUT(limit=f"{MOST:,}")
@@ -108,8 +108,8 @@ def rows(actor: Any, declared: Register, *, realm: Any = None, q: str = "", filt
             opened.update(open_here)
             persons += bool(open_here)
             yield _cells(fields, line, ambiguous)
-    if persons:
-        access_log.note(actor, "export", f"register:{declared.name}", fields=sorted(opened), count=persons, purpose=purpose, address=address)
+    if persons or (declared.personal and keys):  # a list of persons that leaves the house is noted, masked or not
+        access_log.note(actor, "export", f"register:{declared.name}", fields=sorted(opened), count=persons or len(keys), purpose=purpose, address=address)
 
 
 def _ambiguous(one: Field) -> set[str]:

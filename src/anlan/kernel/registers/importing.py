@@ -874,7 +874,7 @@ def _sweep() -> None:
 
 
 def earlier(declared: Register, most: int = 20) -> list[dict[str, Any]]:
-    """What came of the last imports into a register, newest first: {upload, at, state, result?, error?}."""
+    """What came of the last imports into a register, newest first: {upload, at, state, result?, error?}. Work on many entries has no head row."""
     _sweep()
     found = []
     for path in (settings.HOME / "imports").glob("*/upload.json"):
@@ -883,7 +883,7 @@ def earlier(declared: Register, most: int = 20) -> list[dict[str, Any]]:
         except (OSError, ValueError, TypeError):
             continue
         state = upload.progress()
-        if upload.register == declared.name and upload.path.exists() and state["state"] in ("done", "failed", "broken"):
+        if upload.register == declared.name and (upload.folder / "head.json").exists() and state["state"] in ("done", "failed", "broken"):
             found.append({"upload": upload, "at": datetime.fromtimestamp(state["at"], UTC), "refused": (upload.folder / "refused.xlsx").exists(), **{name: state.get(name) for name in ("state", "result", "error")}})
     return sorted(found, key=lambda one: one["at"], reverse=True)[:most]
 

@@ -46,6 +46,8 @@ class Links:
         }
         at: dict[str, Any] = {key: reverse(f"kernel:{page}", args=[declared.name]) for key, page in pages.items()}
         at |= {"index": reverse("kernel:registers"), "index_label": _("Registers"), "new_label": _("New {one}").format(one=str(declared.one)[:1].lower() + str(declared.one)[1:]), "tabs": tabs(declared)}
+        if declared.home:
+            at["list"] = reverse(declared.home)
         if not declared.placed:
             at["map"] = at["labels"] = ""
         if not (declared.key and declared.imported):
