@@ -178,7 +178,7 @@ def test_an_outsider_sees_and_does_nothing_here(actual, plan, gauge, charlie, cl
 
 
 def test_who_is_not_signed_in_gets_nowhere(actual, client):
-    for page in ("/plans/", "/plans/terms", "/plans/vocabulary", "/plans/upload"):
+    for page in ("/plans/", "/plans/terms", "/plans/vocabulary", "/plans/upload", "/plans/drafts"):
         assert client.get(page).status_code in (302, 401)
     assert client.get("/api/v1/plans/plans").status_code == 401
 
