@@ -68,6 +68,7 @@ TIMERS: list[Timer] = [
     Timer("work.silence", "anlan.kernel.work.on_silence"),
     Timer("orders.silence", "anlan.kernel.orders.on_silence"),
     Timer("orders.overdue", "anlan.kernel.orders.on_overdue"),
+    Timer("resources.lapse", "anlan.resources.reactions.on_lapse"),
     Timer("plans.lapse", "anlan.plans.reactions.on_lapse"),
     Timer("plans.still_met", "anlan.plans.reactions.on_still_met"),
     Timer("plans.term_stale", "anlan.plans.reactions.on_stale"),

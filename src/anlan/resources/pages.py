@@ -6,8 +6,10 @@ from django.shortcuts import render
 from django.urls import path
 
 from anlan.kernel import access, clock, codes
+from anlan.kernel.loops import get as loop
+from anlan.kernel.registers import get, listing
 
-from . import queries
+from . import means_pages, queries, supply_pages
 
 
 def board(request: HttpRequest) -> HttpResponse:
@@ -15,7 +17,10 @@ def board(request: HttpRequest) -> HttpResponse:
     actor = request.actor  # type: ignore[attr-defined]
     access.require(actor, "resources.read")
     today = clock.local(clock.now()).date()
-    found = queries.board(actor, today)
+    found = queries.board(actor, today, request.realm)  # type: ignore[attr-defined]
+    found |= {"tabs": listing.tabs(get("resources.team")), "here": "resources:board", "may_call": access.may(actor, "resources.call")}
+    for row in found["out"]:
+        row.state_label = loop("resources.callout").state_label(row.state)
     for line in found["kinds"]:
         line["name"] = codes.name("team_kind", line["code"])
     found["states"] = [f"{codes.name('team_readiness', line['code'])} {line['n']}" for line in found["states"] if line["n"]]
@@ -25,4 +30,4 @@ def board(request: HttpRequest) -> HttpResponse:
 
 
 app_name = "resources"
-urlpatterns = [path("", board, name="board")]
+urlpatterns = [path("", board, name="board"), *supply_pages.urlpatterns, *means_pages.urlpatterns]

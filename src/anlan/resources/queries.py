@@ -12,6 +12,7 @@ from anlan.kernel import clock, codes
 from anlan.kernel.models import Region, RegionPath
 from anlan.kernel.registers import get
 
+from . import means
 from .models import Team
 
 SOON = timedelta(days=30)
@@ -41,13 +42,15 @@ def _county_of(regions: Iterable[UUID]) -> dict[UUID, UUID]:
     return dict(RegionPath.objects.filter(descendant_id__in=set(regions), ancestor__kind="county").values_list("descendant_id", "ancestor_id"))
 
 
-def board(actor: Any, today: date) -> dict[str, Any]:
+def board(actor: Any, today: date, realm: Any = None) -> dict[str, Any]:
     """The readiness board: {"kinds", "states", "cover": rows of hazards × places with the number of usable teams, "places", "papers", "stale"}.
 
     A cell counts the usable teams of the county itself; the first column those of the whole city. Nobody of either is a gap.
+    A team that is out on a call-out of this realm is not usable meanwhile: {"out"} says which.
     """
     rows = list(teams(actor).order_by("name"))
-    able = set(usable(teams(actor), today).values_list("pk", flat=True))
+    busy = {row.team_id: row for row in means.out(realm)} if realm is not None else {}
+    able = set(usable(teams(actor), today).values_list("pk", flat=True)) - set(busy)
     county = _county_of(row.region_id for row in rows if row.region_id)
     # Counties of everybody's reach: also those where no team stands, or there would be no gap to see.
     seen = set(county.values()) | set(_siblings(set(county.values())))
@@ -69,12 +72,12 @@ def board(actor: Any, today: date) -> dict[str, Any]:
          "insurance": row.insured_until if row.insured_until and row.insured_until < limit else None}
         for row in rows if (row.certificates_until and row.certificates_until < limit) or (row.insured_until and row.insured_until < limit)
     ]
-    fresh = get("resources.team").fresh
+    fresh = get("resources.team").good_for
     stale = [row for row in rows if row.verified_at is None or fresh is not None and clock.now() - row.verified_at > fresh]
     states = [{"code": code, "n": sum(row.readiness == code for row in rows)} for code in codes.entries("team_readiness")]
     return {
         "teams": len(rows), "members": sum(row.members for row in rows), "usable": len(able), "kinds": kinds, "states": states, "cover": cover, "places": places,
-        "papers": papers, "stale": len(stale), "today": today, "gaps": sum(cell["gap"] for line in cover for cell in line["cells"]),
+        "papers": papers, "stale": len(stale), "today": today, "out": [busy[row.pk] for row in rows if row.pk in busy], "gaps": sum(cell["gap"] for line in cover for cell in line["cells"]),
     }
 
 

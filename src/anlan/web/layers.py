@@ -206,8 +206,8 @@ def area_answer(actor: Any, realm: Any, region: Region) -> dict[str, Any]:
 # The questions of the side sheet (after people), and the registers that answer them when the house keeps them; "x.*" is every one of a room.
 TOPICS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (_("Dangers and risks"), ("inspection.danger", "risk.*")),
-    (_("Forces"), ("resources.team", "resources.expert")),
-    (_("Supplies"), ("resources.stock", "resources.warehouse", "resources.supply", "resources.equipment")),
+    (_("Forces"), ("resources.team", "resources.expert", "resources.hospital")),
+    (_("Supplies"), ("resources.warehouse", "resources.holding", "resources.equipment", "resources.vehicle")),
     (_("Shelters"), ("resources.shelter",)),
     (_("Roads"), ("resources.road", "logistics.road")),
 )

@@ -1,4 +1,4 @@
-"""The room's nouns: rescue teams and the bases they stand at. What they do on a mission is the acting rooms' affair."""
+"""Rescue teams and the bases they stand at."""
 from __future__ import annotations
 
 from django.db import models

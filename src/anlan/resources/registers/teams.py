@@ -1,4 +1,4 @@
-"""Declared here: the registers of rescue teams and of their bases. Lists, forms, import, export, phone and API follow from it."""
+"""Rescue teams and their bases."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -8,9 +8,14 @@ from django.utils.translation import gettext_lazy as _
 
 from anlan.kernel.registers import Field, Personal, Register, register
 
-from .models import Base, Team
+from ..models import Base, Team
 
+CODE = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 CALL_OUT: dict[str, Any] = {"purpose": _("Call the team out"), "basis": "PIPL art. 13(4): response to emergencies; duty of the post"}
+FORCES = (
+    (_("Readiness"), "resources:board", "gauge"), (_("Rates"), "resources:rates", "chart-column"), (_("Search by ability"), "resources:search", "search"),
+    (_("What is near"), "resources:near", "locate"),
+)
 
 
 def check(values: dict[str, Any]) -> list[dict[str, str]]:
@@ -38,7 +43,7 @@ register(Register(
 register(Register(
     "resources.team", Team, label=_("Rescue teams"), one=_("Rescue team"), icon="users", subject="team",
     read="resources.read", write="resources.write", key=("code",), fresh=timedelta(days=180), note=("kind", "readiness"), check=check,
-    tabs=((_("Readiness"), "resources:board", "gauge"),),
+    tabs=FORCES,
     fields=(
         Field("code", required=True, pattern=r"[A-Za-z0-9][A-Za-z0-9_-]*", search=True, synonyms=("编号", "队伍编号")),
         Field("name", required=True, column=True, search=True, sort=True, synonyms=("队伍名称",)),

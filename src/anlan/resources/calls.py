@@ -1,0 +1,218 @@
+"""Use cases about people and calls: drawing experts, roll calls, what happens at the steps of a call-out. Written here and in `actions.py` only."""
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.utils.translation import gettext as _
+
+from anlan.kernel import access, clock, codes
+from anlan.kernel.actions import Act, action
+from anlan.kernel.errors import INVALID, NOT_FOUND, REASON_NEEDED
+from anlan.kernel.loops import actions as cases
+from anlan.kernel.loops import get as loop
+
+from . import means
+from .errors import CHANNEL_ORDER, NO_EXPERT, ROLL_OVER
+from .facts import ExpertsDrawn, RollCallEnded, RollCallStarted
+from .models import CallOut, Compensation, Expert, ExpertDraw, Member, RollCall, RollCallTry, Site
+
+# --- experts -------------------------------------------------------------------------------------------------------------
+
+
+def _concerned(row: Expert, parties: list[str]) -> str:
+    """The party an expert must not judge: the employer's or one he named himself; empty when there is none."""
+    own = [line.strip() for line in [row.employer, *row.recusal.splitlines()] if line.strip()]
+    return next((party for party in parties for mine in own if party in mine or mine in party), "")
+
+
+def order_of(pool: list[str], seed: str) -> list[str]:
+    """The order a seed draws the pool in; the same for everybody who draws again."""
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256("\n".join([seed, *pool]).encode()).digest()[:16], "big"))
+    return [pool[n] for n in rng.permutation(len(pool))]
+
+
+@action("experts.draw")
+def draw(act: Act, *, field: str, count: int, about: str, reason: str, parties: list | None = None, region: UUID | None = None, question: str = "", seed: str = "") -> ExpertDraw:
+    """Draw experts of a field, leaving out who is away, no longer appointed or concerned; each is asked for an opinion. Needs resources.draw there.
+
+    resources.no_expert when fewer than wanted can be drawn. With the seed and the pool kept on the row anybody draws the same.
+    """
+    access.require(act, "resources.draw", region)
+    if field not in codes.entries("expert_field"):
+        raise INVALID([{"field": "field", "why": _("choose a field")}])
+    if not 1 <= count <= 30:
+        raise INVALID([{"field": "count", "why": _("between 1 and 30")}])
+    if not about.strip() or not reason.strip():
+        raise REASON_NEEDED(fields=[{"field": "reason" if about.strip() else "about", "why": _("is missing")}])
+    day, named = clock.local(act.now).date(), [one.strip() for one in parties or [] if one.strip()]
+    pool, out = [], []
+    for row in Expert.objects.seen_by(act.actor).filter(ended_at=None, fields__contains=[field]).order_by("code"):
+        party = _concerned(row, named)
+        why = "away" if not row.available or (row.away_until and row.away_until >= day) else "over" if row.appointed_until and row.appointed_until < day else f"recused: {party}" if party else ""
+        (out.append([row.code, why]) if why else pool.append(row.code))
+    if len(pool) < count:
+        raise NO_EXPERT(count=count, found=len(pool), field=codes.name("expert_field", field), left=len(out))
+    seed = seed or secrets.token_hex(8)
+    made = act.create(
+        ExpertDraw, region_id=region, field=field, about=about.strip()[:300], parties=named, reason=reason.strip()[:300], seed=seed, pool=pool, left_out=out, chosen=order_of(pool, seed)[:count],
+        person=act.actor.person_id, at=act.now,
+    )
+    stated = act.state(ExpertsDrawn(draw=made.pk, field=field, about=made.about, chosen=made.chosen, pool=len(pool), left_out=len(out), seed=seed), subject=f"expert_draw:{made.pk}", region=region)
+    for row in Expert.plain.filter(code__in=made.chosen, ended_at=None).order_by("code"):
+        given = {"title": made.about[:200], "question": question.strip() or made.about, "region": str(region or row.region_id or "") or None}
+        case = cases._open(act.child(cause=stated, step=f"ask {row.pk}"), loop("resources.opinion"), given, [], None, "", trusted=True)
+        case.expert, case.draw = row, made
+        case.save(update_fields=["expert", "draw"])
+    return made
+
+
+def sign_opinion(act: Act, case: Any, data: dict[str, Any]) -> None:
+    """After the step "give": what was said, by whom and when, under one digest."""
+    said = "\n".join([case.question, case.opinion, case.expert.code if case.expert else "", str(act.actor.person_id), act.now.isoformat()])
+    case.signature = "sha256:" + hashlib.sha256(said.encode()).hexdigest()
+    case.save(update_fields=["signature"])
+
+
+# --- call-outs -----------------------------------------------------------------------------------------------------------
+
+
+def crew_of(case: CallOut, text: str) -> tuple[list[Member], list[str]]:
+    """(members of the team by their codes, codes nobody of the team has)."""
+    wanted = list(dict.fromkeys(re.split(r"[\s,，、;；]+", text.strip()))) if text.strip() else []
+    found = {row.code: row for row in Member.plain.filter(team_id=case.team_id, ended_at=None, code__in=wanted)}
+    return [found[code] for code in wanted if code in found], [code for code in wanted if code not in found]
+
+
+def fit_crew(case: CallOut, data: dict[str, Any]) -> Any:
+    """Only members whose certificates and insurance hold are sent."""
+    members, unknown = crew_of(case, case.crew)
+    if unknown:
+        return _("the team has nobody of the codes {codes}").format(codes="、".join(unknown[:5]))
+    if not members:
+        return _("say who goes")
+    bad = means.unfit(members, clock.local(clock.now(case.realm)).date())
+    if bad:
+        by = {row.pk: row.code for row in members}
+        words = [f"{by[key]}（{'、'.join(_('insurance') if one == 'insurance' else codes.name('training_course', one) for one in why)}）" for key, why in list(bad.items())[:5]]
+        return _("papers do not hold: {who}").format(who="、".join(words))
+    return None
+
+
+def departed(act: Act, case: CallOut, data: dict[str, Any]) -> None:
+    case.crew_count, case.departed_at = len(crew_of(case, case.crew)[0]), case.state_since
+    case.save(update_fields=["crew_count", "departed_at"])
+
+
+def arrived(act: Act, case: CallOut, data: dict[str, Any]) -> None:
+    case.arrived_at = case.accounted_at = case.state_since
+    case.save(update_fields=["arrived_at", "accounted_at"])
+
+
+def all_there(case: CallOut, data: dict[str, Any]) -> Any:
+    """Whoever came along must be there: a smaller number is a person missing, not a report."""
+    if case.crew_count is not None and int(data.get("present") or 0) != case.crew_count:
+        return _("{n} came along; if somebody is missing, report it at once and do not enter this step").format(n=case.crew_count)
+    return None
+
+
+def accounted(act: Act, case: CallOut, data: dict[str, Any]) -> None:
+    case.accounted_at = act.now
+    case.save(update_fields=["accounted_at"])
+
+
+def estimate(act: Act, case: CallOut, data: dict[str, Any]) -> None:
+    """After the request: how long the way takes, where both places are known."""
+    team = case.team
+    if None not in (team.lon, team.lat, case.lon, case.lat):
+        km = means.kilometres(team.lon, team.lat, case.lon, case.lat)
+        case.eta_min = max(1, round(float(means.minutes(km, team.speed_kmh or means.policy("speed_kmh"), 0))))
+        case.save(update_fields=["eta_min"])
+
+
+def released(act: Act, case: CallOut, data: dict[str, Any]) -> None:
+    """After the release: a team that is not the government's is paid by the rates, from the call-out's own times."""
+    if case.team.kind not in ("social", "enterprise") or case.departed_at is None:
+        return
+
+    def rate(name: str) -> Decimal:
+        return Decimal(str(codes.data("compensation_rate", name)["value"]))
+
+    used = Decimal(round((case.state_since - case.departed_at).total_seconds() / 36)) / 100
+    hours = max(used, rate("least_hours"))
+    persons, vehicles = case.crew_count or 0, case.vehicles or 0
+    amount = (hours * (persons * rate("person_hour") + vehicles * rate("vehicle_hour"))).quantize(Decimal("0.01"))
+    working = f"{hours} h × ({persons} × {rate('person_hour')} + {vehicles} × {rate('vehicle_hour')}) = {amount}"
+    made = cases._open(
+        act.child(step="compensation"), loop("resources.compensation"), {"title": f"{case.number} {case.team.name}"[:200], "region": str(case.region_id) if case.region_id else None}, [], None, "", trusted=True,
+    )
+    made.call_out, made.team, made.persons, made.vehicles, made.hours, made.amount_yuan, made.working = case, case.team, persons, vehicles, hours, amount, working
+    Compensation.plain.bulk_update([made], ["call_out", "team", "persons", "vehicles", "hours", "amount_yuan", "working"])
+
+
+# --- roll calls ----------------------------------------------------------------------------------------------------------
+
+
+@action("rolls.start")
+def start_roll(act: Act, *, title: str, sites: list | None = None, region: UUID | None = None) -> RollCall:
+    """Begin a roll call of the sites named, else of all one may see. Needs resources.call."""
+    access.require(act, "resources.call", region)
+    rows = Site.objects.seen_by(act.actor).filter(ended_at=None).order_by("code")
+    if sites:
+        rows = rows.filter(pk__in=sites)
+    keys = [str(key) for key in rows.values_list("pk", flat=True)]
+    if not keys:
+        raise INVALID([{"field": "sites", "why": _("there is no site to call")}])
+    made = act.create(
+        RollCall, title=title.strip()[:160] or _("Roll call"), sites=keys, limit_min=int(means.policy("link_minutes")), started_at=act.now, person=act.actor.person_id, region_id=region,
+    )
+    act.state(RollCallStarted(roll=made.pk, title=made.title, sites=len(keys)), subject=f"roll:{made.pk}", region=region)
+    return made
+
+
+@action("rolls.try")
+def note_try(act: Act, *, roll: UUID, site: UUID, channel: str, result: str, quality: str = "", note: str = "") -> RollCallTry:
+    """Note a try to reach a site. Channels are tried in the site's order: resources.channel_order names the one whose turn it is.
+
+    Once connected, further notes of the same channel judge the quality. Rows of the log, told by the roll call's own facts.
+    """
+    row = act.lock(RollCall, roll)
+    access.require(act, "resources.call", row.region_id)
+    if row.ended_at is not None:
+        raise ROLL_OVER()
+    if str(site) not in row.sites:
+        raise NOT_FOUND(kind=_("site"), key=str(site)[-6:])
+    if result not in dict(RollCallTry.RESULTS) or quality not in dict(RollCallTry.QUALITIES) or (quality and result != "connected"):
+        raise INVALID([{"field": "result", "why": _("choose one of the list")}])
+    earlier = list(RollCallTry.plain.filter(roll=row, site_id=site).order_by("seq"))
+    connected = next((one.channel for one in earlier if one.result == "connected"), None)
+    tried = {one.channel for one in earlier}
+    order = Site.plain.values_list("channels", flat=True).get(pk=site)
+    turn = connected or next((one for one in order if one not in tried), None)
+    if channel in order and turn and channel != turn and channel not in tried:
+        raise CHANNEL_ORDER(channel=codes.name("comm_channel", turn))
+    if channel not in order:
+        raise INVALID([{"field": "channel", "why": _("the site has no such channel")}])
+    at = max(row.started_at, min(act.occurred_at or act.now, act.now))
+    return act.create(RollCallTry, roll=row, site_id=site, seq=len(earlier) + 1, channel=channel, at=at, result=result, quality=quality, person=act.actor.person_id, note=note.strip()[:200])
+
+
+@action("rolls.end")
+def end_roll(act: Act, *, roll: UUID) -> RollCall:
+    """End a roll call; its three rates are stated as they stand."""
+    row = act.lock(RollCall, roll)
+    access.require(act, "resources.call", row.region_id)
+    if row.ended_at is not None:
+        raise ROLL_OVER()
+    row.ended_at = act.now
+    act.save(row)
+    found = means.roll_rates(row)
+    act.state(
+        RollCallEnded(roll=row.pk, sites=found["total"], connected=found["q17"][0], in_time=found["q18"][0], good=found["q19"][0]), subject=f"roll:{row.pk}", region=row.region_id,
+    )
+    return row

@@ -1,0 +1,4 @@
+"""Declared here: the room's closed loops."""
+from . import calls, supplies
+
+__all__ = ["calls", "supplies"]
