@@ -105,7 +105,7 @@ def demo(args: argparse.Namespace) -> int:
     from anlan.kernel.actions import Act, Actor
     from anlan.kernel.ids import derived_id
 
-    from . import actions, dangers, sign_ins, storm
+    from . import actions, dangers, means, sign_ins, storm
     from .playing import speed_of
 
     speed = speed_of(args.speed)
@@ -134,6 +134,7 @@ def demo(args: argparse.Namespace) -> int:
     def fill() -> None:
         city, today = storm.grow(SEED), clock.local(clock.now()).date()
         actions.enter_teams(city, today)
+        means.enter(city, today, lambda name: str(actions.key("unit", SEED, name)))
         actions.play_dangers(SEED, dangers.of(city, today))
 
     # Daemons: Ctrl-C ends the wait below, and with it the process; each goes on next time where it stood.
