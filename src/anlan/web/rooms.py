@@ -63,7 +63,7 @@ def furnish(shell: Any) -> None:
         Room(gettext_lazy("Plans"), "plans:plans", "book-open-check", "p"),
         Room(gettext_lazy("Exchange"), "exchange:feeds", "arrow-left-right", "x"),
         Room(gettext_lazy("Rescue forces"), "resources:board", "shield-check", "f", MEANS, capability="resources.read"),
-        Room(gettext_lazy("Supplies"), "resources:supplies", "package", "u", MEANS, capability="resources.read"),
+        Room(gettext_lazy("Supplies"), "resources:supplies", "package", "u", capability="resources.read"),
         Room(gettext_lazy("Registers"), "kernel:registers", "library-big", "r", prefix="/registers"),
         Room(gettext_lazy("Closed loops"), "kernel:loops", "refresh-cw", "l", prefix="/loops"),
         Room(gettext_lazy("Journal"), "kernel:journal", "scroll-text", "j", HOUSE),
