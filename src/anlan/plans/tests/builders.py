@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from anlan.engines.conditions import PlanFile, read_plan
@@ -47,11 +48,14 @@ def station(code: str, region: Any, quantity: str = "level", lon: float = 119.1,
 
 def reading(realm: Any, gauge: Any, value: float, at: datetime, quantity: str = "level", flags: int = 0) -> None:
     """A stored reading, as the sensing worker leaves it."""
-    from anlan.sensing.models import Reading, Series
+    from anlan.sensing import history
+    from anlan.sensing.models import Series
     from anlan.sensing.quantities import QUANTITIES
 
     series, _ = Series.objects.get_or_create(realm=realm, station=gauge, quantity=quantity, defaults={"partition": 0})
-    Reading.objects.create(series=series, time=at, value=QUANTITIES[quantity].whole(value), received_at=at, flags=flags)
+    row = (np.array([series.pk]), np.array([int(at.timestamp())]), np.array([QUANTITIES[quantity].whole(value)]), np.array([flags], np.int16))
+    history.store(*row, at)
+    history.roll_up(*row, np.array([False]))
 
 
 @action("plans.test_stand_in")
