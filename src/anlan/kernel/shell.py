@@ -240,7 +240,7 @@ def value_words(name: str, value: Any) -> str:
     if name in VALUE_WORDS and value not in (None, ""):
         return str(VALUE_WORDS[name](value))
     if value is None or value == "":
-        return str(COLOUR_WORDS[""]) if name in ("old", "new", "colour", "color", "level") else "—"
+        return str(COLOUR_WORDS[""]) if name in ("old", "new", "said", "true", "colour", "color", "level") else "—"
     if isinstance(value, str):
         if value in COLOUR_WORDS:
             return str(COLOUR_WORDS[value])

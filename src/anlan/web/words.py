@@ -9,9 +9,11 @@ WORDS: dict[str, Any] = {
     # what was measured
     "sensing.ReadingsAccepted": _("{count} readings came in, {late} of them late"),
     "sensing.SignalChanged": _("{name}: {quantity} {value} {unit}, from {old} to {new}"),
+    "sensing.SignalRevised": _("{name}, {quantity}: {said} was said at once, {true} was true once all readings were in"),
     "sensing.GaugeSilent": _("{name} has fallen silent (last {last_value} {unit})"),
     "sensing.GaugeHeard": _("{name} reports again: {quantity} {value} {unit}"),
     "sensing.ReadingsErased": _("{count} readings older than the installation keeps were erased"),
+    "sensing.ReadingsExported": _("{count} readings were written to a file"),
     "sensing.StationChanged": _("Station {code} was changed in the register"),
     "sensing.StationsImported": _("{count} stations were entered from {origin}"),
     "sensing.SourceChanged": _("Source of readings {name} was changed"),
