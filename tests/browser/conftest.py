@@ -86,11 +86,13 @@ def server(transactional_db: Any, settings: Any) -> Iterator[Server]:
     running.start()
     yield running
     running.stop()
-    # Threads of the server's pool hold connections; the test database could not be emptied under them.
+    # Threads of the server's pool hold connections; the test database could not be emptied under them. Each end is waited for,
+    # and this thread begins anew: an end that came late would hit the next test.
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        cursor.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+    connection.close()
 
 
 @pytest.fixture

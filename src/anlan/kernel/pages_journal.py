@@ -42,7 +42,7 @@ def _rooms() -> list[tuple[str, Any]]:
 
 ROOM_WORDS = {
     "kernel": lambda: _("Orders and work"), "sensing": lambda: _("Sensing"), "warning": lambda: _("Warning"), "plans": lambda: _("Plans"),
-    "command": lambda: _("Command"), "exchange": lambda: _("Exchange"), "web": lambda: _("Desk"), "demo": lambda: _("Demonstration"),
+    "command": lambda: _("Command"), "resources": lambda: _("Forces and supplies"), "inspection": lambda: _("Hidden dangers"), "logistics": lambda: _("Logistics"), "exchange": lambda: _("Exchange"), "web": lambda: _("Desk"), "demo": lambda: _("Demonstration"),
 }
 
 
