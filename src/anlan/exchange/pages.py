@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Paginator
@@ -14,10 +13,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from anlan.engines import cap
 from anlan.engines.cap.safe import MAX_BYTES
-from anlan.kernel import access, clock
+from anlan.kernel import access
 from anlan.kernel.errors import TOO_LARGE
 from anlan.kernel.middleware import public
-from anlan.kernel.models import Installation
 from anlan.warning import issuers
 
 from . import actions, keys, queries
@@ -45,24 +43,9 @@ def cap_atom(request: HttpRequest) -> HttpResponse:
 
 
 def _feed(request: HttpRequest, listed: list[queries.Listed]) -> bytes:
-    here = Installation.current()
-    return cap.build_atom(cap.Feed(
-        id=f"urn:uuid:{here.pk}", title=f"{here.name or 'Anlan'} · CAP", updated=queries.feed_updated(listed) or here_since(), author=here.name or "Anlan",
-        link=request.build_absolute_uri(reverse("exchange:cap_atom")),
-        entries=tuple(
-            cap.FeedEntry(
-                id=f"urn:uuid:{one.alert.pk}", title=one.alert.headline or one.alert.event, updated=one.signed.signed_at, published=one.alert.sent,
-                author=one.alert.issuer_name, link=request.build_absolute_uri(reverse("exchange:cap_message", args=[one.alert.pk])),
-                summary=one.alert.description[:500] or one.alert.headline,
-            )
-            for one in listed
-        ),
+    return cap.build_atom(queries.as_feed(
+        listed, link=request.build_absolute_uri(reverse("exchange:cap_atom")), message=lambda key: request.build_absolute_uri(reverse("exchange:cap_message", args=[key])),
     ))
-
-
-def here_since() -> Any:
-    """When nothing stands in the feed: the top of the hour, so that an empty feed does not look new at every poll."""
-    return clock.now().replace(minute=0, second=0, microsecond=0)
 
 
 @public

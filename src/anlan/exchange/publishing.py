@@ -91,14 +91,7 @@ def pages() -> dict[str, bytes]:
         "alerts.geojson": orjson.dumps({"type": "FeatureCollection", "features": [_feature(one.alert) for one in live if one.alert.area_wkb]}),
         "certificate.crt": keys.certificate(),
     }
-    entries = tuple(
-        cap.FeedEntry(
-            id=f"urn:uuid:{one.alert.pk}", title=one.alert.headline or one.alert.event, updated=one.signed.signed_at, published=one.alert.sent,
-            author=one.alert.issuer_name, link=f"{base}/cap/{one.alert.pk}.xml", summary=one.alert.description[:500] or one.alert.headline,
-        )
-        for one in live
-    )
-    feed = cap.Feed(id=f"urn:uuid:{here.pk}", title=f"{name} · CAP", updated=queries.feed_updated(live) or now.replace(minute=0, second=0, microsecond=0), author=name, link=f"{base}/cap.atom", entries=entries)
+    feed = queries.as_feed(live, link=f"{base}/cap.atom", message=lambda key: f"{base}/cap/{key}.xml")
     found |= {"cap.atom": cap.build_atom(feed), "cap.rss": cap.build_rss(feed)}
     found |= {f"cap/{one.alert.pk}.xml": bytes(one.signed.xml) for one in live}
     alerts = [one.alert for one in live]

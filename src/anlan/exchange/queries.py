@@ -2,13 +2,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
-from anlan.kernel import realms
+from anlan.engines import cap
+from anlan.kernel import clock, realms
+from anlan.kernel.models import Installation
 from anlan.warning.gate import may_be_sent
 from anlan.warning.models import Alert, Channel, Original
 
@@ -62,6 +66,23 @@ def feed_etag(listed: list[Listed]) -> str:
 
 def feed_updated(listed: list[Listed]) -> datetime | None:
     return max((one.signed.signed_at for one in listed), default=None)
+
+
+def as_feed(listed: list[Listed], *, link: str, message: Callable[[UUID], str]) -> cap.Feed:
+    """These messages as a feed that lies at `link`; `message` gives the address of each. An empty feed dates from the top of the hour, so that it does not look
+    new at every poll."""
+    here = Installation.current()
+    name = here.name or "Anlan"
+    return cap.Feed(
+        id=f"urn:uuid:{here.pk}", title=f"{name} · CAP", updated=feed_updated(listed) or clock.now().replace(minute=0, second=0, microsecond=0), author=name, link=link,
+        entries=tuple(
+            cap.FeedEntry(
+                id=f"urn:uuid:{one.alert.pk}", title=one.alert.headline or one.alert.event, updated=one.signed.signed_at, published=one.alert.sent,
+                author=one.alert.issuer_name, link=message(one.alert.pk), summary=one.alert.description[:500] or one.alert.headline,
+            )
+            for one in listed
+        ),
+    )
 
 
 def listed(alert_key: Any) -> Listed | None:

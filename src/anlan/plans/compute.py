@@ -408,8 +408,8 @@ def term_words(name: str, place: str) -> str:
 # --- from a document to a draft, and from a draft to a plan file ------------------------------------------------------
 
 DRAFT_PLACES = {"area": {"kind": "region", "label": {"zh": "本行政区域", "en": "The area"}}}
-LEVEL_COLOUR = {"I": "red", "II": "orange", "III": "yellow", "IV": "blue", "红色": "red", "橙色": "orange", "黄色": "yellow", "蓝色": "blue"}
 LEVEL_CODE = {"红色": "red", "橙色": "orange", "黄色": "yellow", "蓝色": "blue"}
+LEVEL_COLOUR = {"I": "red", "II": "orange", "III": "yellow", "IV": "blue", **LEVEL_CODE}
 
 
 def read_document(raw: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -448,12 +448,18 @@ def read_document(raw: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return draft, [{key: item[key] for key in ("kind", "clause", "start", "end", "found")} for item in items]
 
 
+def _compiled(when: str) -> Any:
+    from anlan.engines.conditions import PlaceSpec, compile_condition
+
+    return compile_condition(when, vocabulary(), {"area": PlaceSpec("area", "region", {})})
+
+
 def rule_fault(when: str) -> str:
     """Why a rule of a draft cannot be used; empty when it can."""
-    from anlan.engines.conditions import ConditionError, PlaceSpec, compile_condition
+    from anlan.engines.conditions import ConditionError
 
     try:
-        compile_condition(when, vocabulary(), {"area": PlaceSpec("area", "region", {})})
+        _compiled(when)
     except ConditionError as error:
         return f"{error.what} ({error.line}:{error.column}){'; ' + error.todo if error.todo else ''}"
     return ""
@@ -461,10 +467,10 @@ def rule_fault(when: str) -> str:
 
 def rule_terms(when: str) -> list[tuple[str, str]]:
     """(term, who knows it) of a rule that compiles."""
-    from anlan.engines.conditions import ConditionError, PlaceSpec, compile_condition
+    from anlan.engines.conditions import ConditionError
 
     try:
-        compiled = compile_condition(when, vocabulary(), {"area": PlaceSpec("area", "region", {})})
+        compiled = _compiled(when)
     except ConditionError:
         return []
     return [(key.term, vocabulary()[key.term].source) for key in compiled.keys]
