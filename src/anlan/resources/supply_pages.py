@@ -1,11 +1,8 @@
 """Pages about supplies: what there is by layer, form and place, what is missing or runs out, the lots, the ledger, its forms and its import."""
 from __future__ import annotations
 
-import tempfile
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from django.contrib import messages
@@ -21,15 +18,13 @@ from anlan.kernel.errors import NOT_FOUND, Problem
 from anlan.kernel.forms import LocalDateTime, attempt
 from anlan.kernel.middleware import address
 from anlan.kernel.models import Region
-from anlan.kernel.registers import exporting, get, listing, reading
+from anlan.kernel.registers import exporting, get, listing, reading, wizard
 from anlan.kernel.registers.pages import watermark
 
 from . import actions, receipts, supplies
 from .compute import show, word
 from .forms import LINES, MOVES, MoveForm, StockTakeForm, items_offered, places_of
 from .models import Movement, Stock, Warehouse
-
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def _reader(request: HttpRequest) -> tuple[Any, Any, date]:
@@ -39,9 +34,7 @@ def _reader(request: HttpRequest) -> tuple[Any, Any, date]:
 
 def _xlsx(request: HttpRequest, title: str, head: list[str], rows: Any) -> HttpResponse:
     access_log.note(request.actor, "export", "resources", count=0, purpose=title, address=address(request))  # type: ignore[attr-defined]
-    response = HttpResponse(sheets.write(title, head, rows, watermark=watermark(request)), content_type=XLSX)
-    response["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(title)}.xlsx"
-    return response
+    return exporting.answer(sheets.write(title, head, rows, watermark=watermark(request)), f"{title}.xlsx")
 
 
 def overview(request: HttpRequest) -> HttpResponse:
@@ -99,12 +92,7 @@ def stock(request: HttpRequest) -> HttpResponse:
 def stock_export(request: HttpRequest) -> HttpResponse:
     declared = get("resources.stock")
     wanted = listing.asked(declared, request.GET)
-    content, media, name = exporting.export(
-        request.actor, declared, realm=request.realm, q=wanted.q, filters=wanted.filters, columns=wanted.columns or None, kind="xlsx", address=address(request)  # type: ignore[attr-defined]
-    )
-    response = HttpResponse(content, content_type=media)
-    response["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
-    return response
+    return wizard.take_out(request, declared, wanted.q, wanted.filters, realm=request.realm, columns=wanted.columns or None)  # type: ignore[attr-defined]
 
 
 def stock_print(request: HttpRequest) -> HttpResponse:
@@ -260,18 +248,10 @@ def receipts_page(request: HttpRequest) -> HttpResponse:
     actor, realm, _day = _reader(request)
     access.require(actor, "resources.stock")
     if "template" in request.GET:
-        response = HttpResponse(exporting.template(receipts.form(), actor), content_type=XLSX)
-        response["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(_('Goods received'))}.xlsx"
-        return response
+        return exporting.answer(exporting.template(receipts.form(), actor), f"{_('Goods received')}.xlsx")
     context: dict[str, Any] = {}
     if request.method == "POST" and "file" in request.FILES:
-        upload: Any = request.FILES["file"]
-        reading.check_size(upload.size)
-        with tempfile.NamedTemporaryFile() as file:
-            for chunk in upload.chunks():
-                file.write(chunk)
-            file.flush()
-            sheet = reading.read(Path(file.name), upload.name)
+        sheet = reading.received(request.FILES["file"])
         lots, refused = receipts.judge(actor, realm, sheet)
         titles = {one.name: one.title for one in receipts.form().fields}
         for fault in refused:

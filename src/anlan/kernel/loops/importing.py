@@ -4,12 +4,9 @@ Headers, dates, digits, codes and names are read as for registers. The same shee
 """
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -96,18 +93,10 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
     actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
     access.require(actor, declared.open.may)
     if "template" in request.GET:
-        response = HttpResponse(exporting.template(form(declared), actor), content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
-        response["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(str(declared.label))}.xlsx"
-        return response
+        return exporting.answer(exporting.template(form(declared), actor), f"{declared.label}.xlsx")
     context: dict[str, Any] = {"loop": declared, "limit": MOST}
     if request.method == "POST" and "file" in request.FILES:
-        upload = request.FILES["file"]
-        reading.check_size(upload.size)
-        with tempfile.NamedTemporaryFile() as file:
-            for chunk in upload.chunks():
-                file.write(chunk)
-            file.flush()
-            sheet = reading.read(Path(file.name), upload.name)
+        sheet = reading.received(request.FILES["file"])
         if "look" in request.POST:
             rows, refused = judge(request.act(), declared, sheet)  # type: ignore[attr-defined]
             context |= {"looked": True, "good": len(rows), "refused": refused}

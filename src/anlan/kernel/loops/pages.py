@@ -20,7 +20,7 @@ from ..forms import attempt
 from ..ids import new_id
 from ..middleware import address
 from ..models import CaseRow, Organisation, Post, Recheck, RecheckDraw
-from ..registers import listing
+from ..registers import exporting, listing
 from ..registers import pages as register_pages
 from . import actions, holidays, importing, lint, printing, queries, statistics
 from .declare import LOOPS, Loop, Step, Within, get
@@ -337,13 +337,7 @@ def export(request: HttpRequest, name: str) -> HttpResponse:
     shown, columns, cells = _asked(request, declared)
     access_log.note(request.actor, "export", f"loop:{name}", count=len(shown), purpose=_("list of cases"), address=address(request))  # type: ignore[attr-defined]
     content = sheets.write(str(declared.label), [*(one.title for one in columns), _("With")], cells, watermark=register_pages.watermark(request))
-    return _sheet(content, str(declared.label))
-
-
-def _sheet(content: bytes, title: str) -> HttpResponse:
-    response = HttpResponse(content, content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
-    response["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(title)}.xlsx"
-    return response
+    return exporting.answer(content, f"{declared.label}.xlsx")
 
 
 def printed(request: HttpRequest, name: str) -> HttpResponse:
@@ -389,7 +383,7 @@ def figures(request: HttpRequest, name: str) -> HttpResponse:
     if request.GET.get("export"):
         access_log.note(request.actor, "export", f"loop:{name}", count=len(found.groups), purpose=_("statistics"), address=address(request))  # type: ignore[attr-defined]
         title = f"{declared.label} {_('Statistics')} {found.start:%Y-%m}–{found.end - timedelta(days=1):%Y-%m}"
-        return _sheet(sheets.write(title, statistics.head_words(), statistics.rows(found), watermark=register_pages.watermark(request)), title)
+        return exporting.answer(sheets.write(title, statistics.head_words(), statistics.rows(found), watermark=register_pages.watermark(request)), f"{title}.xlsx")
     groups = [("organisation", _("Unit")), ("region", _("Place")), ("month", _("Month"))]
     if declared.sources:
         groups.insert(2, ("source", _("Source")))

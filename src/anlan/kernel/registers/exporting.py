@@ -5,7 +5,9 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+from urllib.parse import quote
 
+from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -21,6 +23,14 @@ TOO_MANY_OUT = Kind("kernel.register_export_too_large", 422, gettext_lazy("More 
 MOST = 200_000
 BATCH = 2000
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def answer(content: bytes, name: str, media: str = XLSX) -> HttpResponse:
+    """A file to keep, under a name that may be Chinese."""
+    response = HttpResponse(content, content_type=media)
+    response["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def watermark(actor: Any) -> str:

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import re
+import tempfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,16 @@ def check_size(size: int) -> None:
     """Refuse what is too large by its size alone, before a byte is read. kernel.too_large."""
     if size > MAX_BYTES:
         raise TOO_LARGE(size=size, limit=MAX_BYTES)
+
+
+def received(upload: Any) -> Sheet:
+    """The sheet of a file a form sent (Django's UploadedFile). kernel.too_large, kernel.bad_sheet."""
+    check_size(upload.size)
+    with tempfile.NamedTemporaryFile() as file:
+        for chunk in upload.chunks():
+            file.write(chunk)
+        file.flush()
+        return read(Path(file.name), upload.name)
 
 
 def read(path: Path, name: str = "") -> Sheet:

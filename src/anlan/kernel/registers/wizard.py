@@ -5,7 +5,6 @@ import json
 import threading
 import time
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -346,13 +345,6 @@ def cancel(request: HttpRequest, name: str, token: UUID) -> HttpResponse:
 # --- files out -----------------------------------------------------------------------------------------------------------------
 
 
-def _file(content: bytes, name: str, media: str = exporting.XLSX) -> HttpResponse:
-    response = HttpResponse(content, content_type=media)
-    response["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
 def refused(request: HttpRequest, name: str, token: UUID) -> HttpResponse:
     """The refused rows as they were sent, each with what is wrong."""
     declared = listing.declared_of(request, name)
@@ -360,19 +352,19 @@ def refused(request: HttpRequest, name: str, token: UUID) -> HttpResponse:
     file = upload.folder / "refused.xlsx"
     if not file.exists():
         raise NOT_FOUND(kind=_("file"), key=str(token))
-    return _file(file.read_bytes(), _("Refused rows of {name}.xlsx").format(name=upload.name.rpartition(".")[0] or upload.name))
+    return exporting.answer(file.read_bytes(), _("Refused rows of {name}.xlsx").format(name=upload.name.rpartition(".")[0] or upload.name))
 
 
 def template(request: HttpRequest, name: str) -> HttpResponse:
     """An empty sheet with the right head row and every code explained."""
     declared = listing.declared_of(request, name)
-    return _file(exporting.template(declared, request.actor), f"{declared.label}.xlsx")  # type: ignore[attr-defined]
+    return exporting.answer(exporting.template(declared, request.actor), f"{declared.label}.xlsx")  # type: ignore[attr-defined]
 
 
-def take_out(request: HttpRequest, declared: Register, q: str, filters: dict[str, Any], *, realm: Any = None) -> HttpResponse:
+def take_out(request: HttpRequest, declared: Register, q: str, filters: dict[str, Any], *, realm: Any = None, columns: Any = None) -> HttpResponse:
     """A list as a spreadsheet, watermarked; reads of personal fields are kept."""
-    content, media, name = exporting.export(request.actor, declared, realm=realm, q=q, filters=filters, address=address(request))  # type: ignore[attr-defined]
-    return _file(content, name, media)
+    content, media, name = exporting.export(request.actor, declared, realm=realm, q=q, filters=filters, columns=columns, address=address(request))  # type: ignore[attr-defined]
+    return exporting.answer(content, name, media)
 
 
 def export(request: HttpRequest, name: str) -> HttpResponse:
