@@ -51,9 +51,11 @@ def test_from_the_list_to_the_label(open_browser, alice, teams, tmp_path):
     page.click(".views .chip >> nth=0")
     page.wait_for_function("document.querySelectorAll('.register-table tbody tr').length === 3")
 
-    # Arrow keys and e, as in every table.
+    # Arrow keys and e, as in every table. Rows stand there before the scripts that hear the keys.
+    page.wait_for_load_state()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
+    page.wait_for_function("document.activeElement.matches('.register-table tbody tr:nth-child(2)')")
     page.keyboard.press("e")
     page.wait_for_url("**/edit")
     page.go_back()

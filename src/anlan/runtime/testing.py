@@ -73,15 +73,17 @@ class Run:
         with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]):
             yield
 
-    @pytest.fixture(autouse=True)
-    def live_connection(self, request: Any) -> None:
-        """A browser test ends every connection its server's threads hold, and may hit this thread's own: begin with one that lives."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """Begin with a connection that lives, before any fixture opens a transaction on it.
+
+        Beside Playwright's event loop this thread has a connection of its own (asgiref keeps one per context), so the one that
+        was there before is among those a browser test ends.
+        """
         from django.db import connection
 
-        if connection.connection is not None and not connection.in_atomic_block:
-            with request.getfixturevalue("django_db_blocker").unblock():
-                if not connection.is_usable():
-                    connection.close()
+        if connection.connection is not None and not connection.in_atomic_block and not connection.is_usable():
+            connection.close()
 
     @pytest.fixture(scope="session")
     def django_db_setup(self, request: Any, django_test_environment: None, django_db_blocker: Any, django_db_modify_db_settings: None) -> Iterator[None]:
