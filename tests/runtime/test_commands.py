@@ -14,7 +14,8 @@ from .conftest import until
 def test_help_lists_every_command_in_groups():
     parser, groups = cli.build()
     text = cli.help_text(parser, groups)
-    for entries in groups.values():
+    for room, entries in groups.items():
+        assert room not in text.splitlines(), "a group has a title, not its room's code"
         for name, help_ in entries:
             assert f"  {name} " in text and help_ in text, name
     assert {"serve", "web", "work", "sense"} <= {name for name, _help in groups["run"]}

@@ -115,12 +115,14 @@ def _titles() -> dict[str, str]:
 
 
 def help_text(parser: Parser, groups: dict[str, list[tuple[str, str]]]) -> str:
+    from django.apps import apps
+
     lines = [_("Anlan (安澜): from warning to action"), "", _("Usage: anlan COMMAND [options]; anlan COMMAND --help explains a command."), ""]
     titles = _titles()
     width = max(len(name) for entries in groups.values() for name, _help in entries)
     for room, entries in groups.items():
         if entries:
-            lines += [titles.get(room, room), *(f"  {name:<{width}}  {text}" for name, text in entries), ""]
+            lines += [titles.get(room) or _(str(apps.get_app_config(room).verbose_name)), *(f"  {name:<{width}}  {text}" for name, text in entries), ""]
     lines.append(_("All data are in ANLAN_HOME (now {home}). Settings: docs/reference.md.").format(home=settings.HOME))
     return "\n".join(lines)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import shapely
@@ -199,7 +200,7 @@ def area_answer(actor: Any, realm: Any, region: Region) -> dict[str, Any]:
     answer["alerts"] = _alerts_in(actor, realm, below)
     answer["incidents"] = _incidents_in(actor, realm, below)
     answer["posts"] = _posts_in(below)
-    answer["kept"] = _registers_in(actor, realm, below)
+    answer["kept"] = _registers_in(actor, realm, region, below)
     return answer
 
 
@@ -214,8 +215,8 @@ TOPICS: tuple[tuple[Any, tuple[str, ...]], ...] = (
 SHOWN = 4
 
 
-def _registers_in(actor: Any, realm: Any, below: set[UUID]) -> list[dict[str, Any]]:
-    """Each question with its registers: how many rows lie in the area, the first few with their note, and where to see the rest.
+def _registers_in(actor: Any, realm: Any, region: Region, below: set[UUID]) -> list[dict[str, Any]]:
+    """Each question with its registers: how many rows lie in the area, the first few with their note, and where to see the rest of that area.
 
     `rows` None: no such register is kept in this house, which is not the same as none being there.
     """
@@ -232,8 +233,10 @@ def _registers_in(actor: Any, realm: Any, below: set[UUID]) -> list[dict[str, An
             columns = {field.name for field in declared.model._meta.fields}
             rows = rows.filter(**{name: None for name in ("ended_at", "closed_at") if name in columns})
             total = rows.count()
+            here = f"?{urlencode({'region': region.pk})}" if any(one.name == "region" for one in queries.filter_fields(declared)) else ""
             found.append({
-                "label": declared.label, "total": total, "url": shell.address("kernel:register", "", name),
+                # A loop's cases have a list of their own: no register page shows them.
+                "label": declared.label, "total": total, "url": shell.address("kernel:loop_list" if declared.steps_only else "kernel:register", "", name) + here,
                 "rows": [{"name": str(getattr(row, declared.title, "") or row), "url": subjects.url(f"{declared.kind}:{row.pk}")} for row in rows.order_by("pk")[:SHOWN]],
             })
         answer.append({"label": words, "registers": found})

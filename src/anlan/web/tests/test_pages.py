@@ -1,6 +1,8 @@
 """The desk, the map and the frame's small parts, through the HTTP door."""
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -121,6 +123,9 @@ def test_a_point_on_the_map_answers_the_smallest_region_that_holds_it(client, si
     sheet = client.get("/map/area?lon=119.05&lat=28.05").content.decode()
     # What the house keeps is counted with a link; what it keeps no register of says so, and is not "none".
     assert "/registers/resources.team" in sheet and "避难场所" in sheet and "尚未建立台账" in sheet
+    links = set(re.findall(r'href="(/(?:registers|loops)[^"]*)"', sheet))
+    assert "/loops/inspection.danger/list" in {link.partition("?")[0] for link in links}
+    assert {link: client.get(html.unescape(link)).status_code for link in links} == dict.fromkeys(links, 200), "each leads to a page, not to a refusal"
     assert client.get("/map/area?lon=0&lat=0").status_code == 200
     assert client.get("/map/area?lon=x&lat=0").status_code == 422
 
