@@ -36,7 +36,7 @@ from anlan.kernel.models import (
 from anlan.kernel.registers import actions as registers
 from anlan.kernel.registers import get
 
-from . import dangers, records, teams, town_hall
+from . import dangers, records, teams, town_hall, villages
 from .errors import NOT_EMPTY
 from .facts import CityLoaded, EventLoaded, RecordStated, SignInsGiven
 from .stations import enter_event_gauges, enter_gauges
@@ -65,7 +65,7 @@ def _region(key_: UUID, name: str, kind: str, lon: float | None, lat: float | No
 def _english(name: str) -> str:
     """Pinyin with a capital, and the English word for what it is."""
     for ending, word in (
-        ("街道", "Subdistrict"), ("干流区间", "main stem"), ("流域", "basin"), ("镇", "Town"), ("乡", "Township"), ("县", "County"), ("区", "District"),
+        ("街道", "Subdistrict"), ("村", "Village"), ("干流区间", "main stem"), ("流域", "basin"), ("镇", "Town"), ("乡", "Township"), ("县", "County"), ("区", "District"),
         ("市", "City"), ("江", "River"), ("河", "River"), ("水", "River"), ("沟", "Gully"), ("涧", "Brook"), ("溪", "Creek"),
     ):
         if name.endswith(ending) and len(name) > len(ending):
@@ -76,14 +76,14 @@ def _english(name: str) -> str:
 def _places(city: City) -> dict[str, UUID]:
     """Regions, codes, links and paths of the city; returns code → key."""
     source = MADE_UP.format(seed=city.seed)
-    areas: list[tuple[Area, str]] = [(city.city, "administrative"), *((a, "administrative") for a in [*city.counties, *city.towns])]
+    areas: list[tuple[Area, str]] = [(city.city, "administrative"), *((a, "administrative") for a in [*city.counties, *city.towns, *villages.of(city)])]
     areas += [(basin, "basin") for basin in city.basins]
     keys = {area.code: key("region", city.seed, area.code) for area, _ in areas}
     hierarchy = {area.code: name for area, name in areas}
     parent = {area.code: area.parent for area, _ in areas}
     regions = [
         _region(
-            keys[area.code], area.name, area.kind, area.lon, area.lat, area.shape, name_en=_english(area.name),
+            keys[area.code], area.name, area.kind, area.lon, area.lat, area.shape if area.kind != "village" else None, name_en=_english(area.name),
             short_name=f"{area.name}（虚构）" if area.kind == "city" else area.name, source=source,
             population=area.population or None, population_source=source if area.population else "",
         )
@@ -100,7 +100,7 @@ def _places(city: City) -> dict[str, UUID]:
         ))
     Region.objects.bulk_create([*regions, *rivers], batch_size=100)
     RegionCode.objects.bulk_create(
-        RegionCode(region_id=keys[area.code], system="GB/T 2260" if area.kind in ("city", "county") else "GB/T 10114" if area.kind == "town" else "demo", code=area.code)
+        RegionCode(region_id=keys[area.code], system="GB/T 2260" if area.kind in ("city", "county") else "GB/T 10114" if area.kind == "town" else "NBS-12" if area.kind == "village" else "demo", code=area.code)
         for area, _ in areas
     )
     RegionLink.objects.bulk_create(
@@ -215,7 +215,7 @@ def load_city(act: Act, *, seed: int) -> dict[str, Any]:
     here.name = f"{city.city.name}（虚构演示城市）"
     here.save(update_fields=["name"])
     counts = {
-        "counties": len(city.counties), "towns": len(city.towns), "rivers": len(city.rivers), "basins": len(city.basins), "stations": stations,
+        "counties": len(city.counties), "towns": len(city.towns), "villages": villages.COUNT, "rivers": len(city.rivers), "basins": len(city.basins), "stations": stations,
         "posts": Post.objects.count(), "persons": Person.objects.count(),
     }
     act.state(CityLoaded(seed=seed, counts=counts, digest=digest_of(city)), subject=f"region:{keys['990100']}", region=keys["990100"])

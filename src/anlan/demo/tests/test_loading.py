@@ -23,10 +23,10 @@ def loaded(actual):
 
 
 def test_the_city_is_as_large_as_promised(loaded):
-    assert loaded["counties"] == 9 and loaded["towns"] == 180
+    assert loaded["counties"] == 9 and loaded["towns"] == 180 and loaded["villages"] == 800
     assert Station.objects.count() == 2000 and Person.objects.count() == 300 and Account.objects.filter(machine=False).count() == 300
     assert Assignment.objects.count() == 300
-    assert RegionPath.objects.filter(ancestor_id=key("region", 7, "990100"), depth__gt=0, hierarchy="administrative").count() == 189
+    assert RegionPath.objects.filter(ancestor_id=key("region", 7, "990100"), depth__gt=0, hierarchy="administrative").count() == 989
     assert RegionCode.objects.filter(system="GB/T 2260").exclude(code__startswith="99").count() == 0
     assert Region.objects.exclude(source="made-up, from seed 7").count() == 0
     assert Post.objects.filter(superior=None).exclude(kind__in=("commander", "system_admin", "security_admin", "auditor")).count() == 0

@@ -60,6 +60,7 @@ class EquipmentTest(RegisterRow):
 class EquipmentNorm(RegisterRow):
     """How many pieces of a kind a team or office of a kind must have (配备标准)."""
 
+    OPEN_WITHOUT_REGION = True  # a standard of no region is for every team of the kind
     holder = models.CharField(_("Kind of team or office"), max_length=20)
     kind = models.CharField(_("Equipment"), max_length=30)
     quantity = models.PositiveIntegerField(_("Required"))

@@ -27,6 +27,7 @@ def amount(*args: Any, **more: Any) -> models.DecimalField:
 class Item(RegisterRow):
     """A kind of supply (物资品种): what it is, how it is counted, how long it keeps."""
 
+    OPEN_WITHOUT_REGION = True  # the catalogue is everybody's; an office may add items of its own region
     code = models.CharField(_("Code"), max_length=40)
     name = models.CharField(_("Name"), max_length=120)
     gb_code = models.CharField(_("Code after GB/T 38565"), max_length=7, blank=True, help_text=_("seven digits; left open where the standard's table is not at hand"))
@@ -196,6 +197,11 @@ class Stock(Listed, RealmRow):
 
     def __str__(self) -> str:
         return f"{self.item} {self.lot}".strip()
+
+    @property
+    def label(self) -> str:
+        """What its label says and is typed where no camera reads it: the item's code and the lot."""
+        return f"{self.item.code} {self.lot}".strip()
 
     @property
     def free(self) -> Any:
