@@ -153,7 +153,7 @@ def limit(rows: QuerySet, actor: Any) -> QuerySet:
     model = rows.model
     if actor.machine_name:
         return rows
-    names = {f.name for f in model._meta.get_fields()}
+    names = {f.name: getattr(f, "attname", f.name) for f in model._meta.get_fields()}  # a post is a reference in some tables, its bare key in others
     scope = Q()
     reach = regions(actor, model.SCOPE)
     if reach is ALL:
@@ -165,12 +165,12 @@ def limit(rows: QuerySet, actor: Any) -> QuerySet:
     elif reach and getattr(model, "OPEN_WITHOUT_REGION", False):
         return rows
     if "post" in names:
-        scope |= Q(post_id__in=posts(actor))
+        scope |= Q(**{f"{names['post']}__in": posts(actor)})
     if "escalated_to" in names:
-        scope |= Q(escalated_to_id__in=posts(actor))
+        scope |= Q(**{f"{names['escalated_to']}__in": posts(actor)})
     held = grants(actor).get(model.SCOPE, ())
     if "incident" in names:
-        scope |= Q(incident_id__in=[grant.incident for grant in held if grant.incident])
+        scope |= Q(**{f"{names['incident']}__in": [grant.incident for grant in held if grant.incident]})
     if "organisation" in names:
-        scope |= Q(organisation_id__in=[grant.organisation_id for grant in held if grant.organisation_id])
+        scope |= Q(**{f"{names['organisation']}__in": [grant.organisation_id for grant in held if grant.organisation_id]})
     return rows.filter(scope) if scope else rows.none()

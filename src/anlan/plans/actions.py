@@ -49,6 +49,9 @@ from .facts import (
     ConditionEnded,
     ConditionMet,
     ConditionUnknown,
+    DraftItemDecided,
+    DraftItemsJoined,
+    DraftItemSplit,
     DraftPublished,
     LevelProposed,
     PlanAdopted,
@@ -162,6 +165,7 @@ def decide_item(act: Act, *, item: UUID, state: str, said: dict[str, Any] | None
         raise BAD_RULE(why="level", fields=[{"field": "level", "why": gettext("Which level is it?")}])
     row.said, row.state, row.decided_by, row.decided_at = changed, state, act.actor.person_id, act.now
     act.save(row)
+    act.state(DraftItemDecided(draft=row.draft_id, item=row.pk, clause=row.clause, item_state=state, said=changed), about=row.draft)
     return row
 
 
@@ -170,7 +174,9 @@ def split_item(act: Act, *, item: UUID) -> DraftItem:
     """A second item of the same words: one sentence that says two things."""
     row = _item(act, item)
     after = DraftItem.objects.filter(draft=row.draft, order__gt=row.order).values_list("order", flat=True).first()
-    return act.create(DraftItem, draft=row.draft, order=(row.order + after) / 2 if after else row.order + 1, kind=row.kind, clause=row.clause, start=row.start, end=row.end, found=row.now)
+    half = act.create(DraftItem, draft=row.draft, order=(row.order + after) / 2 if after else row.order + 1, kind=row.kind, clause=row.clause, start=row.start, end=row.end, found=row.now)
+    act.state(DraftItemSplit(draft=row.draft_id, item=row.pk, clause=row.clause, half=half.pk), about=row.draft)
+    return half
 
 
 @action("plans.merge_item")
@@ -187,6 +193,7 @@ def merge_item(act: Act, *, item: UUID, joined: str) -> DraftItem:
     act.save(before)
     row.state, row.decided_by, row.decided_at = DraftItem.DROPPED, act.actor.person_id, act.now
     act.save(row)
+    act.state(DraftItemsJoined(draft=row.draft_id, item=row.pk, into=before.pk, clause=row.clause, said=before.said), about=row.draft)
     return before
 
 

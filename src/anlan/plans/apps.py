@@ -27,7 +27,7 @@ class PlansConfig(AppConfig):
         from anlan.kernel import access, search, shell, subjects
 
         from . import checks, errors, facts  # noqa: F401
-        from .words import FACT_WORDS
+        from .words import FACT_WORDS, ITEM_STATES
 
         access.declare("plans.read", _("See plans, what is known, and proposals of the region"))
         access.declare("plans.state", _("State forecasts and observed facts for the plans"), machine=False)
@@ -42,4 +42,5 @@ class PlansConfig(AppConfig):
         subjects.register("term", "plans.Term", "", _("Known value"))
         search.register("plan", "plans.Plan", lambda row: (row.title_zh or row.title_en, row.title_en, row.key), capability="plans.read", region="")
         shell.words_for(FACT_WORDS)
+        shell.values_for({"item_state": lambda code: str(ITEM_STATES.get(str(code), code))})
         post_migrate.connect(fill, sender=self, dispatch_uid="plans.fill")

@@ -188,6 +188,38 @@ class PlanDrafted:
     actions: int
 
 
+@fact("plans.DraftItemDecided")
+class DraftItemDecided:
+    """A person confirmed an item of a draft (as found, or as corrected by `said`), marked it for people only, left it out, or opened it again (`item_state`)."""
+
+    draft: UUID
+    item: UUID
+    clause: str
+    item_state: str
+    said: dict
+
+
+@fact("plans.DraftItemSplit")
+class DraftItemSplit:
+    """An item of a draft became two of the same words; the second is `half`."""
+
+    draft: UUID
+    item: UUID
+    clause: str
+    half: UUID
+
+
+@fact("plans.DraftItemsJoined")
+class DraftItemsJoined:
+    """An item of a draft was joined to the one before it (`into`), which waits to be confirmed again as `said`; the item itself is left out."""
+
+    draft: UUID
+    item: UUID
+    into: UUID
+    clause: str
+    said: dict
+
+
 @fact("plans.DraftPublished")
 class DraftPublished:
     """A draft became a version of a plan. `confirmed` items run, `people` ones are there for people only; `digest` covers what each item said and who decided it."""

@@ -101,3 +101,11 @@ def test_an_order_says_why_back_to_its_cause(actual, alice):
     order = order_something(Act(alice, actual), post=alice.post_id, text="a")
     (issued,) = journal.why(f"order:{order.pk}")
     assert issued.body.post == alice.post_id and issued.account == alice.account_id and issued.action == "test.order_something"
+
+
+def test_a_post_may_be_a_bare_key_where_rows_are_narrowed(actual, alice, charlie, monkeypatch):
+    """A receipt names its post without referring to it: narrowing to one's own posts failed on such a table."""
+    order = order_something(Act(alice, actual), post=alice.post_id, text="转移")
+    orders.deliver(Act(alice, actual), order=order.pk)
+    monkeypatch.setattr(OrderReceipt, "SCOPE", Order.SCOPE)
+    assert [row.post for row in OrderReceipt.objects.seen_by(alice, actual)] == [alice.post_id] and not OrderReceipt.objects.seen_by(charlie, actual).exists()

@@ -82,6 +82,8 @@ def test_nothing_unconfirmed_runs(draft, actual, alice):
     assert [(dict(plan.posts[action.post]), action.deadline_min) for action in plan.actions] == [({"zh": "县应急管理局"}, 120), ({"zh": "县财政局"}, None)]
     assert dict(plan.posts[plan.level("II").approver]) == {"zh": "县长"}
     assert Fact.objects.filter(kind="plans.DraftPublished").count() == 1
+    said = [fact.payload_row.payload for fact in Fact.objects.filter(kind="plans.DraftItemDecided").order_by("id")]
+    assert [one["item_state"] for one in said] == ["confirmed", "dropped", "people", "confirmed", "confirmed"] and said[0]["said"] == {"when": 'deaths("area") >= 30'}
     with pytest.raises(Problem) as caught:
         actions.decide_item(act(alice, actual), item=draft.items.first().pk, state="open")
     assert caught.value.kind.code == "plans.draft_closed"
@@ -102,6 +104,8 @@ def test_split_and_join(draft, actual, alice):
     assert joined.pk == half.pk and joined.now["when"] == '(deaths("area") >= 30 && deaths("area") < 50) || (moved_persons("area") >= 100000)'
     second.refresh_from_db()
     assert second.state == "dropped"
+    facts = {fact.kind: fact.payload_row.payload for fact in Fact.objects.filter(kind__startswith="plans.DraftItem")}
+    assert facts["plans.DraftItemSplit"]["half"] == str(half.pk) == facts["plans.DraftItemsJoined"]["into"] and facts["plans.DraftItemsJoined"]["said"] == joined.said
 
 
 def test_a_file_that_is_no_paper_is_refused(actual, alice):
