@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django import forms
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from anlan.kernel import access, codes
 from anlan.kernel.forms import LocalDateTime
@@ -130,7 +130,7 @@ class InstructionForm(forms.Form):
     leader = forms.CharField(label=gettext_lazy("Leader"), max_length=80, widget=forms.TextInput(attrs={"autofocus": True}))
     leader_post = forms.CharField(label=gettext_lazy("Office of the leader"), required=False, max_length=80)
     text = forms.CharField(label=gettext_lazy("Instruction, word for word"), max_length=5000, widget=forms.Textarea(attrs={"rows": 3}))
-    means = forms.ChoiceField(label=gettext_lazy("Given by"), choices=Report.MEANS)
+    means = forms.ChoiceField(label=pgettext_lazy("means", "Given by"), choices=Report.MEANS)
     given_at = LocalDateTime(label=gettext_lazy("Given at"), required=False, help_text=gettext_lazy("Empty: now."))
     post = forms.ChoiceField(label=gettext_lazy("Carried out by"))
     due_at = LocalDateTime(label=gettext_lazy("To be done by"), required=False)
@@ -155,7 +155,7 @@ class DecisionForm(forms.Form):
 
     reason = forms.CharField(label=gettext_lazy("Reason"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
     behalf = forms.ChoiceField(label=gettext_lazy("Decided by"), required=False, help_text=gettext_lazy("Choose a person only when the decision was given by telephone: it is recorded for that person, who has to confirm it."))
-    means = forms.ChoiceField(label=gettext_lazy("Given by"), required=False, choices=[("", "—"), *Report.MEANS])
+    means = forms.ChoiceField(label=pgettext_lazy("means", "Given by"), required=False, choices=[("", "—"), *Report.MEANS])
     decided_at = LocalDateTime(label=gettext_lazy("Given at"), required=False, help_text=gettext_lazy("Empty: now."))
 
     def __init__(self, *args: Any, posts: list[UUID], actor: Any, **kwargs: Any) -> None:

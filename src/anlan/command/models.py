@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from anlan.kernel.models import RealmRow, SameRealm
 
@@ -38,7 +39,7 @@ class Report(RealmRow):
     KINDS = [("first", _("first report")), ("follow_up", _("follow-up report")), ("final", _("final report"))]
     MEANS = [
         ("phone", _("telephone")), ("fax", _("fax")), ("chat", _("group chat")), ("radio", _("radio")), ("in_person", _("in person")),
-        ("system", _("another system")), ("other", _("other")),
+        ("system", _("another system")), ("other", pgettext_lazy("means", "other")),
     ]
     COUNTS = ("dead", "missing", "injured", "trapped", "moved")
 

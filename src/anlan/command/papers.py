@@ -318,6 +318,7 @@ def shift_pack(actor: Any, realm: Any, lang: str, address: str = "") -> Pack:
     """
     from django.utils import translation
     from django.utils.translation import gettext as _
+    from django.utils.translation import pgettext
 
     lang = "en" if str(lang).startswith("en") else "zh"
     now = clock.now(realm)
@@ -351,7 +352,7 @@ def shift_pack(actor: Any, realm: Any, lang: str, address: str = "") -> Pack:
                 rows.append([local_words(level["label"]), _post_line(level["approver"], lang), "\n".join(str(text) for text in conditions), "\n".join(
                     f"{local_words({'zh': item['text'], 'en': item['text_en']})}" for item in plan_queries.actions_of(binding, level["id"], {binding.region_id}))])
             body.append(Table(columns=[Column(title=_("Level"), share=1), Column(title=_("Decided by"), share=1.2), Column(title=_("Conditions"), share=2.4), Column(title=_("Tasks"), share=3.4)], rows=rows, empty="—"))
-        body.append(Heading(text=_("On duty")))
+        body.append(Heading(text=pgettext("roster", "On duty")))
         posts = [post for post in (Post.objects.filter(pk=actor.post_id).first(),) if post]
         duties = [(post, duty) for post in posts for duty in shift.on_duty(post, now, realm)]
         body.append(Table(columns=[Column(title=_("Post"), share=2), Column(title=_("Person"), share=2)], rows=[[_name(post, lang), duty.person.name] for post, duty in duties], empty=_("No roster for this shift.")))

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 COUNTS = {"dead": _("Dead"), "missing": _("Missing"), "injured": _("Injured"), "trapped": _("Trapped"), "moved": _("Moved to safety")}
 STEPS = {
@@ -16,7 +17,7 @@ CONFIRMATION = {
     "direct": "", "waiting": _("recorded by telephone, not yet confirmed"), "confirmed": _("recorded by telephone, confirmed"), "denied": _("recorded by telephone, denied"),
 }
 PRECISION = {"second": _("to the second"), "minute": _("to the minute"), "about": _("about"), "date": _("the day"), "unknown": _("unknown")}
-STATES = {"open": _("open"), "closed": _("closed"), "active": _("active"), "ended": _("ended")}
+STATES = {"open": _("open"), "closed": pgettext_lazy("incident", "closed"), "active": _("active"), "ended": _("ended")}
 
 
 def local_words(texts: dict[str, str] | None, lang: str = "") -> str:

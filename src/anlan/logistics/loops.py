@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from anlan.kernel import codes
 from anlan.kernel.loops import Evidence, Loop, State, Step, Up, Within, loop
@@ -44,7 +45,7 @@ loop(Loop(
         Step("order", _("Order a crew"), from_=("reported",), to="clearing", may="logistics.clear", guard=placed, within=within("clear_hours"), form=(Field("crew", required=True), "expected_at")),
         Step("partly", _("Partly open"), from_=("clearing",), to="clearing", may="logistics.clear", within=within("clear_hours"), form=(Field("kind", choices=KINDS, required=True), "speed_left", "depth_cm", "expected_at")),
         Step("open", _("Open to traffic"), from_=("reported", "clearing"), to="opened", may="logistics.clear", evidence=Evidence(photos=1),
-             form=(Field("done", label=_("What was done"), kind="longtext", required=True),)),
+             form=(Field("done", label=pgettext_lazy("road", "What was done"), kind="longtext", required=True),)),
     ),
     reopen=Step("block", _("Blocked again"), from_=("opened", "dismissed"), to="reported", may="logistics.report", within=within("order_hours"),
                 form=(Field("reason", label=_("Reason"), kind="longtext", required=True),)),

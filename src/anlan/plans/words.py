@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, pgettext_lazy
 
 from .vocabulary import qualifier_words
 
@@ -32,9 +32,9 @@ FACT_WORDS: dict[str, Any] = {
 }
 VERDICTS = {"met": _("Met"), "not_met": _("Not met"), "cannot_tell": _("Cannot tell"), "": _("Not judged")}
 STATES = {
-    "open": _("Waits for an answer"), "approved": _("Approved"), "refused": _("Refused"), "overtaken": _("Overtaken"), "lapsed": _("Lapsed"), "answered": _("Answered"),
+    "open": _("Waits for an answer"), "approved": _("Approved"), "refused": pgettext_lazy("proposal", "Refused"), "overtaken": _("Overtaken"), "lapsed": _("Lapsed"), "answered": _("Answered"),
 }
-ITEM_STATES = {"open": _("Waits to be confirmed"), "confirmed": _("Confirmed"), "people": _("For people only"), "dropped": _("Left out")}
+ITEM_STATES = {"open": _("Waits to be confirmed"), "confirmed": pgettext_lazy("draft", "Confirmed"), "people": _("For people only"), "dropped": pgettext_lazy("draft", "Left out")}
 ITEM_KINDS = {"condition": _("Condition"), "action": _("Action")}
 DRAFT_STATES = {"open": _("Being confirmed"), "published": _("Published"), "dropped": _("Dropped")}
 SOURCES = {

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from anlan.kernel import access, codes
 from anlan.kernel.forms import LocalDateTime
@@ -72,8 +73,8 @@ class MoveForm(forms.Form):
 class LineForm(forms.Form):
     """One line: what, how many of which unit, which lot."""
 
-    item = forms.CharField(label=_("Item"), required=False, max_length=160, widget=forms.TextInput(attrs={"list": "items", "autocomplete": "off", "size": 28}))
-    quantity = forms.CharField(label=_("Quantity"), required=False, max_length=20, widget=forms.TextInput(attrs={"inputmode": "decimal", "class": "num", "size": 8}))
+    item = forms.CharField(label=pgettext_lazy("supplies", "Item"), required=False, max_length=160, widget=forms.TextInput(attrs={"list": "items", "autocomplete": "off", "size": 28}))
+    quantity = forms.CharField(label=pgettext_lazy("supplies", "Quantity"), required=False, max_length=20, widget=forms.TextInput(attrs={"inputmode": "decimal", "class": "num", "size": 8}))
     unit = forms.ChoiceField(label=_("Unit"), required=False)
     lot = forms.CharField(label=_("Lot"), required=False, max_length=60)
     made_on = forms.DateField(label=_("Made on"), required=False, widget=forms.DateInput(attrs=DAY))

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 from django.views.decorators.http import require_POST
 
 from anlan.kernel import access, clock, codes, shell
@@ -34,7 +34,7 @@ def rates(request: HttpRequest) -> HttpResponse:
     actor, realm, day = _reader(request)
     found = means.equipment_rates(actor, day)
     if "xlsx" in request.GET:
-        head = [_("Team or office"), _("Equipment"), _("Missing")]
+        head = [_("Team or office"), _("Equipment"), pgettext("supplies", "Missing")]
         return _xlsx(request, _("Missing equipment"), head, [[one["holder"], codes.name("equipment_kind", one["kind"]), one["short"]] for one in found["missing"]])
     cards = [
         (_("Team equipment rate"), "Q16", found["q16"]), (_("Communication equipment rate"), "Q14", found["q14"]), (_("Small portable terminal rate"), "Q15", found["q15"]),
@@ -118,10 +118,10 @@ def training(request: HttpRequest) -> HttpResponse:
 
 
 class DrawForm(forms.Form):
-    field = forms.ChoiceField(label=gettext_lazy("Field"))
+    field = forms.ChoiceField(label=pgettext_lazy("expert", "Field"))
     count = forms.IntegerField(label=gettext_lazy("How many"), min_value=1, max_value=30, initial=3)
     about = forms.CharField(label=gettext_lazy("Matter"), max_length=300)
-    question = forms.CharField(label=gettext_lazy("Question"), max_length=4000, required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    question = forms.CharField(label=pgettext_lazy("expert", "Question"), max_length=4000, required=False, widget=forms.Textarea(attrs={"rows": 3}))
     parties = forms.CharField(label=gettext_lazy("Units the matter is about"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2}), help_text=gettext_lazy("one a line; experts concerned with them are left out"))
     reason = forms.CharField(label=gettext_lazy("Reason for the draw"), max_length=300)
 

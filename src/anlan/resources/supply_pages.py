@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_POST
 
 from anlan.kernel import access, access_log, clock, codes, sheets, shell
@@ -44,7 +45,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     lines = supplies.layers(actor, realm, day, region.pk if region else None)
     layer_names, form_names = codes.choices("reserve_layer"), codes.choices("reserve_form")
     if "xlsx" in request.GET:
-        head = [_("Item"), _("Code"), _("Unit"), *(f"{name} {what}" for _code, name in layer_names for what in (_("held"), _("standard"))), *(name for _code, name in form_names), _("Gap")]
+        head = [pgettext("supplies", "Item"), _("Code"), _("Unit"), *(f"{name} {what}" for _code, name in layer_names for what in (_("held"), _("standard"))), *(name for _code, name in form_names), pgettext("supplies", "Gap")]
         rows = [
             [line["item"].name, line["item"].code, word(line["item"].unit), *(value for cell in line["cells"] for value in (show(cell["held"]), show(cell["norm"]))), *(show(n) for n in line["forms"].values()), show(line["gap"])]
             for line in lines
@@ -153,7 +154,7 @@ def ledger(request: HttpRequest) -> HttpResponse:
     if "xlsx" in request.GET:
         found = list(rows[:5000])
         lines = supplies.entries(found)
-        head = [_("When"), _("Kind"), _("Voucher"), _("Warehouse"), _("To warehouse"), _("From or to whom"), _("Item"), _("Lot"), _("Quantity"), _("Unit"), _("Reason")]
+        head = [_("When"), _("Kind"), _("Voucher"), _("Warehouse"), _("To warehouse"), _("From or to whom"), pgettext("supplies", "Item"), _("Lot"), pgettext("supplies", "Quantity"), _("Unit"), _("Reason")]
         return _xlsx(request, _("Ledger of supplies"), head, [
             [row.at, row.get_kind_display(), row.voucher, str(row.warehouse or ""), str(row.other or ""), row.party, entry.item.name, (entry.source or entry.target).lot, show(entry.quantity), word(entry.item.unit), row.reason]
             for row in found for entry in lines.get(row.pk, [])

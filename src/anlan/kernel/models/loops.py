@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models.signals import class_prepared
 from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from .base import RealmRow, Trigger
 from .registers import Listed, add_constraints, add_indexes, short
@@ -73,7 +74,7 @@ class CaseRow(Listed, RealmRow):
     """One case of a loop. Only `loops.actions` writes the columns named here; a room adds what its case is about."""
 
     loop = models.CharField(max_length=60, editable=False)
-    number = models.CharField(_("Number"), max_length=40, editable=False)
+    number = models.CharField(pgettext_lazy("case", "Number"), max_length=40, editable=False)
     title = models.CharField(_("Matter"), max_length=200)
     source = models.CharField(_("Source"), max_length=40, blank=True)
     state = models.CharField(_("State"), max_length=40, editable=False)

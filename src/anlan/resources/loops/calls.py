@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from anlan.kernel import clock
 from anlan.kernel.loops import Loop, State, Step, Up, Within, loop
@@ -72,7 +73,7 @@ loop(Loop(
         Field("team", ref="resources.team", column=True, filter=True), Field("persons", readonly=True), Field("vehicles", readonly=True), Field("hours", unit=_("hours"), readonly=True, column=True),
         Field("amount_yuan", unit=_("yuan"), readonly=True, column=True), Field("working", readonly=True), Field("paid_on"),
     ),
-    states=(State("worked_out", _("Worked out")), State("checked", _("Checked")), State("paid", _("Paid"), final=True), State("refused", _("Refused"), final=True)),
+    states=(State("worked_out", _("Worked out")), State("checked", _("Checked")), State("paid", _("Paid"), final=True), State("refused", pgettext_lazy("callout", "Refused"), final=True)),
     open=Step("work_out", _("Work out by the rates"), to="worked_out", may="resources.call", form=("title", "region"), within=lambda case: Within(working_days=int(means.policy("paid_days")))),
     steps=(
         Step("check", _("Check"), from_=("worked_out",), to="checked", may="resources.compensate", within=lambda case: Within(working_days=int(means.policy("paid_days"))), form=(Field("remark", label=_("Remark"), kind="longtext"),)),
@@ -89,7 +90,7 @@ loop(Loop(
     "resources.opinion", Opinion, label=_("Experts' opinions"), one=_("Opinion"), read="resources.read", number="ZJ-{year}-{n:04}", icon="message-square-quote", subject="opinion", by_hand=False,
     tabs=((_("Draw experts"), "resources:draw", "dices"),),
     fields=(Field("expert", ref="resources.expert", column=True, filter=True), Field("question", search=True), Field("opinion", search=True), Field("signature", readonly=True)),
-    states=(State("asked", _("Asked")), State("given", _("Given and signed"), final=True), State("declined", _("Declined"), final=True)),
+    states=(State("asked", pgettext_lazy("expert", "Asked")), State("given", _("Given and signed"), final=True), State("declined", _("Declined"), final=True)),
     open=Step("ask", _("Ask an expert"), to="asked", may="resources.draw", form=("title", "question", "region"), within=lambda case: Within(hours=means.policy("opinion_hours"))),
     steps=(
         Step("give", _("Give the opinion"), from_=("asked",), to="given", may="resources.draw", form=(Field("opinion", required=True),), after=calls.sign_opinion),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from anlan.kernel import clock
 from anlan.kernel.errors import Problem
@@ -49,7 +50,7 @@ loop(Loop(
         Field("purpose", required=True, search=True),
     ),
     states=(
-        State("asked", _("Asked for")), State("approved", _("Approved, goods kept")), State("issued", _("Issued"), final=True), State("refused", _("Refused"), final=True),
+        State("asked", _("Asked for")), State("approved", _("Approved, goods kept")), State("issued", pgettext_lazy("supplies", "Issued"), final=True), State("refused", pgettext_lazy("supplies", "Refused"), final=True),
         State("withdrawn", _("Withdrawn"), final=True),
     ),
     open=Step("ask", _("Ask for a release"), to="asked", may="resources.stock", form=("warehouse", "item", "quantity", "unit", "party", "purpose", "region"), guard=of_the_place, within=hours("approve_hours")),
@@ -105,10 +106,10 @@ loop(Loop(
         Field("kind", codes="supply_alert", column=True, filter=True), Field("warehouse", ref="resources.warehouse", column=True, filter=True), Field("item", ref="resources.item", column=True, filter=True),
         Field("holding", ref="resources.holding"), Field("quantity", column=True),
     ),
-    states=(State("found", _("Found")), State("planned", _("Being put right")), State("settled", _("Put right"), final=True), State("set_aside", _("Set aside"), final=True)),
+    states=(State("found", pgettext_lazy("alert", "Found")), State("planned", _("Being put right")), State("settled", _("Put right"), final=True), State("set_aside", _("Set aside"), final=True)),
     open=Step("find", _("Supplies need attention"), to="found", may="resources.stock", form=("title", "kind", "quantity", "region"), within=Within(working_days=5)),
     steps=(
-        Step("plan", _("Say how it is put right"), from_=("found",), to="planned", may="resources.stock", within=days("settle_days"), form=(Field("measures", label=_("Measures"), kind="longtext", required=True),)),
+        Step("plan", _("Say how it is put right"), from_=("found",), to="planned", may="resources.stock", within=days("settle_days"), form=(Field("measures", label=pgettext_lazy("alert", "Measures"), kind="longtext", required=True),)),
         Step("settle", _("Put right"), from_=("found", "planned"), to="settled", may="resources.stock", guard=put_right),
         Step("set_aside", _("Set aside"), from_=("found", "planned"), to="set_aside", may="resources.release", form=(REASON,), danger=True),
     ),

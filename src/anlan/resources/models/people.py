@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from anlan.kernel.models import CaseRow, RealmRow, RegisterRow
 
@@ -30,10 +31,10 @@ class Certificate(RegisterRow):
 
     member = models.ForeignKey(Member, verbose_name=_("Person"), on_delete=models.PROTECT, related_name="certificates")
     course = models.CharField(_("Course or certificate"), max_length=30)
-    passed_on = models.DateField(_("Passed on"))
+    passed_on = models.DateField(pgettext_lazy("certificate", "Passed on"))
     valid_until = models.DateField(_("Valid until"), null=True, blank=True, help_text=_("the last valid day; empty: as long as the rule for the course says"))
-    number = models.CharField(_("Number"), max_length=60, blank=True)
-    issuer = models.CharField(_("Issued by"), max_length=120, blank=True)
+    number = models.CharField(pgettext_lazy("certificate", "Number"), max_length=60, blank=True)
+    issuer = models.CharField(pgettext_lazy("certificate", "Issued by"), max_length=120, blank=True)
 
     def __str__(self) -> str:
         return f"{self.member} {self.course}"
@@ -52,7 +53,7 @@ class Expert(RegisterRow):
     appointed_until = models.DateField(_("Appointed until"), null=True, blank=True)
     name = models.CharField(_("Name"), max_length=80, blank=True)
     phone = models.CharField(_("Mobile number"), max_length=40, blank=True)
-    title = models.CharField(_("Title"), max_length=80, blank=True)
+    title = models.CharField(pgettext_lazy("expert", "Title"), max_length=80, blank=True)
     note = models.TextField(_("Note"), blank=True)
 
     def __str__(self) -> str:
@@ -84,6 +85,6 @@ class Opinion(CaseRow):
 
     expert = models.ForeignKey(Expert, verbose_name=_("Expert"), null=True, blank=True, on_delete=models.PROTECT, related_name="opinions")
     draw = models.ForeignKey(ExpertDraw, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    question = models.TextField(_("Question"))
+    question = models.TextField(pgettext_lazy("expert", "Question"))
     opinion = models.TextField(_("Opinion"), blank=True)
     signature = models.CharField(_("Signature"), max_length=80, blank=True, help_text=_("sha256 over question, opinion, expert and time"))

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from anlan.kernel.models import CaseRow, RealmRow, RegisterRow
 from anlan.kernel.models.base import SameRealm, Trigger
@@ -70,7 +71,7 @@ class Minimum(RegisterRow):
     """What must always lie in a warehouse (最低储备量)."""
 
     warehouse = models.ForeignKey(Warehouse, verbose_name=_("Warehouse"), on_delete=models.PROTECT, related_name="minimums")
-    item = models.ForeignKey(Item, verbose_name=_("Item"), on_delete=models.PROTECT, related_name="+")
+    item = models.ForeignKey(Item, verbose_name=pgettext_lazy("supplies", "Item"), on_delete=models.PROTECT, related_name="+")
     quantity = amount(_("Minimum"))
     basis = models.CharField(_("Basis"), max_length=200, blank=True)
 
@@ -82,7 +83,7 @@ class Norm(RegisterRow):
     """What a layer is to hold of an item in a region, in all forms together (储备标准)."""
 
     layer = models.CharField(_("Layer"), max_length=20)
-    item = models.ForeignKey(Item, verbose_name=_("Item"), on_delete=models.PROTECT, related_name="+")
+    item = models.ForeignKey(Item, verbose_name=pgettext_lazy("supplies", "Item"), on_delete=models.PROTECT, related_name="+")
     quantity = amount(_("Standard"))
     basis = models.CharField(_("Basis"), max_length=200, blank=True)
 
@@ -94,11 +95,11 @@ class Holding(RegisterRow):
     """A reserve that lies with others: by agreement, as production capacity, declared by social bodies or families."""
 
     code = models.CharField(_("Code"), max_length=40)
-    name = models.CharField(_("Held by"), max_length=160)
-    form = models.CharField(_("Form"), max_length=20)
+    name = models.CharField(pgettext_lazy("supplies", "Held by"), max_length=160)
+    form = models.CharField(pgettext_lazy("supplies", "Form"), max_length=20)
     layer = models.CharField(_("Layer"), max_length=20)
-    item = models.ForeignKey(Item, verbose_name=_("Item"), on_delete=models.PROTECT, related_name="+")
-    quantity = amount(_("Quantity"), help_text=_("in the item's own unit; of a capacity: per day"))
+    item = models.ForeignKey(Item, verbose_name=pgettext_lazy("supplies", "Item"), on_delete=models.PROTECT, related_name="+")
+    quantity = amount(pgettext_lazy("supplies", "Quantity"), help_text=_("in the item's own unit; of a capacity: per day"))
     hours = models.PositiveIntegerField(_("Delivered within"), null=True, blank=True)
     agreement = models.CharField(_("Number of the agreement"), max_length=80, blank=True)
     signed_on = models.DateField(_("Signed on"), null=True, blank=True)
@@ -172,7 +173,7 @@ class Stock(Listed, RealmRow):
 
     SCOPE = "resources.read"
     warehouse = models.ForeignKey(Warehouse, verbose_name=_("Warehouse"), on_delete=models.PROTECT, related_name="stock")
-    item = models.ForeignKey(Item, verbose_name=_("Item"), on_delete=models.PROTECT, related_name="stock")
+    item = models.ForeignKey(Item, verbose_name=pgettext_lazy("supplies", "Item"), on_delete=models.PROTECT, related_name="stock")
     lot = models.CharField(_("Lot"), max_length=60, blank=True)
     layer = models.CharField(_("Layer"), max_length=20)
     made_on = models.DateField(_("Made on"), null=True, blank=True)
@@ -215,7 +216,7 @@ class Movement(RealmRow):
     SCOPE = "resources.read"
     RECEIVE, ISSUE, TRANSFER, LOSS, COUNT, RETURN, ROTATE, OPENING = "receive", "issue", "transfer", "loss", "count", "return", "rotate", "opening"
     KINDS = [
-        (RECEIVE, _("Received")), (ISSUE, _("Issued")), (TRANSFER, _("Transferred")), (LOSS, _("Written off")), (COUNT, _("Counted")),
+        (RECEIVE, pgettext_lazy("movement", "Received")), (ISSUE, pgettext_lazy("movement", "Issued")), (TRANSFER, _("Transferred")), (LOSS, _("Written off")), (COUNT, _("Counted")),
         (RETURN, _("Returned")), (ROTATE, _("Rotated out")), (OPENING, _("Carried over")),
     ]
     # The side that is no place of ours, by the kind of the movement: (where it comes from, where it goes).
@@ -313,8 +314,8 @@ class Release(CaseRow):
     """A request to let goods go (动用申请): from a warehouse whose goods leave only after approval."""
 
     warehouse = models.ForeignKey(Warehouse, verbose_name=_("Warehouse"), on_delete=models.PROTECT, related_name="+")
-    item = models.ForeignKey(Item, verbose_name=_("Item"), on_delete=models.PROTECT, related_name="+")
-    quantity = amount(_("Quantity"))
+    item = models.ForeignKey(Item, verbose_name=pgettext_lazy("supplies", "Item"), on_delete=models.PROTECT, related_name="+")
+    quantity = amount(pgettext_lazy("supplies", "Quantity"))
     unit = models.CharField(_("Unit"), max_length=10)
     party = models.CharField(_("For whom"), max_length=160)
     purpose = models.CharField(_("Purpose"), max_length=300)
@@ -324,7 +325,7 @@ class StockCount(CaseRow):
     """The counting of one lot (盘点), opened by a stock-take of its warehouse; the count is blind: the book's figure is not shown."""
 
     stock = models.ForeignKey(Stock, verbose_name=_("Stock"), null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    item = models.ForeignKey(Item, verbose_name=_("Item"), null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    item = models.ForeignKey(Item, verbose_name=pgettext_lazy("supplies", "Item"), null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     lot = models.CharField(_("Lot"), max_length=60, blank=True)
     due_on = models.DateField(_("To be counted by"))
     seen = models.PositiveIntegerField(_("Version of the book"), null=True, blank=True, help_text=_("the book's version when the count was asked for; a later movement makes the count void"))
@@ -341,10 +342,10 @@ class SupplyAlert(CaseRow):
 
     kind = models.CharField(_("Kind"), max_length=20)
     warehouse = models.ForeignKey(Warehouse, verbose_name=_("Warehouse"), null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    item = models.ForeignKey(Item, verbose_name=_("Item"), null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    item = models.ForeignKey(Item, verbose_name=pgettext_lazy("supplies", "Item"), null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     stock = models.ForeignKey(Stock, verbose_name=_("Stock"), null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     holding = models.ForeignKey(Holding, verbose_name=_("Agreement"), null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    quantity = amount(_("Quantity"), null=True, blank=True)
+    quantity = amount(pgettext_lazy("supplies", "Quantity"), null=True, blank=True)
     since = models.DateTimeField(_("Found at"), null=True, blank=True)
 
     class Meta:

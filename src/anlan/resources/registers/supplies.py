@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from anlan.kernel import codes, subjects
 from anlan.kernel.registers import Field, Personal, Register, register
@@ -40,7 +41,7 @@ def holding_check(values: dict[str, Any]) -> list[dict[str, str]]:
 
 
 register(Register(
-    "resources.item", Item, label=_("Catalogue of supplies"), one=_("Item"), icon="book-marked", subject="item", read="resources.read", write="resources.write", key=("code",), note=("specification",),
+    "resources.item", Item, label=_("Catalogue of supplies"), one=pgettext_lazy("supplies", "Item"), icon="book-marked", subject="item", read="resources.read", write="resources.write", key=("code",), note=("specification",),
     check=item_check, tabs=SUPPLIES,
     fields=(
         Field("code", required=True, pattern=CODE, column=True, search=True, synonyms=("编码", "物资编码")), Field("name", required=True, column=True, search=True, sort=True, synonyms=("物资名称", "品名")),
