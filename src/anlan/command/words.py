@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 COUNTS = {"dead": _("Dead"), "missing": _("Missing"), "injured": _("Injured"), "trapped": _("Trapped"), "moved": _("Moved to safety")}
 STEPS = {
