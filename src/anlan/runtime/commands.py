@@ -106,7 +106,7 @@ def migrate(args: argparse.Namespace, verbosity: int = 1) -> int:
 
     from anlan.kernel.models import APPEND_ONLY
 
-    from . import cli, errors, postgres
+    from . import baseline, cli, errors, postgres
 
     addresses = settings.ADDRESSES
     admin = settings.env("DATABASE_ADMIN_URL") or settings.env("DATABASE_URL") or addresses.get("database_admin", "")
@@ -119,6 +119,7 @@ def migrate(args: argparse.Namespace, verbosity: int = 1) -> int:
         # the ordinary way, carry them all with them; until then this version has not been noted as migrated.
         found["OPTIONS"] = {**found["OPTIONS"], "options": "-c synchronous_commit=off"}
     cli.connect_as(found)
+    baseline.load(admin)
     call_command("migrate", interactive=False, verbosity=verbosity)
     app_url = settings.env("DATABASE_URL") or addresses.get("database", "")
     app, owner = urlsplit(app_url).username or "", urlsplit(admin).username or ""
