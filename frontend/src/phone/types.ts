@@ -15,7 +15,7 @@ export interface Order { id: Id; realm: Id; real: boolean; state: string; text: 
 export interface Task { id: Id; text: string; level: string; since: string; due_at: string | null; subject: string; url: string; place: string; real: boolean }
 export interface Me { account: Id; person: string; lang: string; zone: string; post: Id; posts: { id: Id; name: string }[]; realm: { id: Id; kind: string; name: string; over: boolean }; keep_days: number; second_factor: boolean }
 export interface Row { id: Id; version: number; lon: number | null; lat: number | null; verified_at: string | null; stale: boolean; values: Record<string, unknown>; shown: Record<string, string>; unsent?: boolean }
-export interface Case { id: Id; loop: string; version: number; number: string; title: string; state: string; since: string; due_at: string | null; lon: number | null; lat: number | null; place: string; realm: Id; steps: string[]; with: string; values: Record<string, unknown>; shown: [string, string][]; timeline: { at: string; label: string; kind: string; who: string; note: string }[]; unsent?: boolean }
+export interface Case { id: Id; loop: string; version: number; number: string; title: string; state: string; since: string; due_at: string | null; lon: number | null; lat: number | null; place: string; realm: Id; steps: string[]; with: string; marks?: string[]; values: Record<string, unknown>; shown: [string, string][]; timeline: { at: string; label: string; kind: string; who: string; note: string }[]; unsent?: boolean }
 export interface Stored<T> { of: string; id: Id; row: T }
 
 /** One thing done on this device, as it will be sent; and what became of it. */

@@ -81,7 +81,7 @@ def tables(city: City, today: date, unit: Any) -> Iterator[Table]:
     stores = _stores(city, towns, rng)
     keepers = iter(person_names(len(stores), rng))
     yield Table("resources.warehouse", ["code", "name", "layer", "kind", "release", "address", "area_m2", "load_min", "duty_phone", "keeper", "keeper_phone", "organisation", "region", "point.lon", "point.lat", "note"], [
-        [f"CK{n:03d}", name, layer, kind, layer == "county", f"{area.name}（虚构地址）", int(rng.integers(80, 3000)), int(rng.integers(20, 90)), f"6{600000 + n}"[:6], next(keepers), f"12902{n:06d}", unit(owner), area.code, *_near(area, rng), NOTE]
+        [f"CK{n:03d}", name, layer, kind, layer == "county", f"{area.name}（虚构地址）", int(rng.integers(80, 3000)), int(rng.integers(20, 90)), f"66{n:04d}", next(keepers), f"12902{n:06d}", unit(owner), area.code, *_near(area, rng), NOTE]
         for n, (name, layer, kind, area, owner) in enumerate(stores, 1)
     ])
     yield Table("resources.minimum", ["warehouse", "item", "quantity", "basis", "region"], [
@@ -105,25 +105,28 @@ def tables(city: City, today: date, unit: Any) -> Iterator[Table]:
     words = {"school": "中心小学", "care": "敬老院", "mall": "商业广场", "station": "客运站", "scenic": "景区", "plant": "工业园企业", "lifeline": "水厂", "culture": "古建筑群"}
     leaders = iter(person_names(500, rng))
     yield Table("resources.key_site", ["code", "name", "kind", "people", "helpless", "address", "duty_phone", "contact", "contact_phone", "region", "point.lon", "point.lat", "note"], [
-        [f"ZD{n:04d}", f"{town.name}{words[kind]}", kind, int(rng.integers(20, 3000)), int(rng.integers(0, 120)) if kind in ("care", "school") else 0, f"{town.name}（虚构地址）", f"6{500000 + n}"[:6], next(leaders), f"12904{n:06d}", town.code, *_near(town, rng), NOTE]
+        [f"ZD{n:04d}", f"{town.name}{words[kind]}", kind, int(rng.integers(20, 3000)), int(rng.integers(0, 120)) if kind in ("care", "school") else 0, f"{town.name}（虚构地址）", f"65{n:04d}", next(leaders), f"12904{n:06d}", town.code, *_near(town, rng), NOTE]
         for n in range(200) for town, kind in [(towns[n * 7 % len(towns)], kinds[n % len(kinds)])]
     ])
     sizes = {"emergency": (200, 2000), "short": (300, 3000), "medium": (500, 4000), "long": (500, 5000), "central": (2000, 12000)}
     yield Table("resources.shelter", ["code", "name", "kind", "indoor", "hazards", "capacity", "area_m2", "days", "facilities", "accessible", "ready_min", "address", "duty_phone", "manager", "manager_phone", "region", "point.lon", "point.lat", "note"], [
         [
             f"BN{n:03d}", f"{town.name}{['中学', '体育馆', '文化礼堂', '中心小学', '人民广场', '村委会'][n % 6]}避难场所", kind, n % 6 != 4, "防汛抢险、建筑物倒塌搜救", size, int(size * 2.2), {"emergency": 1, "short": 15, "medium": 30, "long": 100, "central": 100}[kind],
-            "、".join(rng.choice(["供水", "备用电源", "厕所", "厨房", "医疗点", "床位", "广播"], size=4, replace=False).tolist()), bool(rng.random() < 0.5), int(rng.choice([15, 30, 60, 120])), f"{town.name}（虚构地址）", f"6{400000 + n}"[:6], next(leaders), f"12905{n:06d}",
+            "、".join(rng.choice(["供水", "备用电源", "厕所", "厨房", "医疗点", "床位", "广播"], size=4, replace=False).tolist()), bool(rng.random() < 0.5), int(rng.choice([15, 30, 60, 120])), f"{town.name}（虚构地址）", f"64{n:04d}", next(leaders), f"12905{n:06d}",
             town.code, *_near(town, rng), NOTE,
         ]
         for n in range(300) for town, kind in [(towns[n % len(towns)], "central" if n % 60 == 0 else str(rng.choice(["emergency", "short", "medium", "long"], p=[0.5, 0.3, 0.12, 0.08])))] for size in [int(rng.integers(*sizes[kind]))]
     ])
     yield Table("resources.hospital", ["code", "name", "kind", "beds", "icu_beds", "ambulances", "specialties", "helipad", "address", "duty_phone", "region", "point.lon", "point.lat", "note"], [
         [f"YY{n:02d}", f"{area.name}{'第一人民医院' if n < 10 else '中心卫生院'}（虚构）", "3a" if n == 0 else "2" if n < 10 else "1", int(rng.integers(400, 1500) if n < 10 else rng.integers(20, 90)), int(rng.integers(10, 60) if n < 10 else 0), int(rng.integers(2, 15) if n < 10 else 1),
-         "创伤、烧伤、儿科" if n < 10 else "创伤", n == 0, f"{area.name}（虚构地址）", f"6{300000 + n}"[:6], area.code, *_near(area if area.kind == "town" else next(t for t in towns if t.parent == area.code or area.kind == "city"), rng), NOTE]
+         "创伤、烧伤、儿科" if n < 10 else "创伤", n == 0, f"{area.name}（虚构地址）", f"63{n:04d}", area.code, *_near(area if area.kind == "town" else next(t for t in towns if t.parent == area.code or area.kind == "city"), rng), NOTE]
         for n, area in enumerate([city.city, *city.counties, *towns[:20]])
     ])
-    yield Table("resources.site", ["code", "name", "channels", "video", "duty_phone", "organisation", "region", "note"], [
-        [f"LX{n:03d}", f"{area.name}应急指挥点", "video、landline、mobile、satellite" if n < 10 else "video、landline、mobile" if n % 3 else "landline、mobile、radio", n < 10 or bool(n % 3), f"6{200000 + n}"[:6], "", area.code, NOTE]
+    yield Table("resources.site", ["code", "name", "channels", "video", "duty_phone", "mobile", "satellite", "video_address", "call_sign", "organisation", "region", "note"], [
+        [
+            f"LX{n:03d}", f"{area.name}应急指挥点", "video、landline、mobile、satellite" if n < 10 else "video、landline、mobile" if n % 3 else "landline、mobile、radio", n < 10 or bool(n % 3), f"62{n:04d}",
+            f"12909{n:06d}", f"12910{n:06d}" if n < 10 else "", f"h323:{n:04d}" if n < 10 or n % 3 else "", "" if n < 10 or n % 3 else f"150.{n % 90:02d}0 澜{n:03d}", "", area.code, NOTE,
+        ]
         for n, area in enumerate([city.city, *city.counties, *city.towns])
     ])
     yield from _people(city, squad, today, rng)
@@ -205,6 +208,12 @@ def _people(city: City, squad: teams.Teams, today: date, rng: np.random.Generato
                 paper(code, "command", 36, 0.95)
             if role == "driver":
                 paper(code, "driving", 24, 0.95)
+    # Whoever is on duty today and tomorrow in the teams that are always there, by turns, from eight to eight.
+    turns = []
+    for made in squad.teams:
+        if made.values["kind"] in ("fire", "government"):
+            crew = [row[0] for row in people if row[2] == made.values["code"]]
+            turns += [[made.values["code"], f"{today + timedelta(days=n)} 08:00", f"{today + timedelta(days=n + 1)} 08:00", "、".join(crew[n::3][:12]), made.region, NOTE] for n in range(2)]
     place = 0
     while len(people) < 5000:
         town = city.towns[place % len(city.towns)]
@@ -217,12 +226,13 @@ def _people(city: City, squad: teams.Teams, today: date, rng: np.random.Generato
         place += 1
     yield Table("resources.member", ["code", "role", "team", "name", "phone", "insured_until", "joined_on", "region", "note"], people)
     yield Table("resources.certificate", ["member", "course", "passed_on", "number", "issuer"], papers)
+    yield Table("resources.shift", ["team", "starts_at", "ends_at", "crew", "region", "note"], turns)
     fields = ["flood", "geology", "quake", "forest", "chemical", "mine", "structure", "medical", "power", "telecom", "weather", "law", "psychology"]
     named = person_names(100, rng)
     yield Table("resources.expert", ["code", "fields", "level", "title", "employer", "recusal", "available", "appointed_until", "name", "phone", "region", "note"], [
-        [f"ZJ{n:03d}", "、".join(sorted({fields[n % 13], fields[int(rng.integers(13))]})), str(rng.choice(["province", "city", "county"], p=[0.15, 0.5, 0.35])), str(rng.choice(["教授级高工", "高级工程师", "主任医师", "研究员"])), f"虚构单位{n % 37}",
-         f"虚构企业{n % 11}" if n % 4 == 0 else "", bool(rng.random() < 0.9), today + timedelta(days=int(rng.integers(-30, 900))), named[n], f"12908{n:06d}", city.city.code, NOTE]
-        for n in range(100)
+        [f"ZJ{n:03d}", "、".join(sorted({fields[n % 13], fields[int(rng.integers(13))]})), level, str(rng.choice(["教授级高工", "高级工程师", "主任医师", "研究员"])), f"虚构单位{n % 37}",
+         f"虚构企业{n % 11}" if n % 4 == 0 else "", bool(rng.random() < 0.9), today + timedelta(days=int(rng.integers(-30, 900))), named[n], f"12908{n:06d}", city.counties[n % 9].code if level == "county" else city.city.code, NOTE]
+        for n in range(100) for level in [str(rng.choice(["province", "city", "county"], p=[0.15, 0.5, 0.35]))]
     ])
 
 

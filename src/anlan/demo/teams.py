@@ -12,6 +12,7 @@ import numpy as np
 
 from anlan.engines.geo import Area, City
 from anlan.engines.geo.names import person_names
+from anlan.resources import means
 
 NOTE = "虚构演示数据"
 # kind: how many, hazards one of them is fit for, members from–to, minutes to assemble from–to.
@@ -66,14 +67,14 @@ def of(city: City, today: date) -> Teams:
             if kind in ("fire", "government", "enterprise") or (kind == "department" and place % 3 == 0):
                 base = f"ZD{number:03d}"
                 found.bases.append(Made(unit, area.code, {
-                    "code": base, "name": f"{name}驻地", "address": f"{spot.name}（虚构地址）", "point": [lon, lat], "duty_phone": f"6{700000 + number}"[:6],
+                    "code": base, "name": f"{name}驻地", "address": f"{spot.name}（虚构地址）", "point": [lon, lat], "duty_phone": f"67{number:04d}",
                     "beds": int(rng.integers(10, 80)), "note": NOTE,
                 }))
             found.teams.append(Made(unit, area.code, {
                 "code": f"DW{number:03d}", "name": name, "kind": kind, "hazards": hazards, "address": f"{spot.name}（虚构地址）", "point": [lon, lat], "note": NOTE,
                 **_strength(kind, int(rng.integers(members[0], members[1] + 1)), hazards, rng), "assemble_min": int(rng.integers(minutes[0], minutes[1] + 1)),
                 "readiness": str(rng.choice(["ready", "standby", "deployed", "resting", "unfit"], p=[0.5, 0.32, 0.04, 0.08, 0.06])),
-                "duty_phone": f"6{800000 + number}"[:6], "leader": next(names), "leader_phone": f"12901{number:06d}",
+                "duty_phone": f"68{number:04d}", "leader": next(names), "leader_phone": f"12901{number:06d}",
                 # One in eight has papers that have run out or soon will.
                 "certificates_until": today + timedelta(days=int(rng.integers(-60, 40) if rng.random() < 0.12 else rng.integers(90, 1000))),
                 "insured_until": today + timedelta(days=int(rng.integers(-30, 30) if rng.random() < 0.12 else rng.integers(60, 360))),
@@ -111,5 +112,6 @@ def _strength(kind: str, members: int, hazards: list[str], rng: np.random.Genera
         "drones": int(rng.integers(0, 4)), "detectors": int(rng.integers(1, 5)) if "collapse" in hazards else 0, "satellite_phones": int(rng.integers(1, 4)) if professional else 0,
     }
     if kind == "social":
-        found |= {"grade": str(rng.choice(["1", "2", "3"], p=[0.15, 0.35, 0.5])), "grade_evidence": "能力测评成绩单（虚构）"}
+        score = int(rng.integers(55, 100))
+        found |= {"grade": means.grade_of(score, members, found["certified"]), "grade_score": score, "grade_evidence": "能力测评成绩单（虚构）"}
     return found

@@ -192,10 +192,10 @@ def able(
 
 
 @router.get("/near")
-def near(request: HttpRequest, lon: float = Query(ge=-180, le=180), lat: float = Query(ge=-90, le=90), km: float = Query(10, gt=0, le=500)) -> list[dict[str, Any]]:
+def near(request: HttpRequest, lon: float = Query(ge=-180, le=180), lat: float = Query(ge=-90, le=90), km: float = Query(10, gt=0, le=500), within: float | None = Query(None, ge=1, le=10_000)) -> list[dict[str, Any]]:
     """What lies within so many kilometres, register by register, each with its last verification."""
     actor, _realm, _day = _ask(request)
     return [
         {"register": part["register"].name, "total": part["total"], "rows": [{"id": line["row"].pk, "name": str(line["row"]), "km": line["km"], "minutes": line["minutes"], "verified_at": line["row"].verified_at, "stale": line["stale"]} for line in part["rows"]]}
-        for part in means.near(actor, lon, lat, km)
+        for part in means.near(actor, lon, lat, km, within=within)
     ]

@@ -11,7 +11,7 @@ from django.db import connection, connections
 from anlan.kernel import clock, realms
 from anlan.kernel.actions import Act, Actor
 from anlan.kernel.errors import Problem
-from anlan.kernel.models import Region
+from anlan.kernel.models import Region, RegionPath, SearchEntry
 from anlan.kernel.registers import actions as registers
 
 from . import actions, means, queries, supplies
@@ -104,9 +104,10 @@ def board() -> list[Row]:
     if Team.plain.exists():
         return [_row("readiness board of 1,000 teams, p50", None, "ms", "not measured: this installation has teams of its own")]
     hazards = ["flood", "water", "mountain", "landslide", "collapse", "forest_fire", "chemical"]
-    counties = list(Region.objects.filter(kind="county"))[:9]
+    counties = list(Region.objects.filter(kind="county"))[:9] or [Region.objects.create(name=f"测量县{n}", kind="county") for n in range(9)]
+    RegionPath.objects.bulk_create([RegionPath(ancestor=row, descendant=row, depth=0) for row in counties], ignore_conflicts=True)
     Team.plain.bulk_create([
-        Team(code=f"B{n:04}", name=f"测量队{n}", kind="township", hazards=[hazards[n % 7], hazards[n * 3 % 7]], members=20, readiness="ready" if n % 3 else "resting", region=counties[n % len(counties)] if counties else None)
+        Team(code=f"B{n:04}", name=f"测量队{n}", kind="township", hazards=[hazards[n % 7], hazards[n * 3 % 7]], members=20, readiness="ready" if n % 3 else "resting", region=counties[n % len(counties)])
         for n in range(TEAMS)
     ])
     actor, actual, day = Actor.machine("bench"), realms.actual(), clock.local(clock.now()).date()
@@ -119,4 +120,7 @@ def bench() -> list[Row]:
     found += ability() + board()
     Equipment.plain.filter(name__startswith="测量装备").delete()
     Team.plain.filter(name__startswith="测量队").delete()
+    made = Region.objects.filter(name__startswith="测量县", kind="county")
+    SearchEntry.objects.filter(region__in=made).delete()
+    made.delete()
     return found

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import math
 import secrets
 from decimal import Decimal
 from typing import Any
@@ -20,7 +20,7 @@ from anlan.kernel.loops import get as loop
 from . import means
 from .errors import CHANNEL_ORDER, NO_EXPERT, ROLL_OVER
 from .facts import ExpertsDrawn, RollCallEnded, RollCallStarted
-from .models import CallOut, Compensation, Expert, ExpertDraw, Member, RollCall, RollCallTry, Site
+from .models import CallOut, Compensation, Expert, ExpertDraw, Member, Requisition, RollCall, RollCallTry, Site
 
 # --- experts -------------------------------------------------------------------------------------------------------------
 
@@ -84,13 +84,13 @@ def sign_opinion(act: Act, case: Any, data: dict[str, Any]) -> None:
 
 def crew_of(case: CallOut, text: str) -> tuple[list[Member], list[str]]:
     """(members of the team by their codes, codes nobody of the team has)."""
-    wanted = list(dict.fromkeys(re.split(r"[\s,，、;；]+", text.strip()))) if text.strip() else []
+    wanted = means.codes_in(text)
     found = {row.code: row for row in Member.plain.filter(team_id=case.team_id, ended_at=None, code__in=wanted)}
     return [found[code] for code in wanted if code in found], [code for code in wanted if code not in found]
 
 
 def fit_crew(case: CallOut, data: dict[str, Any]) -> Any:
-    """Only members whose certificates and insurance hold are sent."""
+    """Only members are sent whose certificates and insurance hold, and who have rested after a long shift or call-out."""
     members, unknown = crew_of(case, case.crew)
     if unknown:
         return _("the team has nobody of the codes {codes}").format(codes="、".join(unknown[:5]))
@@ -101,7 +101,9 @@ def fit_crew(case: CallOut, data: dict[str, Any]) -> Any:
         by = {row.pk: row.code for row in members}
         words = [f"{by[key]}（{'、'.join(_('insurance') if one == 'insurance' else codes.name('training_course', one) for one in why)}）" for key, why in list(bad.items())[:5]]
         return _("papers do not hold: {who}").format(who="、".join(words))
-    return None
+    late = means.tired(case.realm, case.team_id, clock.now(case.realm))
+    resting = [f"{row.code}（{clock.local(late[row.code]):%m-%d %H:%M}）" for row in members if row.code in late]
+    return _("must rest first, until: {who}").format(who="、".join(resting[:5])) if resting else None
 
 
 def departed(act: Act, case: CallOut, data: dict[str, Any]) -> None:
@@ -115,9 +117,15 @@ def arrived(act: Act, case: CallOut, data: dict[str, Any]) -> None:
 
 
 def all_there(case: CallOut, data: dict[str, Any]) -> Any:
-    """Whoever came along must be there: a smaller number is a person missing, not a report."""
+    """Whoever came along must be there: a smaller number is a person missing, which is a step of its own."""
     if case.crew_count is not None and int(data.get("present") or 0) != case.crew_count:
-        return _("{n} came along; if somebody is missing, report it at once and do not enter this step").format(n=case.crew_count)
+        return _("{n} came along; if somebody is missing, take the step “Somebody is missing”").format(n=case.crew_count)
+    return None
+
+
+def some_missing(case: CallOut, data: dict[str, Any]) -> Any:
+    if case.crew_count is not None and int(data.get("present") or 0) >= case.crew_count:
+        return _("{n} came along and as many are there: nobody is missing").format(n=case.crew_count)
     return None
 
 
@@ -146,13 +154,41 @@ def released(act: Act, case: CallOut, data: dict[str, Any]) -> None:
     used = Decimal(round((case.state_since - case.departed_at).total_seconds() / 36)) / 100
     hours = max(used, rate("least_hours"))
     persons, vehicles = case.crew_count or 0, case.vehicles or 0
+    payee = case.team.name
     amount = (hours * (persons * rate("person_hour") + vehicles * rate("vehicle_hour"))).quantize(Decimal("0.01"))
     working = f"{hours} h × ({persons} × {rate('person_hour')} + {vehicles} × {rate('vehicle_hour')}) = {amount}"
-    made = cases._open(
-        act.child(step="compensation"), loop("resources.compensation"), {"title": f"{case.number} {case.team.name}"[:200], "region": str(case.region_id) if case.region_id else None}, [], None, "", trusted=True,
-    )
-    made.call_out, made.team, made.persons, made.vehicles, made.hours, made.amount_yuan, made.working = case, case.team, persons, vehicles, hours, amount, working
-    Compensation.plain.bulk_update([made], ["call_out", "team", "persons", "vehicles", "hours", "amount_yuan", "working"])
+    _compensate(act, case, payee, call_out=case, team=case.team, persons=persons, vehicles=vehicles, hours=hours, amount_yuan=amount, working=working)
+
+
+def _compensate(act: Act, case: Any, payee: str, **file: Any) -> None:
+    """Open the compensation file of a use, worked out already."""
+    given = {"title": f"{case.number} {payee}"[:200], "region": str(case.region_id) if case.region_id else None}
+    made = cases._open(act.child(step="compensation"), loop("resources.compensation"), given, [], None, "", trusted=True)
+    file["payee"] = payee[:160]
+    for name, value in file.items():
+        setattr(made, name, value)
+    Compensation.plain.bulk_update([made], list(file))
+
+
+# --- requisitions --------------------------------------------------------------------------------------------------------
+
+
+def handed_over(act: Act, case: Requisition, data: dict[str, Any]) -> None:
+    case.handed_over_at = case.state_since
+    case.save(update_fields=["handed_over_at"])
+
+
+def given_back(act: Act, case: Requisition, data: dict[str, Any]) -> None:
+    """After the step "return": what is paid follows from the rate, the time it was kept and what was damaged; a begun day or hour counts whole."""
+    case.given_back_at = case.state_since
+    case.save(update_fields=["given_back_at"])
+    rate = codes.data("requisition_rate", case.kind)
+    price, seconds = Decimal(str(rate["value"])), (case.given_back_at - case.handed_over_at).total_seconds()
+    units = max(1, math.ceil(seconds / (86_400 if rate["per"] == "day" else 3_600)))
+    damage = case.damage_yuan or Decimal(0)
+    amount = (case.quantity * units * price + damage).quantize(Decimal("0.01"))
+    working = f"{case.quantity} × {units} {rate['per']} × {price} + {damage} = {amount}"
+    _compensate(act, case, case.owner, requisition=case, hours=Decimal(round(seconds / 36)) / 100, amount_yuan=amount, working=working)
 
 
 # --- roll calls ----------------------------------------------------------------------------------------------------------

@@ -4,16 +4,20 @@ The rates are recomputed from the raw rows each time; nothing is kept that could
 """
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable
-from datetime import date, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from anlan.kernel import clock, codes
 from anlan.kernel.models import Organisation
 from anlan.kernel.registers import get
+from anlan.kernel.shell import localname_is_english
 
 from .models import (
     CallOut,
@@ -22,8 +26,10 @@ from .models import (
     EquipmentNorm,
     EquipmentTest,
     Member,
+    Opinion,
     RollCall,
     RollCallTry,
+    Shift,
     Site,
     Team,
 )
@@ -164,15 +170,18 @@ def able(actor: Any, *, kind: str, least: float = 0, lon: float | None = None, l
         order = good[np.argsort(took[good], kind="stable")]
         found = len(order)
         chosen = [(keys[n], float(km[n]), float(took[n])) for n in order[:limit]]
-    shown = {row.pk: row for row in Equipment.plain.filter(pk__in=[key for key, *_rest in chosen]).select_related("team", "warehouse", "region", "organisation")}
+    shown = {row.pk: row for row in Equipment.plain.filter(pk__in=[key for key, *_rest in chosen]).select_related("team", "warehouse", "organisation")}
     return {"found": found, "unplaced": unplaced, "rows": [{"row": shown[key], "km": km, "minutes": took, "test": tests.get(key)} for key, km, took in chosen]}
 
 
 NEAR = ("resources.team", "resources.warehouse", "resources.equipment", "resources.vehicle", "resources.shelter", "resources.hospital", "resources.key_site", "resources.base")
 
 
-def near(actor: Any, lon: float, lat: float, km: float, *, registers: Iterable[str] = NEAR, limit: int = 50) -> list[dict[str, Any]]:
-    """What lies within so many kilometres of a point, register by register, the nearest first, each with its age: [{register, total, rows: [{row, km, minutes, stale}]}]."""
+def near(actor: Any, lon: float, lat: float, km: float, *, within: float | None = None, registers: Iterable[str] = NEAR, limit: int = 50) -> list[dict[str, Any]]:
+    """What lies within so many kilometres of a point, and is there within so many minutes, register by register, the nearest first, each with its age.
+
+    [{register, total, rows: [{row, km, minutes, stale}]}]
+    """
     now = clock.now()
     north = km / 111.0
     east = north / max(0.05, float(np.cos(np.radians(lat))))
@@ -180,16 +189,19 @@ def near(actor: Any, lon: float, lat: float, km: float, *, registers: Iterable[s
     for name in registers:
         declared = get(name)
         rows = declared.model.objects.seen_by(actor).filter(ended_at=None, lon__gte=lon - east, lon__lte=lon + east, lat__gte=lat - north, lat__lte=lat + north)
-        table = list(rows.values_list("pk", "lon", "lat")[:20_000])
+        # What moves by itself says how fast, what must assemble how long that takes.
+        own = [name_ if name_ in declared.columns else None for name_ in ("speed_kmh", "assemble_min")]
+        table = list(rows.values_list("pk", "lon", "lat", *(name_ for name_ in own if name_))[:20_000])
         away = kilometres(lon, lat, [line[1] for line in table], [line[2] for line in table])
-        order = [n for n in np.argsort(away, kind="stable") if away[n] <= km] if table else []
+        speed, start = ([line[3 + sum(map(bool, own[:n]))] or default if own[n] else default for line in table] for n, default in ((0, policy("speed_kmh")), (1, 0)))
+        took = minutes(away, speed, start)
+        order = [n for n in np.argsort(away, kind="stable") if away[n] <= km and (within is None or took[n] <= within)] if table else []
         shown = declared.rows().in_bulk([table[n][0] for n in order[:limit]])
         lines = []
         for n in order[:limit]:
             row = shown[table[n][0]]
-            speed, start = getattr(row, "speed_kmh", None) or policy("speed_kmh"), getattr(row, "assemble_min", None) or 0
             stale = row.verified_at is None or (declared.fresh is not None and now - row.verified_at > declared.fresh)
-            lines.append({"row": row, "km": float(away[n]), "minutes": float(minutes(away[n], speed, start)), "stale": stale})
+            lines.append({"row": row, "km": float(away[n]), "minutes": float(took[n]), "stale": stale})
         answer.append({"register": declared, "total": len(order), "rows": lines})
     return answer
 
@@ -197,38 +209,69 @@ def near(actor: Any, lon: float, lat: float, km: float, *, registers: Iterable[s
 # --- who is fit ----------------------------------------------------------------------------------------------------------
 
 
+class Person(NamedTuple):
+    """A line of the people's register, as the training page counts it."""
+
+    pk: Any
+    code: str
+    role: str
+    insured_until: date | None
+    team: str | None
+    organisation: str | None
+    place: str | None
+    place_en: str | None
+
+    @property
+    def unit(self) -> str:
+        """Whose: the team's, else the unit's, else the place's."""
+        return self.team or self.organisation or (self.place_en if localname_is_english() and self.place_en else self.place) or "–"
+
+
+def grade_of(score: int, members: int, certified: int) -> str:
+    """The best grade the rule gives a social team; empty when it gives none."""
+    share = 100.0 * certified / members if members else 0.0
+    return next((
+        code for code, entry in sorted(codes.entries("team_grade_rule").items())
+        if score >= entry["data"]["score"] and members >= entry["data"]["members"] and share >= entry["data"]["certified_percent"]
+    ), "")
+
+
 def courses_for(role: str) -> list[str]:
     """Courses somebody of a role must have in force before being sent."""
     return [code for code, entry in codes.entries("training_course").items() if role in (entry["data"].get("needed") or [])]
 
 
-def ends(row: Certificate) -> date | None:
+def ends(course: str, passed_on: date, valid_until: date | None) -> date | None:
     """The last day a certificate holds: as it says, else as long as the rule of its course."""
-    if row.valid_until:
-        return row.valid_until
-    months = codes.data("training_course", row.course).get("months")
+    if valid_until:
+        return valid_until
+    months = codes.data("training_course", course).get("months")
     if not months:
         return None
-    year, month = divmod(row.passed_on.year * 12 + row.passed_on.month - 1 + int(months), 12)
+    year, month = divmod(passed_on.year * 12 + passed_on.month - 1 + int(months), 12)
     last = (date(year + (month == 11), (month + 1) % 12 + 1, 1) - timedelta(days=1)).day
-    return date(year, month + 1, min(row.passed_on.day, last)) - timedelta(days=1)
+    return date(year, month + 1, min(passed_on.day, last)) - timedelta(days=1)
 
 
-def held(members: Iterable[Any]) -> dict[tuple[Any, str], date | None]:
-    """(member, course) → the last day of the certificate that lasts longest; None: without end."""
+def held(members: Any) -> dict[tuple[Any, str], date | None]:
+    """(member, course) → the last day of the certificate that lasts longest; None: without end. `members`: keys, or a query of them."""
     found: dict[tuple[Any, str], date | None] = {}
-    for row in Certificate.plain.filter(ended_at=None, member__in=list(members)):
-        end, key = ends(row), (row.member_id, row.course)
+    known = lru_cache(maxsize=None)(ends)  # thousands of papers, hundreds of days
+    for member, course, passed_on, valid_until in Certificate.plain.filter(ended_at=None, member__in=members).values_list("member_id", "course", "passed_on", "valid_until"):
+        end, key = known(course, passed_on, valid_until), (member, course)
         if key not in found or (found[key] is not None and (end is None or end > found[key])):
             found[key] = end
     return found
 
 
-def unfit(members: list[Member], day: date) -> dict[Any, list[str]]:
+def unfit(members: Iterable[Any], day: date, have: dict[tuple[Any, str], date | None] | None = None) -> dict[Any, list[str]]:
     """Why each may not be sent on that day: courses that are missing or over, insurance that is over. Who is fit is not in it; a paper holds through its last day."""
-    have, found = held(row.pk for row in members), {}
-    for row in members:
-        why = [code for code in courses_for(row.role) if (row.pk, code) not in have or (have[row.pk, code] is not None and have[row.pk, code] < day)]
+    rows = list(members)
+    if have is None:
+        have = held([row.pk for row in rows])
+    needed, found = {role: courses_for(role) for role in {row.role for row in rows}}, {}
+    for row in rows:
+        why = [code for code in needed[row.role] if (row.pk, code) not in have or (have[row.pk, code] is not None and have[row.pk, code] < day)]
         if row.insured_until and row.insured_until < day:
             why.append("insurance")
         if why:
@@ -237,27 +280,40 @@ def unfit(members: list[Member], day: date) -> dict[Any, list[str]]:
 
 
 def training(actor: Any, day: date, since: date | None = None) -> dict[str, Any]:
-    """Training by role, with who runs out within 60 days; Q20: information officers trained at least once in the period.
+    """Training by role and by unit, with who runs out within 60 days; Q20: information officers trained at least once in the period.
 
-    {"roles": [{code, people, fit, rate}], "q20": (trained, all, rate), "expiring": [{member, course, until}]}
+    {"roles", "units": [{code or name, people, fit, rate}], "q20": (trained, all, rate), "expiring": [{member, course, until}]}; a member here is a `Person`.
     """
-    members = list(Member.objects.seen_by(actor).filter(ended_at=None).select_related("team", "region"))
-    bad = unfit(members, day)
-    roles = []
-    for code in codes.entries("responder_role"):
-        of = [row for row in members if row.role == code]
-        if of:
-            fit = sum(row.pk not in bad for row in of)
-            roles.append({"code": code, "people": len(of), "fit": fit, "rate": 100.0 * fit / len(of)})
+    mine = Member.objects.seen_by(actor).filter(ended_at=None)
+    members = [Person(*line) for line in mine.values_list("pk", "code", "role", "insured_until", "team__name", "organisation__name", "region__name", "region__name_en")]
+    have = held(mine.values("pk"))
+    bad = unfit(members, day, have)
+
+    def shares(name: str) -> list[dict[str, Any]]:
+        people, fit = Counter(getattr(row, name) for row in members), Counter(getattr(row, name) for row in members if row.pk not in bad)
+        return [{"code": key, "people": n, "fit": fit[key], "rate": 100.0 * fit[key] / n} for key, n in people.items()]
+
+    order = list(codes.entries("responder_role"))
+    roles = sorted(shares("role"), key=lambda one: order.index(one["code"]) if one["code"] in order else len(order))
     officers = {row.pk for row in members if codes.data("responder_role", row.role).get("trained")}
     since = since or date(day.year // 5 * 5 + 1 if day.year % 5 else day.year - 4, 1, 1)  # the five-year plan's period
-    trained = set(Certificate.plain.filter(ended_at=None, member__in=officers, course="information", passed_on__gte=since, passed_on__lte=day).values_list("member", flat=True))
-    by = {row.pk: row for row in members}
-    soon = sorted(
-        ({"member": by[key], "course": course, "until": until} for (key, course), until in held(by).items() if until is not None and until < day + timedelta(days=60) and course in courses_for(by[key].role)),
+    trained = officers & set(Certificate.plain.filter(ended_at=None, course="information", passed_on__gte=since, passed_on__lte=day).values_list("member", flat=True))
+    by, soon = {row.pk: row for row in members}, day + timedelta(days=60)
+    needed = {role: set(courses_for(role)) for role in order}
+    expiring = sorted(
+        ({"member": by[key], "course": course, "until": until} for (key, course), until in have.items() if until is not None and until < soon and course in needed.get(by[key].role, ())),
         key=lambda one: (one["until"], one["member"].code),
     )
-    return {"roles": roles, "people": len(members), "q20": (len(trained), len(officers), 100.0 * len(trained) / len(officers) if officers else None), "since": since, "expiring": soon}
+    return {
+        "roles": roles, "units": sorted(shares("unit"), key=lambda one: (one["rate"], one["code"])), "people": len(members),
+        "q20": (len(trained), len(officers), 100.0 * len(trained) / len(officers) if officers else None), "since": since, "expiring": expiring,
+    }
+
+
+def use_of_experts(actor: Any, realm: Any, day: date) -> list[dict[str, Any]]:
+    """How often each expert was asked this year, and how often he gave an opinion; the most asked first."""
+    rows = Opinion.objects.seen_by(actor, realm).filter(expert__isnull=False, opened_at__year=day.year)
+    return list(rows.values("expert", "expert__code", "expert__level").annotate(asked=Count("pk"), given=Count("pk", filter=Q(state="given"))).order_by("-asked", "expert__code")[:30])
 
 
 # --- calls ---------------------------------------------------------------------------------------------------------------
@@ -266,6 +322,38 @@ def training(actor: Any, day: date, since: date | None = None) -> dict[str, Any]
 def out(realm: Any) -> QuerySet[CallOut]:
     """Call-outs that run: their teams are not to be had for another."""
     return CallOut.objects.of(realm).filter(closed_at=None).select_related("team")
+
+
+def codes_in(text: str) -> list[str]:
+    """Codes of people as they are written in a form: one a line or with commas."""
+    return [one for one in dict.fromkeys(re.split(r"[\s,，、;；]+", text.strip())) if one]
+
+
+def resting(realm: Any, now: datetime) -> dict[Any, datetime]:
+    """Team → until when it rests: it came back from a call-out that lasted so long (from its departure) that rest must follow."""
+    least, rest = timedelta(hours=policy("rest_after_h")), timedelta(hours=policy("rest_h"))
+    back = CallOut.objects.of(realm).filter(departed_at__isnull=False, closed_at__gt=now - rest).values_list("team_id", "departed_at", "closed_at")
+    return {team: end + rest for team, start, end in back if end - start >= least}
+
+
+def tired(realm: Any, team: Any, now: datetime) -> dict[str, datetime]:
+    """Code of a member → until when he rests: after a long call-out he was sent on, or a long shift that has ended."""
+    least, rest = timedelta(hours=policy("rest_after_h")), timedelta(hours=policy("rest_h"))
+    ended = [*CallOut.objects.of(realm).filter(team=team, departed_at__isnull=False, closed_at__gt=now - rest).values_list("crew", "departed_at", "closed_at")]
+    ended += Shift.plain.filter(team=team, ended_at=None, ends_at__gt=now - rest, ends_at__lte=now).values_list("crew", "starts_at", "ends_at")
+    found: dict[str, datetime] = {}
+    for crew, start, end in ended:
+        if end - start >= least:
+            found |= {code: max(found.get(code, end), end + rest) for code in codes_in(crew)}
+    return found
+
+
+def on_shift(now: datetime, teams: Any) -> dict[Any, Shift]:
+    """Team → its shift that runs now."""
+    return {row.team_id: row for row in Shift.plain.filter(ended_at=None, starts_at__lte=now, ends_at__gt=now, team__in=teams).order_by("starts_at")}
+
+
+RINGS = ("landline", "mobile", "satellite")  # channels a telephone can dial by itself
 
 
 def roll_rates(roll: RollCall) -> dict[str, Any]:
@@ -289,7 +377,7 @@ def roll_rates(roll: RollCall) -> dict[str, Any]:
         used = [one.channel for one in mine if one.result != "connected"]
         lines.append({
             "site": site, "tries": mine, "first": first, "minutes": took, "in_time": took is not None and took <= roll.limit_min, "quality": judged[-1] if judged else "",
-            "next": next((channel for channel in site.channels if channel not in used), None) if first is None else None,
+            "next": (turn := next((channel for channel in site.channels if channel not in used), None) if first is None else None), "number": site.number(turn) if turn else "", "rings": turn in RINGS,
         })
     total = len(lines)
 

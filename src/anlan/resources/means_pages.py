@@ -88,12 +88,13 @@ def search(request: HttpRequest) -> HttpResponse:
         point, given = form.point(), form.cleaned_data
         lon, lat = point or (None, None)
         found = means.able(actor, kind=given["kind"], least=given.get("least") or 0, lon=lon, lat=lat, within=given.get("within"), day=day, shared=given["shared"])
-        context |= {"answer": found, "unit": codes.data("equipment_kind", given["kind"]).get("unit", ""), "placed": point is not None}
+        context |= {"answer": found, "unit": codes.data("equipment_kind", given["kind"]).get("unit", ""), "placed": point is not None, "may_call": access.may(actor, "resources.call")}
     return render(request, "resources/search.html", context)
 
 
 class NearForm(PlaceForm):
     km = forms.FloatField(label=gettext_lazy("Within (km)"), min_value=0.1, max_value=500, initial=10)
+    within = forms.FloatField(label=gettext_lazy("There within (minutes)"), required=False, min_value=1, max_value=10_000)
 
 
 def near(request: HttpRequest) -> HttpResponse:
@@ -103,7 +104,7 @@ def near(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"form": form, "tabs": _tabs(), "here": "resources:near"}
     if request.GET and form.is_valid() and form.point():
         lon, lat = form.point()  # type: ignore[misc]
-        context |= {"found": means.near(actor, lon, lat, form.cleaned_data["km"]), "lon": lon, "lat": lat}
+        context |= {"found": means.near(actor, lon, lat, form.cleaned_data["km"], within=form.cleaned_data.get("within")), "lon": lon, "lat": lat}
     return render(request, "resources/near.html", context)
 
 
@@ -111,7 +112,7 @@ def training(request: HttpRequest) -> HttpResponse:
     """Who may be sent by role, Q20, and whose papers run out."""
     actor, realm, day = _reader(request)
     found = means.training(actor, day)
-    return render(request, "resources/training.html", {**found, "expiring": found["expiring"][:200], "expiring_count": len(found["expiring"]), "today": day, "now": clock.now(realm), "tabs": listing.tabs(get("resources.member")), "here": "resources:training"})
+    return render(request, "resources/training.html", {**found, "expiring": found["expiring"][:100], "expiring_count": len(found["expiring"]), "units": found["units"][:50], "units_count": len(found["units"]), "today": day, "now": clock.now(realm), "tabs": listing.tabs(get("resources.member")), "here": "resources:training"})
 
 
 # --- experts -------------------------------------------------------------------------------------------------------------
@@ -141,7 +142,7 @@ def draw(request: HttpRequest) -> HttpResponse:
             messages.success(request, _("Drawn: {codes}.").format(codes="、".join(row.chosen)))
             return redirect("resources:drawn", row.pk)
     rows = ExpertDraw.objects.seen_by(actor, realm).order_by("-at")[:30]
-    context = {"form": form, "rows": rows, "may": access.may(actor, "resources.draw"), "tabs": listing.tabs(get("resources.expert")), "here": "resources:draw"}
+    context = {"form": form, "rows": rows, "use": means.use_of_experts(actor, realm, _day), "may": access.may(actor, "resources.draw"), "tabs": listing.tabs(get("resources.expert")), "here": "resources:draw"}
     return render(request, "resources/draw.html", context, status=422 if request.method == "POST" else 200)
 
 

@@ -46,11 +46,13 @@ def board(actor: Any, today: date, realm: Any = None) -> dict[str, Any]:
     """The readiness board: {"kinds", "states", "cover": rows of hazards × places with the number of usable teams, "places", "papers", "stale"}.
 
     A cell counts the usable teams of the county itself; the first column those of the whole city. Nobody of either is a gap.
-    A team that is out on a call-out of this realm is not usable meanwhile: {"out"} says which.
+    A team that is out on a call-out of this realm is not usable meanwhile, nor one that rests after a long one: {"out"} and {"rest"} say which.
     """
     rows = list(teams(actor).order_by("name"))
     busy = {row.team_id: row for row in means.out(realm)} if realm is not None else {}
-    able = set(usable(teams(actor), today).values_list("pk", flat=True)) - set(busy)
+    tired = means.resting(realm, clock.now(realm)) if realm is not None else {}
+    duty = means.on_shift(clock.now(realm), [row.pk for row in rows])
+    able = set(usable(teams(actor), today).values_list("pk", flat=True)) - set(busy) - set(tired)
     county = _county_of(row.region_id for row in rows if row.region_id)
     # Counties of everybody's reach: also those where no team stands, or there would be no gap to see.
     seen = set(county.values()) | set(_siblings(set(county.values())))
@@ -77,6 +79,7 @@ def board(actor: Any, today: date, realm: Any = None) -> dict[str, Any]:
     states = [{"code": code, "n": sum(row.readiness == code for row in rows)} for code in codes.entries("team_readiness")]
     return {
         "teams": len(rows), "members": sum(row.members for row in rows), "usable": len(able), "kinds": kinds, "states": states, "cover": cover, "places": places,
+        "rest": [(row, tired[row.pk]) for row in rows if row.pk in tired], "duty": [(row, duty[row.pk], len(means.codes_in(duty[row.pk].crew))) for row in rows if row.pk in duty],
         "papers": papers, "stale": len(stale), "today": today, "out": [busy[row.pk] for row in rows if row.pk in busy], "gaps": sum(cell["gap"] for line in cover for cell in line["cells"]),
     }
 

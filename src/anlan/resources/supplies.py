@@ -6,7 +6,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, Count, DecimalField, F, Max, Q, QuerySet, Sum, When
+from django.db.models import Case, Count, DateField, DecimalField, ExpressionWrapper, F, Max, Q, QuerySet, Sum, When
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from anlan.kernel import codes
@@ -30,14 +31,14 @@ def usable(rows: QuerySet[Stock], day: date) -> QuerySet[Stock]:
 def expiring(actor: Any, realm: Any, day: date) -> list[Stock]:
     """What is held and has expired, or should be rotated by the item's own rule, else by the policy; what expires first on top."""
     soon = policy("expiring_days")
-    rows = stock(actor, realm).filter(quantity__gt=0, expires_on__isnull=False).select_related("item", "warehouse", "region").order_by("expires_on", "pk")
-    longest = max(soon, Item.plain.aggregate(n=Max("rotate_days"))["n"] or 0)
-    return [row for row in rows.filter(expires_on__lt=day + timedelta(days=longest)) if row.expires_on < day + timedelta(days=row.item.rotate_days if row.item.rotate_days is not None else soon)]
+    rows = stock(actor, realm).filter(quantity__gt=0, expires_on__isnull=False).select_related("item", "warehouse").order_by("expires_on", "pk")
+    begins = ExpressionWrapper(F("expires_on") - Coalesce(F("item__rotate_days"), soon), output_field=DateField())
+    return list(rows.annotate(begins=begins).filter(begins__lt=day))
 
 
 def below_minimum(actor: Any, realm: Any, day: date, minimums: Iterable[Minimum] | None = None) -> list[dict[str, Any]]:
     """[{minimum, held, short}] of every minimum that is not there; the largest gap, as a share, first."""
-    rows = list(minimums if minimums is not None else Minimum.objects.seen_by(actor).filter(ended_at=None).select_related("warehouse__region", "item"))
+    rows = list(minimums if minimums is not None else Minimum.objects.seen_by(actor).filter(ended_at=None).select_related("warehouse", "item"))
     held = {
         (warehouse, item): n for warehouse, item, n in
         usable(Stock.plain.filter(realm_id=realm.pk, warehouse_id__in={row.warehouse_id for row in rows}), day).values_list("warehouse_id", "item_id").annotate(n=Sum("quantity"))
@@ -49,7 +50,7 @@ def below_minimum(actor: Any, realm: Any, day: date, minimums: Iterable[Minimum]
 def agreements(actor: Any, day: date, within: int = 60) -> list[Holding]:
     """Agreements and capacities that are over or soon will be."""
     rows = Holding.objects.seen_by(actor).filter(ended_at=None, valid_until__lt=day + timedelta(days=within))
-    return list(rows.select_related("item", "region").order_by("valid_until", "name"))
+    return list(rows.select_related("item").order_by("valid_until", "name"))
 
 
 def layers(actor: Any, realm: Any, day: date, region: Any = None) -> list[dict[str, Any]]:
@@ -90,7 +91,7 @@ def places(actor: Any, realm: Any, day: date) -> list[dict[str, Any]]:
     """Every warehouse with what lies in it: lots, items, expired lots, value where a price is known, when last counted."""
     spoilt, value = Q(stock__quantity__gt=0, stock__expires_on__lt=day), F("stock__quantity") * F("stock__price_yuan")
     here = Q(stock__realm_id=realm.pk, stock__quantity__gt=0)
-    rows = Warehouse.objects.seen_by(actor).filter(ended_at=None).select_related("region").annotate(
+    rows = Warehouse.objects.seen_by(actor).filter(ended_at=None).select_related("region").defer("region__area_wkb").annotate(
         lots=Count("stock", filter=here), items=Count("stock__item", filter=here, distinct=True), spoilt=Count("stock", filter=here & spoilt),
         promised=Count("stock", filter=here & Q(stock__reserved__gt=0)), last_count=Max("stock__counted_at", filter=here),
         value=Sum(Case(When(here, then=value), output_field=DecimalField(max_digits=20, decimal_places=2))),

@@ -19,7 +19,7 @@ from anlan.kernel.errors import NOT_FOUND, Problem
 from anlan.kernel.forms import LocalDateTime, attempt
 from anlan.kernel.middleware import address
 from anlan.kernel.models import Region
-from anlan.kernel.registers import exporting, get, listing, reading, wizard
+from anlan.kernel.registers import exporting, get, listing, pages, queries, reading, wizard
 from anlan.kernel.registers.pages import watermark
 
 from . import actions, receipts, supplies
@@ -79,7 +79,7 @@ def _moves(actor: Any) -> list[tuple[str, Any]]:
 def _links() -> listing.Links:
     at = {
         "list": reverse("resources:stock"), "index": reverse("resources:supplies"), "index_label": _("Supplies"), "map": "", "map_data": "", "new": "", "import": reverse("resources:receipts"),
-        "export": reverse("resources:stock_export"), "print": reverse("resources:stock_print"), "labels": "", "template": reverse("resources:receipts") + "?template", "views": "", "chosen": "",
+        "export": reverse("resources:stock_export"), "print": reverse("resources:stock_print"), "labels": reverse("resources:stock_labels"), "template": reverse("resources:receipts") + "?template", "views": "", "chosen": "",
         "new_label": "", "tabs": listing.tabs(get("resources.stock")),
     }
     return listing.Links(at, lambda row: reverse("resources:lot", args=[row.pk]))
@@ -99,8 +99,6 @@ def stock_export(request: HttpRequest) -> HttpResponse:
 def stock_print(request: HttpRequest) -> HttpResponse:
     """The lots of the list on paper, by place: a counting sheet without the book's figure with ?blind."""
     actor, realm, day = _reader(request)
-    from anlan.kernel.registers import queries
-
     declared = get("resources.stock")
     wanted = listing.asked(declared, request.GET)
     rows = queries.narrow(queries.scope(actor, declared, realm=realm), declared, q=wanted.q, filters=wanted.filters).filter(quantity__gt=0)
@@ -108,10 +106,24 @@ def stock_print(request: HttpRequest) -> HttpResponse:
     return render(request, "resources/stock_print.html", {"rows": rows, "today": day, "blind": "blind" in request.GET, "watermark": watermark(request), "now": clock.now(realm)})
 
 
+def stock_labels(request: HttpRequest) -> HttpResponse:
+    """A sheet of labels for the lots of the list: on a telephone one opens the lot's count, at a desk its page."""
+    actor, realm, _day = _reader(request)
+    declared = get("resources.stock")
+    wanted = listing.asked(declared, request.GET)
+    found = queries.narrow(queries.scope(actor, declared, realm=realm), declared, q=wanted.q, filters=wanted.filters).filter(quantity__gt=0).select_related("item", "warehouse").order_by("warehouse__name", "item__name", "lot")
+    made = [
+        {"qr": pages.qr(request.build_absolute_uri(reverse("resources:lot", args=[row.pk]))), "title": row.item.name, "code": row.label, "note": row.warehouse.name}
+        for row in found[: pages.LABELS]
+    ]
+    count = found.count()
+    return render(request, "registers/labels.html", {"reg": declared, "labels": made, "cut": pages.cut(len(made), count)})
+
+
 def lot(request: HttpRequest, key: UUID) -> HttpResponse:
     """A lot: what is held, promised and free, and every entry that made it so."""
     actor, realm, day = _reader(request)
-    row = supplies.stock(actor, realm).select_related("item", "warehouse__region").filter(pk=key).first()
+    row = supplies.stock(actor, realm).select_related("item", "warehouse__region").defer("warehouse__region__area_wkb").filter(pk=key).first()
     if row is None:
         raise NOT_FOUND(kind=_("lot"), key=str(key)[-6:])
     lines = supplies.history(row)
@@ -270,6 +282,7 @@ urlpatterns = [
     path("supplies/stock", stock, name="stock"),
     path("supplies/stock/export", stock_export, name="stock_export"),
     path("supplies/stock/print", stock_print, name="stock_print"),
+    path("supplies/stock/labels", stock_labels, name="stock_labels"),
     path("supplies/stock/<uuid:key>", lot, name="lot"),
     path("supplies/ledger", ledger, name="ledger"),
     path("supplies/ledger/<uuid:key>", movement, name="movement"),

@@ -149,6 +149,7 @@ class Loop:
     by_hand: bool = True  # whether people open its cases; else only other steps and draws do
     tabs: tuple[tuple[Any, str, str], ...] = ()  # (label, url name, icon) of further pages of the room, beside board and list
     panels: tuple[Callable, ...] = ()  # (request, case) → (title, template, context) for the case's page
+    marks: Callable[[Any], Iterable[str]] | None = None  # (case) → keys and codes of labels that open it on a telephone
     new_page: str = ""  # url name of the room's own page that opens a case, where a form of fields will not do
 
     @cached_property

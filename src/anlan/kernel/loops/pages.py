@@ -253,6 +253,8 @@ def new(request: HttpRequest, name: str) -> HttpResponse:
             return redirect("kernel:case", row.pk)
     else:
         form, key = StepForm(declared, declared.open, actor), new_id()
+        for field in set(form.fields) & set(request.GET):  # a page that leads here says what is known already
+            form.fields[field].initial = request.GET[field][:200]
     label = declared.state_label(declared.open.to)
     context = {
         "loop": declared, "step": declared.open, "form": form, "key": key, "heading": declared.open.label, "says": _("It begins as “{state}”.").format(state=label),

@@ -223,6 +223,7 @@ def _case(actor: Actor, declared: Any, row: Any, lines: list[CaseStep], names: d
     return {
         "id": str(row.pk), "loop": declared.name, "version": row.version, "number": row.number, "title": row.title, "state": row.state, "since": _when(row.state_since),
         "due_at": _when(row.due_at), "lon": row.lon, "lat": row.lat, "place": shell.localname(row.region), "realm": str(row.realm_id), "steps": legal,
+        **({"marks": [mark for mark in declared.marks(row) if mark]} if declared.marks else {}),
         "with": shell.post_name(row.post_id) if row.post_id else "", "shown": [list(pair) for pair in shown],
         "values": {one.name: values.plain(have[one.name]) for one in declared.fields_bound if not one.personal and not one.read and not values.empty(have[one.name])},
         "timeline": [

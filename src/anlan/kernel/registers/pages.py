@@ -76,7 +76,7 @@ def index(request: HttpRequest) -> HttpResponse:
         label = _(str(apps.get_app_config(room).verbose_name)) if apps.is_installed(f"anlan.{room}") else room
         groups.setdefault(room, {"label": label, "lines": []})["lines"].append({
             "reg": declared, "links": Links.of(declared).at, "count": count, "exact": not estimated, "fresh_percent": percent, "fresh_words": words,
-            "stale": count - fresh if words else 0, "may_write": access.may(actor, declared.write), "where": _where(actor, declared.write), "keepers": _keepers(declared),
+            "stale": count - fresh if words else 0, "may_write": request.realm.is_actual and access.may(actor, declared.write), "where": _where(actor, declared.write), "keepers": _keepers(declared),
         })
     return render(request, "registers/index.html", {"groups": list(groups.values())})
 
@@ -513,7 +513,7 @@ def _fetch(request: HttpRequest, declared: Register, q: str, filters: dict[str, 
     return found[:most], count
 
 
-def _cut(shown: int, count: int) -> str:
+def cut(shown: int, count: int) -> str:
     return _("These are the first {n} of {count}. Narrow the list to print the rest.").format(n=f"{shown:,}", count=f"{count:,}") if shown < count else ""
 
 
@@ -531,7 +531,7 @@ def _print(request: HttpRequest, declared: Register, q: str, filters: dict[str, 
     if verified:
         heads.append({"label": _("Last checked"), "unit": "", "num": False})
     return render(request, "registers/print.html", {
-        "reg": declared, "lines": lines, "columns": heads, "watermark": watermark(request), "count_words": listing.count_words(declared, count, False), "cut": _cut(len(found), count),
+        "reg": declared, "lines": lines, "columns": heads, "watermark": watermark(request), "count_words": listing.count_words(declared, count, False), "cut": cut(len(found), count),
         "chips": listing.chips(declared, actor, wanted, request.GET) if wanted.any else [], "verified": verified,
     })
 
@@ -570,7 +570,7 @@ def _labels(request: HttpRequest, declared: Register, q: str, filters: dict[str,
     """A sheet of labels, 24 on A4."""
     found, count = _fetch(request, declared, q, filters, wanted.sort, LABELS)
     made = [{"qr": qr(_label_address(request, declared, row)), "title": values.label(row), "code": _code(declared, row), "note": _note(declared, row)} for row in found]
-    return render(request, "registers/labels.html", {"reg": declared, "labels": made, "cut": _cut(len(found), count)})
+    return render(request, "registers/labels.html", {"reg": declared, "labels": made, "cut": cut(len(found), count)})
 
 
 def labels(request: HttpRequest, name: str) -> HttpResponse:

@@ -69,7 +69,7 @@ loop(Loop(
 
 loop(Loop(
     "resources.count", StockCount, label=_("Stock-takes"), one=_("Count of a lot"), read="resources.read", number="PD-{year}-{n:05}", icon="scan-barcode", subject="count", by_hand=False,
-    assign_may="resources.stock",
+    assign_may="resources.stock", marks=lambda case: [str(case.stock_id or ""), f"{case.item.code} {case.lot}".strip() if case.item_id else ""],
     fields=(
         Field("item", ref="resources.item", column=True, filter=True, readonly=True), Field("lot", column=True, search=True), Field("due_on", column=True),
         Field("counted", min=0), Field("unit", codes="supply_unit"), Field("difference", column=True, readonly=True),

@@ -1,5 +1,5 @@
 """The room's nouns. Django looks here; each file reads top to bottom."""
-from .calls import CallOut, Compensation, RollCall, RollCallTry, Survey
+from .calls import CallOut, Compensation, Requisition, RollCall, RollCallTry, Survey
 from .gear import Equipment, EquipmentNorm, EquipmentTest, Vehicle
 from .people import Certificate, Expert, ExpertDraw, Member, Opinion
 from .places import Hospital, KeySite, Shelter, Site
@@ -17,8 +17,8 @@ from .supplies import (
     SupplyAlert,
     Warehouse,
 )
-from .teams import Base, Team
+from .teams import Base, Shift, Team
 
 __all__ = [
-    "Base", "CallOut", "Certificate", "Compensation", "Entry", "Equipment", "EquipmentNorm", "EquipmentTest", "Expert", "ExpertDraw", "Holding", "Hospital", "Item", "KeySite", "Member", "Minimum", "Movement", "Norm", "Opinion", "Release", "Reservation", "RollCall", "RollCallTry", "Shelter", "Site", "Stock", "StockCount", "SupplyAlert", "Survey", "Team", "Vehicle", "Warehouse",
+    "Base", "CallOut", "Certificate", "Compensation", "Entry", "Equipment", "EquipmentNorm", "EquipmentTest", "Expert", "ExpertDraw", "Holding", "Hospital", "Item", "KeySite", "Member", "Minimum", "Movement", "Norm", "Opinion", "Release", "Requisition", "Reservation", "RollCall", "RollCallTry", "Shelter", "Shift", "Site", "Stock", "StockCount", "SupplyAlert", "Survey", "Team", "Vehicle", "Warehouse",
 ]

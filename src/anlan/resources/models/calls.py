@@ -4,6 +4,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from anlan.kernel.models import CaseRow, RealmRow
 from anlan.kernel.models.base import SameRealm
@@ -32,11 +33,29 @@ class CallOut(CaseRow):
         constraints = [models.UniqueConstraint(fields=["realm", "team"], condition=Q(closed_at=None), name="call_out_one_at_a_time")]
 
 
+class Requisition(CaseRow):
+    """Something of somebody else's is taken for the emergency (应急征用): ordered, handed over, given back; then paid by the rates."""
+
+    kind = models.CharField(_("Kind"), max_length=20)
+    what = models.CharField(_("What is taken"), max_length=200)
+    quantity = models.DecimalField(pgettext_lazy("supplies", "Quantity"), max_digits=12, decimal_places=2)
+    owner = models.CharField(_("Owner"), max_length=160)
+    owner_phone = models.CharField(_("Owner's telephone"), max_length=40, blank=True)
+    decision = models.CharField(_("Number of the decision"), max_length=80)
+    purpose = models.CharField(_("Purpose"), max_length=300)
+    handed_over_at = models.DateTimeField(_("Handed over at"), null=True, blank=True)
+    given_back_at = models.DateTimeField(_("Given back at"), null=True, blank=True)
+    condition = models.CharField(_("Condition when given back"), max_length=300, blank=True)
+    damage_yuan = models.DecimalField(_("Damage and what was used up"), max_digits=14, decimal_places=2, null=True, blank=True)
+
+
 class Compensation(CaseRow):
-    """What is paid for the use of a team that is not the government's (征用补偿), worked out by rates from the call-out's own times."""
+    """What is paid for the use of a team or a thing that is not the government's (征用补偿), worked out by rates from the call-out's or the requisition's own times."""
 
     call_out = models.ForeignKey(CallOut, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    requisition = models.ForeignKey(Requisition, verbose_name=_("Requisition"), null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     team = models.ForeignKey(Team, verbose_name=_("Rescue team"), null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    payee = models.CharField(_("Paid to"), max_length=160, blank=True)
     persons = models.PositiveIntegerField(_("Persons"), null=True, blank=True)
     vehicles = models.PositiveIntegerField(_("Vehicles"), null=True, blank=True)
     hours = models.DecimalField(_("Time of use"), max_digits=9, decimal_places=2, null=True, blank=True)
@@ -45,7 +64,9 @@ class Compensation(CaseRow):
     paid_on = models.DateField(_("Paid on"), null=True, blank=True)
 
     class Meta:
-        constraints = [SameRealm("call_out", name="compensation_call_realm", to="resources_callout")]
+        constraints = [
+            SameRealm("call_out", name="compensation_call_realm", to="resources_callout"), SameRealm("requisition", name="compensation_taken_realm", to="resources_requisition"),
+        ]
 
 
 class RollCall(RealmRow):

@@ -76,7 +76,15 @@ class Site(RegisterRow):
     channels = models.JSONField(_("Channels, in the order they are tried"), default=list, blank=True)
     video = models.BooleanField(_("Joined to the video link"), default=True)
     duty_phone = models.CharField(_("Duty telephone"), max_length=40, blank=True)
+    mobile = models.CharField(_("Duty mobile telephone"), max_length=40, blank=True, help_text=_("of the post, not of a person"))
+    satellite = models.CharField(_("Satellite telephone"), max_length=40, blank=True)
+    video_address = models.CharField(_("Address in the video link"), max_length=120, blank=True)
+    call_sign = models.CharField(_("Radio channel and call sign"), max_length=60, blank=True)
     note = models.TextField(_("Note"), blank=True)
 
     def __str__(self) -> str:
         return self.name
+
+    def number(self, channel: str) -> str:
+        """What is dialled to reach it by that channel; empty when nobody has entered it."""
+        return {"landline": self.duty_phone, "mobile": self.mobile, "satellite": self.satellite, "video": self.video_address, "radio": self.call_sign, "shortwave": self.call_sign}.get(channel, "")

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from anlan.kernel.models import RegisterRow
 
@@ -30,6 +31,7 @@ class Team(RegisterRow):
     hazards = models.JSONField(_("Rescue work"), default=list, blank=True, help_text=_("what the team is trained and equipped for"))
     grade = models.CharField(_("Grade"), max_length=10, blank=True, help_text=_("of a social team, by ability test; only graded teams are sent on a task of that grade"))
     grade_evidence = models.CharField(_("Evidence of the grade"), max_length=200, blank=True)
+    grade_score = models.PositiveSmallIntegerField(_("Points of the ability test"), null=True, blank=True, help_text=_("0 to 100; with them the grade is held against the rule"))
     registration = models.CharField(_("Registration number"), max_length=18, blank=True, help_text=_("unified social credit code, 18 characters"))
     base = models.ForeignKey(Base, verbose_name=_("Base"), null=True, blank=True, on_delete=models.PROTECT, related_name="teams")
     address = models.CharField(_("Address"), max_length=200, blank=True)
@@ -62,3 +64,16 @@ class Team(RegisterRow):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Shift(RegisterRow):
+    """A shift of a team (值班班次): who is on duty from when to when. Whoever had a long one rests before being sent."""
+
+    team = models.ForeignKey(Team, verbose_name=_("Rescue team"), on_delete=models.PROTECT, related_name="shifts")
+    starts_at = models.DateTimeField(pgettext_lazy("time", "From"))
+    ends_at = models.DateTimeField(_("Until"))
+    crew = models.TextField(_("Who is on duty"), help_text=_("codes of the members, one a line or with commas"))
+    note = models.CharField(_("Note"), max_length=200, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.team} {self.starts_at:%Y-%m-%d %H:%M}"

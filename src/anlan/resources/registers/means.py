@@ -130,6 +130,7 @@ register(Register(
     tabs=((_("Roll calls"), "resources:rolls", "phone-call"),),
     fields=(
         code("点位编号"), name("点位名称"), Field("channels", codes="comm_channel", many=True, column=True, filter=True, synonyms=("通信方式",)), Field("video", column=True, filter=True, synonyms=("接入视频",)),
-        Field("duty_phone", kind="phone", synonyms=("值班电话",)), Field("note", synonyms=("备注",)),
+        Field("duty_phone", kind="phone", synonyms=("值班电话",)), Field("mobile", kind="phone", synonyms=("值班手机",)), Field("satellite", kind="phone", synonyms=("卫星电话",)),
+        Field("video_address", synonyms=("视频会商地址",)), Field("call_sign", synonyms=("电台呼号",)), Field("note", synonyms=("备注",)),
     ),
 ))

@@ -68,7 +68,7 @@ register(Register(
 
 register(Register(
     "resources.minimum", Minimum, label=_("Minimum levels"), one=_("Minimum level"), icon="chevrons-down", subject="minimum", read="resources.read", write="resources.write", key=("warehouse", "item"),
-    title="item", sort="item", tabs=SUPPLIES,
+    title="item", note=("warehouse", "quantity"), sort="item", tabs=SUPPLIES,
     fields=(
         Field("warehouse", ref="resources.warehouse", required=True, column=True, filter=True, synonyms=("仓库", "仓库编号")), Field("item", ref="resources.item", required=True, column=True, filter=True, synonyms=("物资", "物资编码")),
         Field("quantity", required=True, column=True, min=0.001, synonyms=("最低储备量",)), Field("basis", column=True, search=True, synonyms=("依据",)),
@@ -77,7 +77,7 @@ register(Register(
 
 register(Register(
     "resources.norm", Norm, label=_("Reserve standards"), one=_("Reserve standard"), icon="ruler", subject="norm", read="resources.read", write="resources.write", key=("layer", "item", "region"),
-    title="item", sort="item", tabs=SUPPLIES,
+    title="item", note=("layer", "quantity"), sort="item", tabs=SUPPLIES,
     fields=(
         Field("layer", codes="reserve_layer", required=True, column=True, filter=True, synonyms=("储备层级",)), Field("item", ref="resources.item", required=True, column=True, filter=True, synonyms=("物资", "物资编码")),
         Field("quantity", required=True, column=True, min=0.001, synonyms=("储备标准",)), Field("basis", column=True, search=True, synonyms=("依据",)), Field("region", required=True, column=True, filter=True, synonyms=("区域", "行政区划")),

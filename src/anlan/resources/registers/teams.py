@@ -1,14 +1,16 @@
 """Rescue teams and their bases."""
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from anlan.kernel import codes
 from anlan.kernel.registers import Field, Personal, Register, register
 
-from ..models import Base, Team
+from .. import means
+from ..models import Base, Shift, Team
 
 CODE = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 CALL_OUT: dict[str, Any] = {"purpose": _("Call the team out"), "basis": "PIPL art. 13(4): response to emergencies; duty of the post"}
@@ -27,7 +29,23 @@ def check(values: dict[str, Any]) -> list[dict[str, str]]:
             faults.append({"field": name, "why": str(_("more than there are members"))})
     if values.get("grade") and not str(values.get("grade_evidence") or "").strip():
         faults.append({"field": "grade_evidence", "why": str(_("a grade needs its evidence: who tested, when"))})
+    if values.get("grade") and values.get("grade_score") is not None:
+        best = means.grade_of(int(values["grade_score"]), members, values.get("certified") or 0)
+        if not best or best > str(values["grade"]):
+            given = codes.name("team_grade", best) if best else _("no grade")
+            faults.append({"field": "grade", "why": str(_("by the rule these points, members and certificates give: {grade}").format(grade=given))})
     return faults
+
+
+def shift_check(values: dict[str, Any]) -> list[dict[str, str]]:
+    """A shift ends after it began, and does not go on for ever."""
+    start, end = values.get("starts_at"), values.get("ends_at")
+    if not isinstance(start, datetime) or not isinstance(end, datetime):
+        return []
+    if end <= start:
+        return [{"field": "ends_at", "why": str(_("lies before the beginning"))}]
+    most = means.policy("shift_max_h")
+    return [{"field": "ends_at", "why": str(_("a shift is no longer than {n} hours").format(n=round(most)))}] if end - start > timedelta(hours=most) else []
 
 
 register(Register(
@@ -51,7 +69,7 @@ register(Register(
         Field("hazards", codes="team_hazard", many=True, column=True, filter=True, synonyms=("救援类型", "专业方向")),
         Field("readiness", codes="team_readiness", column=True, filter=True, write="resources.readiness", synonyms=("战备状态",)),
         Field("grade", codes="team_grade", filter=True, show_when="kind=social", synonyms=("等级", "队伍等级")),
-        Field("grade_evidence", show_when="kind=social", synonyms=("评级依据",)),
+        Field("grade_score", show_when="kind=social", max=100, synonyms=("测评得分",)), Field("grade_evidence", show_when="kind=social", synonyms=("评级依据",)),
         Field("registration", pattern=r"[0-9A-HJ-NPQRTUWXY]{18}", synonyms=("统一社会信用代码",)),
         Field("base", ref="resources.base", filter=True, synonyms=("驻地", "驻地编号")), Field("address", search=True, synonyms=("驻地地址",)),
         Field("members", group=_("Strength"), column=True, sort=True, unit=_("persons"), max=100_000, synonyms=("人数", "队员人数")), Field("full_time", unit=_("persons"), max=100_000, synonyms=("专职人数",)),
@@ -65,5 +83,14 @@ register(Register(
         Field("leader_phone", kind="phone", personal=Personal(mask="phone", **CALL_OUT), read="resources.contacts", synonyms=("负责人电话", "队长电话")),
         Field("certificates_until", group=_("Papers"), sort=True, synonyms=("证书有效期",)), Field("insured_until", sort=True, synonyms=("保险有效期",)),
         Field("founded", synonyms=("成立日期",)), Field("note", search=True, synonyms=("备注",)),
+    ),
+))
+
+register(Register(
+    "resources.shift", Shift, label=_("Shifts of rescue teams"), one=_("Shift of a team"), icon="calendar-clock", subject="team_shift", read="resources.read", write="resources.readiness", key=("team", "starts_at"),
+    title="team", sort="-starts_at", note=("starts_at",), check=shift_check, tabs=FORCES,
+    fields=(
+        Field("team", ref="resources.team", required=True, column=True, filter=True, synonyms=("队伍", "队伍编号")), Field("starts_at", required=True, column=True, sort=True, synonyms=("开始时间", "上班时间")),
+        Field("ends_at", required=True, column=True, sort=True, synonyms=("结束时间", "下班时间")), Field("crew", required=True, column=True, synonyms=("值班人员", "人员编号")), Field("note", synonyms=("备注",)),
     ),
 ))

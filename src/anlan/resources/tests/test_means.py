@@ -8,13 +8,14 @@ import pytest
 from django.urls import reverse
 
 from anlan.kernel import clock
-from anlan.kernel.actions import Act
+from anlan.kernel.actions import Act, Actor
 from anlan.kernel.errors import Problem
 from anlan.kernel.loops import actions as loops
 from anlan.kernel.models import Due, Organisation
 from anlan.kernel.registers import actions as registers
-from anlan.resources import calls, means
-from anlan.resources.models import CallOut, Compensation, Equipment, Opinion, Team
+from anlan.kernel.tests.test_loops_steps import png
+from anlan.resources import calls, means, queries
+from anlan.resources.models import CallOut, Compensation, Equipment, Item, Opinion, Requisition, Team
 
 pytestmark = pytest.mark.django_db
 
@@ -90,6 +91,7 @@ def test_search_by_ability_knows_what_can_be_there_in_time(enter, alice, charlie
     assert means.able(charlie, kind="pump", day=today())["found"] == 0
     near = {part["register"].name: [line["row"].code for line in part["rows"]] for part in means.near(alice, 119.2, 28.2, 5)}
     assert near["resources.team"] == ["T1"] and near["resources.equipment"] == []
+    assert [part["total"] for part in means.near(alice, 119.2, 28.2, 5, within=9, registers=["resources.team"])] == [0]  # ten minutes to assemble
 
 
 def test_a_call_out_runs_by_its_clocks_and_only_fit_members_go(enter, alice, actual, team, county):
@@ -221,3 +223,64 @@ def test_pages_and_api(enter, alice, charlie, actual, county, team, client, sign
     assert len(client.get("/api/v1/resources/near?lon=119.2&lat=28.2&km=5").json()) == 8
     signed_in(client, charlie)
     assert client.get("/api/v1/resources/stock").json()["rows"] == [] and client.get(reverse("resources:roll", args=[roll.pk])).status_code == 404
+
+
+def test_who_was_out_long_rests_before_being_sent_again(enter, alice, actual, team, county):
+    for n in range(2):
+        member = enter("member", code=f"M{n}", role="driver", team=str(team.pk))
+        enter("certificate", member=str(member.pk), course="driving", passed_on=days(-20))
+    now = clock.now()
+    asked = {"team": str(team.pk), "hazard": "flood", "task": "排涝", "place": "甲一镇", "region": str(county.pk)}
+    case = loops.open(Act(alice, actual), loop="resources.callout", values=asked)
+    for name, data in (("accept", {}), ("depart", {"crew": "M0", "vehicles": "1"}), ("arrive", {}), ("call_arrived", {"channel": "satellite", "reached": "队长", "outcome": "connected", "quality": "poor"})):
+        step(alice, actual, "callout", case, name, **data)
+    with pytest.raises(Problem):
+        step(alice, actual, "callout", case, "miss", present="1", who="无人")
+    step(alice, actual, "callout", case, "miss", present="0", who="M0，最后在堤上")
+    row = CallOut.plain.get(pk=case.pk)
+    assert row.due_at - row.state_since == timedelta(minutes=5)
+    with pytest.raises(Problem):
+        step(alice, actual, "callout", case, "release", result="完")  # nobody is released while somebody is missing
+    step(alice, actual, "callout", case, "account", present="1")
+    step(alice, actual, "callout", case, "release", result="完")
+    assert means.resting(actual, now) == {}  # a short one
+    CallOut.plain.filter(pk=case.pk).update(departed_at=now - timedelta(hours=9), closed_at=now - timedelta(hours=1))
+    assert means.resting(actual, now) == {team.pk: now + timedelta(hours=7)} and means.tired(actual, team.pk, now) == {"M0": now + timedelta(hours=7)}
+    found = queries.board(alice, today(), actual)
+    assert found["usable"] == 0 and found["rest"] == [(team, now + timedelta(hours=7))]
+    with pytest.raises(Problem) as refused:
+        loops.open(Act(alice, actual), loop="resources.callout", values=asked)
+    assert "休整" in refused.value.message or "rests" in refused.value.message
+    CallOut.plain.filter(pk=case.pk).update(departed_at=now - timedelta(hours=19), closed_at=now - timedelta(hours=9))
+    enter("shift", team=str(team.pk), starts_at=(now - timedelta(hours=12)).isoformat(), ends_at=(now - timedelta(hours=2)).isoformat(), crew="M1")
+    case = loops.open(Act(alice, actual), loop="resources.callout", values=asked)
+    step(alice, actual, "callout", case, "accept")
+    with pytest.raises(Problem) as refused:
+        step(alice, actual, "callout", case, "depart", crew="M0 M1", vehicles="1")
+    assert "M1" in refused.value.message and "M0" not in refused.value.message
+    step(alice, actual, "callout", case, "depart", crew="M0", vehicles="1")
+    for start, end in ((now, now), (now, now + timedelta(hours=25))):
+        with pytest.raises(Problem):
+            enter("shift", team=str(team.pk), starts_at=start.isoformat(), ends_at=end.isoformat(), crew="M1")
+
+
+def test_what_is_requisitioned_is_paid_by_the_rates(enter, alice, actual, county):
+    given = {"title": "征用挖掘机", "kind": "excavator", "what": "履带挖掘机", "quantity": "2", "owner": "某机械公司", "decision": "征〔2026〕1号", "purpose": "抢通道路", "region": str(county.pk)}
+    with pytest.raises(Problem):
+        loops.open(Act(alice, actual), loop="resources.requisition", values={**given, "quantity": "-2"})
+    case = loops.open(Act(alice, actual), loop="resources.requisition", values=given)
+    with pytest.raises(Problem):
+        step(alice, actual, "requisition", case, "take", found="完好")  # a photograph says how it was
+    shown = str(loops.hold(Act(alice, actual), loop="resources.requisition", case=case.pk, name="接收.png", content=png()).pk)
+    loops.step(Act(alice, actual), loop="resources.requisition", case=case.pk, step="take", data={"found": "完好"}, files=[shown])
+    Requisition.plain.filter(pk=case.pk).update(handed_over_at=clock.now() - timedelta(hours=2, minutes=10))
+    step(alice, actual, "requisition", case, "return", condition="完好，油箱空", damage_yuan="300")
+    paid = Compensation.plain.get()
+    assert (paid.amount_yuan, paid.payee, paid.requisition_id) == (Decimal("1860.00"), "某机械公司", case.pk)  # 2 × 3 begun hours × 260 + 300
+
+
+def test_a_county_s_post_works_with_the_common_catalogue(alice, charlie, actual, county):
+    common = registers.create(Act(Actor.machine("test"), actual), register="resources.item", values={"code": "COMMON", "name": "编织袋", "unit": "piece"})
+    assert [row.pk for row in Item.objects.seen_by(alice)] == [common.pk] == [row.pk for row in Item.objects.seen_by(charlie)]
+    with pytest.raises(Problem):  # seen and used by everybody, changed by whom it belongs to
+        registers.change(Act(alice, actual), register="resources.item", row=common.pk, changes={"name": "麻袋"})

@@ -170,6 +170,8 @@ def test_pages_forms_and_sheets(alice, charlie, actual, county, store, water, cl
     assert row.quantity == 48
     for address in ("supplies", "stock", "ledger", "stock_print", "take", "receipts"):
         assert client.get(reverse(f"resources:{address}")).status_code == 200, address
+    labels = client.get(reverse("resources:stock_labels")).content.decode()
+    assert f"{water.code} A" in labels and "<svg" in labels
     assert "RK-1" in client.get(reverse("resources:ledger")).content.decode() and "48" in client.get(reverse("resources:lot", args=[row.pk])).content.decode()
     assert client.get(reverse("resources:movement", args=[made.pk])).status_code == 200
     for address in ("supplies", "ledger"):

@@ -36,11 +36,13 @@ def test_a_team_is_entered_changed_and_its_history_kept(enter, alice, actual):
 
 
 def test_parts_are_no_more_than_the_whole_and_a_grade_has_its_evidence(enter):
-    for values, field in (({"certified": 21}, "certified"), ({"kind": "social", "grade": "1"}, "grade_evidence"), ({"registration": "9133"}, "registration")):
+    for values, field in (({"certified": 21}, "certified"), ({"kind": "social", "grade": "1"}, "grade_evidence"), ({"registration": "9133"}, "registration"),
+                          ({"kind": "social", "grade": "1", "grade_evidence": "测评", "grade_score": 90, "members": 40, "certified": 20}, "grade"), ({"kind": "social", "grade": "3", "grade_evidence": "测评", "grade_score": 59, "certified": 20}, "grade")):
         with pytest.raises(Problem) as refused:
             enter("DW2", **values)
         assert field in {fault["field"] for fault in refused.value.fields}
     assert not Team.plain.exists()
+    assert enter("DW2", kind="social", grade="2", grade_evidence="测评", grade_score=90, members=40, certified=20).grade == "2"  # half with a certificate: by the rule grade 2
 
 
 def test_the_leader_is_personal(enter, alice, charlie, county, client, signed_in):
