@@ -12,7 +12,7 @@ from ninja import Router, Schema
 from anlan.kernel import access, clock
 from anlan.kernel.errors import NOT_FOUND
 
-from . import actions, compute, delivery, proof, queries, secrets
+from . import actions, arrival, compute, delivery, proof, queries, secrets
 from .adapters.webhook.adapter import signature
 from .models import Alert, Channel, Proposal
 
@@ -107,6 +107,25 @@ def alert(request: HttpRequest, key: UUID) -> Any:
         {"channel": one["channel"].name, "states": one["states"], "receipts": one["receipts"], "errors": one["errors"]} for one in queries.deliveries(row)
     ]
     return shown(row) | {"deliveries": deliveries}
+
+
+@router.get("/alerts/{uuid:key}/arrival", summary="How far an issued alert has come, and every place that has not confirmed it")
+def alert_arrival(request: HttpRequest, key: UUID) -> Any:
+    found = arrival.of(_one(request, key))
+    if found is None:
+        return {"places": 0, "accepted": 0, "shown": 0, "acted": 0, "unreached": []}
+    return {name: found[name] for name in ("accepted", "shown", "acted", "people")} | {"places": len(found["places"]), "unreached": [
+        {"region": place.region.pk, "name": place.region.name, "population": place.region.population, "level": place.level, "waiting": [
+            {"name": target.name, "level": target.level, "error": target.error} for target in place.waiting
+        ]} for place in found["unreached"]
+    ]}
+
+
+@router.get("/record", summary="Release coverage, accuracy and timeliness (Q28 to Q30) of the last days, in per cent")
+def record(request: HttpRequest, days: int = 90) -> Any:
+    access.require(request.actor, "warning.read")  # type: ignore[attr-defined]
+    found = arrival.record(queries.issued(request.actor, request.realm, max(1, min(days, 366)))[:200])  # type: ignore[attr-defined]
+    return {"alerts": len(found.lines), "coverage": found.coverage, "accuracy": found.accuracy, "timeliness": found.timeliness, "cannot_tell": found.cannot_tell, "minutes": found.minutes}
 
 
 @router.post("/alerts", summary="Write a draft")

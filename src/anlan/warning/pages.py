@@ -25,13 +25,14 @@ from anlan.kernel.models import Installation, Person, Post, Region
 from anlan.kernel.registers import listing
 from anlan.kernel.registers import pages as register_pages
 
-from . import actions, compute, delivery, hazards, hearing, issuers, proof, queries, secrets, standing
+from . import actions, arrival, compute, delivery, hazards, hearing, issuers, proof, queries, secrets, standing
 from .forms import Compose, HandEntry, IssuerTableForm, StandingForm, names, resolve
 from .models import COLOURS, Alert, AlertRegion, Attempt, Channel, IssuerTable, Original, Proposal, Standing
 from .registers import CHANNELS
 
 app_name = "warning"
 PAGE = 50
+MOST_RECORDED = 200
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------
@@ -55,6 +56,23 @@ def alerts(request: HttpRequest) -> HttpResponse:
     if request.headers.get("HX-Request") and not request.headers.get("HX-Boosted"):
         return render(request, "warning/_alerts.html", context)
     return render(request, "warning/alerts.html", context)
+
+
+PERIODS = (7, 30, 90, 365)
+
+
+@require_GET
+def record(request: HttpRequest) -> HttpResponse:
+    """How many places our alerts reached, how soon, and whether the gauges bore them out (Q28 to Q30)."""
+    access.require(request.actor, "warning.read")
+    days = int(value) if (value := request.GET.get("days", "")).isdigit() and int(value) in PERIODS else 90
+    found = arrival.record(queries.issued(request.actor, request.realm, days)[:MOST_RECORDED])
+    for line in found.lines:
+        line.alert.hazard_name = hazards.name(line.alert.hazard) or line.alert.event
+    return render(request, "warning/record.html", {
+        "record": found, "days": days, "periods": PERIODS, "most": MOST_RECORDED, "now": clock.now(request.realm), "more": len(found.lines) == MOST_RECORDED,
+        "limits": [(code, label, arrival.limit_minutes(code)) for code, label in COLOURS if code],
+    })
 
 
 @require_GET
@@ -146,7 +164,7 @@ def alert(request: HttpRequest, key: UUID) -> HttpResponse:
         "facts": [(fact, shell.say(fact)) for fact in journal.about(f"alert:{row.pk}", request.realm)[-50:]], "original": row.original, "waits_for_second": public and row.state == Alert.REVIEW and person in author_side,
         "thread": queries.thread(request.actor, row),
         "successors": Alert.objects.seen_by(request.actor, request.realm).filter(predecessor=row), "relays": Alert.objects.seen_by(request.actor, request.realm).filter(relay_of=row),
-        "map_url": reverse("warning:alert_map", args=[row.pk]), "now": clock.now(request.realm),
+        "map_url": reverse("warning:alert_map", args=[row.pk]), "now": clock.now(request.realm), "arrival": arrival.of(row),
         "may_resend": access.may(request.actor, "warning.issue_internal"),
     }
     if request.headers.get("HX-Request") and not request.headers.get("HX-Boosted"):
@@ -258,7 +276,7 @@ def _initial(request: HttpRequest, found: Proposal | None) -> dict[str, Any]:
     channels = [str(one.pk) for one in Channel.objects.filter(enabled=True, test=False)]
     if found is None:
         post = Post.objects.filter(pk=request.actor.post_id).select_related("region").first()
-        return {"kind": request.GET.get("kind", "prompt"), "places": shell.localname(post.region) if post and post.region else "", "channels": channels}
+        return {"kind": request.GET.get("kind", "prompt"), "places": post.region.name if post and post.region else "", "channels": channels}
     hazard = hazards.table()[found.hazard].name_zh
     worst = [line for line in found.evidence if line["colour"] == found.now_colour][:5] or found.evidence[:5]
     lines = [f"{line['name']}：{_reading(line)}" for line in worst]
@@ -484,7 +502,7 @@ def standing_new(request: HttpRequest) -> HttpResponse:
     access.require(request.actor, "warning.issue")
     post = Post.objects.filter(pk=request.actor.post_id).select_related("region").first()
     form = StandingForm(request.POST or None, initial={
-        "places": shell.localname(post.region) if post and post.region else "", "channels": [str(one.pk) for one in Channel.objects.filter(test=False, enabled=True)],
+        "places": post.region.name if post and post.region else "", "channels": [str(one.pk) for one in Channel.objects.filter(test=False, enabled=True)],
     })
     if request.method == "POST":
         done, row = attempt(form, lambda: standing.ask(request.act(), **form.values()))
@@ -548,6 +566,7 @@ urlpatterns = [
     path("enter", enter, name="enter"),
     path("enter/parse", enter_parse, name="enter_parse"),
     path("places", places, name="places"),
+    path("record", record, name="record"),
     path("proposals", proposals, name="proposals"),
     path("proposals/<uuid:key>", proposal, name="proposal"),
     path("alerts/<uuid:key>", alert, name="alert"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet, Sum
 
+from anlan.kernel import clock
 from anlan.kernel.ids import new_id
 from anlan.kernel.models import Post, Region, RegionPath
 
@@ -78,6 +80,13 @@ def alerts(actor: Any, realm: Any, *, kind: str = "", state: str = "", colour: s
     if text:
         rows = rows.filter(Q(headline__icontains=text) | Q(description__icontains=text) | Q(issuer_name__icontains=text))
     return rows.order_by("-created_at", "-pk")
+
+
+def issued(actor: Any, realm: Any, days: int) -> QuerySet[Alert]:
+    """Alerts of our own that went out in the last days, newest first; corrections and cancellations are part of another's life."""
+    since = clock.now(realm) - timedelta(days=days)
+    rows = Alert.objects.seen_by(actor, realm).filter(sent__gte=since, silent=False, msg_type__in=["Alert", "Update"]).exclude(kind=Alert.OUTSIDE)
+    return rows.select_related("realm", "region").order_by("-sent", "-pk")
 
 
 def thread(actor: Any, row: Alert) -> list[Alert]:
