@@ -1,12 +1,16 @@
 """One family of errors, one JSON shape. A room declares its kinds in `errors.py`; code raises them with data."""
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
+from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
 Blame = Literal["input", "supplier", "ours"]
 KINDS: dict[str, Kind] = {}
+LONG_KEY = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+SPACE_BEFORE_COMMA = re.compile(r"\s+([,，])")
 
 
 class Kind:
@@ -37,9 +41,23 @@ class Problem(Exception):
     @property
     def message(self) -> str:
         try:
-            return str(self.kind.text).format(**self.data)
+            said = str(self.kind.text).format(**self._words())
         except (KeyError, IndexError):
             return str(self.kind.text)
+        return SPACE_BEFORE_COMMA.sub(r"\1", said)
+
+    def _words(self) -> dict[str, Any]:
+        """The data as a person reads it: a right and a kind by their names, of a long key its end. `as_json` gives them whole."""
+        from . import access, subjects
+
+        words = {name: LONG_KEY.sub(lambda key: key[0][-6:], str(value)) if isinstance(value, (str, UUID)) else value for name, value in self.data.items()}
+        if (declared := access.CAPABILITIES.get(str(self.data.get("capability", "")))) is not None:
+            words["capability"] = declared.text
+        if "kind" in words and not words["kind"]:
+            words["kind"] = _("page")
+        elif (known := subjects.KINDS.get(str(self.data.get("kind", "")))) is not None and known.text:
+            words["kind"] = known.text
+        return words
 
     def __str__(self) -> str:
         return f"{self.kind.code}: {self.message}"

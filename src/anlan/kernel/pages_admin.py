@@ -187,7 +187,7 @@ def organisations(request: HttpRequest, key: UUID | None = None) -> HttpResponse
     if text:
         rows = rows.filter(Q(name__icontains=text) | Q(name_en__icontains=text))
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
-    return render(request, "kernel/admin/organisations.html", {"page": page, "form": form, "row": row, "may": may, "q": text, "open": bool(row) or form.is_bound})
+    return render(request, "kernel/admin/organisations.html", {"page": page, "form": form, "row": row, "may": may, "q": text, "open": bool(row) or form.is_bound, "posts": row.posts.order_by("name") if row else []})
 
 
 def _seen(actor: Any, model: type) -> Any:

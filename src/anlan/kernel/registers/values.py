@@ -500,7 +500,9 @@ def shown(field: Field, value: Any, *, names: dict[UUID, str] | None = None) -> 
     if field.kind == "json":
         return json.dumps(value, ensure_ascii=False, indent=1)
     if field.kind in ("integer", "decimal"):
-        number = value if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else value
+        number = f"{value:g}" if isinstance(value, float) else value
+        if not isinstance(value, int) and "." in (number := str(number)):
+            number = number.rstrip("0").rstrip(".")  # the database keeps 45.0000; nobody writes it
         return f"{number} {field.unit}" if field.unit else str(number)
     return str(value)
 
@@ -526,7 +528,7 @@ def label(row: Any) -> str:
     from .declare import of as declared_of
 
     declared = declared_of(row)
-    return str(getattr(row, declared.title)) if declared else str(row)
+    return text(declared.by_name[declared.title], row) if declared and declared.title in declared.by_name else str(getattr(row, declared.title)) if declared else str(row)
 
 
 def names_of(field: Field, keys: Iterable[UUID]) -> dict[UUID, str]:
