@@ -67,7 +67,7 @@ TABS: list[Room] = []
 LINKS: dict[str, Link] = {}
 WORDS: dict[str, Any] = {}
 VALUE_WORDS: dict[str, Callable[[Any], str]] = {}
-_probed: dict[str, tuple[float, tuple[str, str]]] = {}
+_probed: dict[tuple[str, str], tuple[float, tuple[str, str]]] = {}  # by link and language: the answer holds words
 
 
 def link(code: str, label: Any, probe: Callable[[Any], tuple[str, str]], keep_s: float = 5.0) -> None:
@@ -425,13 +425,14 @@ class Shell:
             return []
         found = []
         for known in LINKS.values():
-            at, answer = _probed.get(known.code, (0.0, ("none", "")))
+            asked = (known.code, get_language() or "")
+            at, answer = _probed.get(asked, (0.0, ("none", "")))
             if time.monotonic() - at > known.keep_s or not at:
                 try:
                     answer = known.probe(self.realm)
                 except Exception as error:  # a broken probe is a link that is down, not a page that fails
                     answer = ("down", type(error).__name__)
-                _probed[known.code] = (time.monotonic(), answer)
+                _probed[asked] = (time.monotonic(), answer)
             found.append({"code": known.code, "label": known.label, "state": answer[0], "text": answer[1]})
         return found
 

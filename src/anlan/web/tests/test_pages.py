@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from django.test import override_settings
+from django.urls import get_resolver
 
 from anlan.kernel import work
 from anlan.kernel.actions import Act, Actor, action
@@ -166,3 +167,32 @@ def test_why_leaves_out_what_the_reader_may_not_see(client, signed_in, actual, a
     assert "cause elsewhere" not in page and "hidden-step" in page
     refused = signed_in(client, charlie).get(f"/why/order:{order.pk}")
     assert "Close the sluice" not in refused.content.decode()
+
+
+def test_every_page_that_asks_for_no_row_opens(client, signed_in, actual, alice):
+    """Every address without a key, and the pages a person opens first of every register and loop, for somebody who may read all of them."""
+    from anlan.kernel.loops import LOOPS
+    from anlan.kernel.registers import REGISTERS
+
+    client = signed_in(client, alice)
+    found = [route for route in _routes(get_resolver()) if "<" not in route and not route.startswith(("api/", "sign-out", "readyz"))]
+    found += [f"loops/{name}{page}" for name in LOOPS for page in ("", "/list", "/new", "/rules", "/statistics")]
+    found += [f"registers/{name}{page}" for name, declared in REGISTERS.items() if not declared.steps_only for page in ("", "/new")]
+    broken = {path: status for path in found if (status := _status(client, f"/{path}")) >= 500}
+    assert len(found) > 150 and broken == {}
+
+
+def _routes(resolver: Any, before: str = "") -> list[str]:
+    found = []
+    for item in resolver.url_patterns:
+        route = before + str(item.pattern)
+        found += _routes(item, route) if hasattr(item, "url_patterns") else [route]
+    return found
+
+
+def _status(client: Any, path: str) -> int:
+    try:
+        return client.get(path).status_code
+    except Exception as error:  # the test client passes on what a server would answer with 500
+        print(path, repr(error))
+        return 500
