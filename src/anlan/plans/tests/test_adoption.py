@@ -376,6 +376,22 @@ def test_a_version_is_proposed_for_an_adoption_on_the_page(actual, plan, alice, 
     assert answer.status_code == 302 and "from=1" in page
 
 
+def test_what_a_machine_adopted_gets_its_case_when_two_persons_agree(actual, plan, alice, bob, client, signed_in):
+    """`plan` was adopted without a case, as replays and installations of before do: the page says so and offers it to a second person as it stands."""
+    from anlan.kernel.loops import actions as cases
+
+    web = signed_in(client, alice)
+    assert 'name="to" value="1"' in web.get(f"/plans/adopted/{plan.pk}").content.decode()
+    assert web.post(f"/plans/adopted/{plan.pk}/version", {"to": "1"}).status_code == 302
+    places = list(plan.places.values_list("alias", "place"))
+    case = Adoption.objects.of(actual).get(state="proposed")
+    cases.step(act(bob, actual), loop="plans.adoption", case=case.pk, step="adopt")
+    case.refresh_from_db()
+    plan.refresh_from_db()
+    assert (case.state, case.binding_id, case.due_at is not None, plan.active, plan.version_of.number) == ("in_force", plan.pk, True, True, 1)
+    assert sorted(plan.places.values_list("alias", "place")) == sorted(places) and 'name="to" value="1"' not in web.get(f"/plans/adopted/{plan.pk}").content.decode()
+
+
 @pytest.mark.parametrize("body", [
     {"term": "street_water_depth", "place": "station:x", "value": 1}, {"term": "street_water_depth", "place": "region:x", "value": 1}, {"term": "street_water_depth", "place": "site:x", "value": 1},
     {"term": "\u0000", "place": "\u0000", "value": 1}, {"term": "street_water_depth", "place": "全市", "value": 1, "event_time": "2026-01-01T00:00:00"},
