@@ -68,6 +68,8 @@ def test_the_app_role_works_with_every_other_table(database):
         ]
         assert len(names) > 20
         assert lacking == []
+        # After a large import it brings the planner's statistics up to date itself (PostgreSQL 17 and later).
+        assert connection.execute("SELECT has_table_privilege(%s, 'resources_team', 'MAINTAIN'), has_table_privilege(%s, 'kernel_fact', 'MAINTAIN')", [APP, APP]).fetchone() == (True, False)
         sequences = connection.execute("SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' AND NOT has_sequence_privilege(%s, sequencename::regclass, 'USAGE')", [APP]).fetchall()
         assert sequences == []
 
