@@ -25,13 +25,14 @@ PAGE = 500
 @router.post("/readings", auth=None, response={202: dict}, summary="Send readings")
 def send(request: HttpRequest) -> Any:
     """Readings of a source: [{"s": station, "q": quantity, "t": ISO time with zone, "v": number, "u": unit}], a JSON list or
-    lines of JSON, at most 5,000. `Authorization: Basic` with the source's name and password (or `Bearer name:password`).
+    lines of JSON, at most 5,000; or the same list as application/cbor, or an Arrow stream (application/vnd.apache.arrow.stream) with
+    the columns s, q, t, v, u. `Authorization: Basic` with the source's name and password (or `Bearer name:password`).
 
     202 means: on the broker's disk. Readings that cannot be taken are named in `refused`; the others are taken.
     Nothing at all is taken on any other status. Give an `Idempotency-Key` and repeat safely.
     """
     source = door.credential(request.headers.get("Authorization", ""), address(request))
-    return 202, door.take(source, request.body, request.headers.get("Idempotency-Key", "")[:100])
+    return 202, door.take(source, request.body, request.headers.get("Idempotency-Key", "")[:100], request.headers.get("Content-Type", ""))
 
 
 def _station(request: HttpRequest, key: str) -> Station:
