@@ -137,21 +137,26 @@ def demo(args: argparse.Namespace) -> int:
         means.enter(city, today, lambda name: str(actions.key("unit", SEED, name)))
         actions.play_dangers(SEED, dangers.of(city, today))
 
+    leaving = threading.Event()
     # Daemons: Ctrl-C ends the wait below, and with it the process; each goes on next time where it stood.
     for name, work in (("fill", fill), *([] if args.no_storm else [("storm", rain)])):
-        threading.Thread(target=_told, args=(work,), name=name, daemon=True).start()
-    args.services.wait()
+        threading.Thread(target=_told, args=(work, leaving), name=name, daemon=True).start()
+    try:
+        args.services.wait()
+    finally:
+        leaving.set()
     return 0
 
 
-def _told(work: Callable[[], None]) -> None:
-    """Run in a thread: what goes wrong is said, and the connection given back."""
+def _told(work: Callable[[], None], leaving: threading.Event) -> None:
+    """Run in a thread: what goes wrong is said, unless the services are being stopped under it, and the connection given back."""
     from django.db import connection
 
     try:
         work()
     except BaseException as error:
-        print(f"{type(error).__name__}: {error}", flush=True)
+        if not leaving.is_set():
+            print(f"{type(error).__name__}: {error}", flush=True)
     finally:
         connection.close()
 
