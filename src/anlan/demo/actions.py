@@ -39,11 +39,10 @@ from anlan.kernel.registers import get
 from . import dangers, records, teams, town_hall, villages
 from .errors import NOT_EMPTY
 from .facts import CityLoaded, EventLoaded, RecordStated, SignInsGiven
-from .stations import enter_event_gauges, enter_gauges
+from .stations import MADE_UP, enter_event_gauges, enter_gauges
 
 # Far enough back that a replay of any documented event finds posts and grants in force.
 SINCE = datetime(2000, 1, 1, tzinfo=UTC)
-MADE_UP = "made-up, from seed {seed}"
 
 
 def key(*parts: object) -> UUID:

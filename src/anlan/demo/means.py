@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from django.utils import translation
 
 from anlan.engines.geo import Area, City
 from anlan.engines.geo.names import person_names
@@ -253,6 +254,12 @@ def lots(city: City, today: date, stores: dict[str, UUID], items: dict[str, UUID
     return found
 
 
+def _chinese(text: Any) -> str:
+    """A label as the made-up city writes it, whatever language the terminal speaks."""
+    with translation.override("zh-hans"):
+        return str(text)
+
+
 def enter(city: City, today: date, unit: Any) -> dict[str, int]:
     """Take the sheets over by the registers' import, and the lots by the ledger; what is there already is left as it is. Returns how many rows are new."""
     actual, counts = realms.actual(), {}
@@ -261,7 +268,7 @@ def enter(city: City, today: date, unit: Any) -> dict[str, int]:
         if declared.rows().exists():
             continue
         rows = [[value.isoformat() if isinstance(value, date) else "是" if value is True else "否" if value is False else value for value in row] for row in table.rows]
-        sheet = reading.Sheet(f"{table.register}（虚构）", [list(table.head), *rows], hashlib.sha256(repr(rows).encode()).hexdigest(), 0)
+        sheet = reading.Sheet(f"{_chinese(declared.label)}（虚构）", [list(table.head), *rows], hashlib.sha256(repr(rows).encode()).hexdigest(), 0)
         mapping = importing.Mapping(0, {name: at for at, name in enumerate(table.head)})
         done = importing.run(Act(Actor.machine("demo"), actual), declared, sheet, mapping, verified=True)
         if done.refused:

@@ -13,6 +13,8 @@ from anlan.sensing.actions import import_stations
 
 from .records import Record
 
+MADE_UP = "虚构，由种子 {seed} 生成"
+
 QUANTITY = {"rain": "rain", "level": "level", "flow": "flow", "soil": "soil", "wind": "wind", "gas": "gas"}
 UNIT = {"rain": "mm", "level": "m", "flow": "m3/s", "soil": "%", "wind": "m/s", "gas": "%LEL"}
 INTERVAL_S = 600
@@ -34,18 +36,18 @@ def entry(city: City, gauge: Gauge, regions: dict[str, UUID]) -> dict[str, Any]:
     """The register entry of a gauge."""
     thresholds: dict[str, Any] = {}
     if gauge.thresholds:
-        thresholds = {QUANTITY[gauge.kind]: {**gauge.thresholds, "source": f"made-up, from seed {city.seed}"}}
+        thresholds = {QUANTITY[gauge.kind]: {**gauge.thresholds, "source": MADE_UP.format(seed=city.seed)}}
     return {
         "code": gauge.code, "name": gauge.name, "name_en": _english(gauge.name), "kind": gauge.kind, "quantities": [QUANTITY[gauge.kind]], "region": regions[gauge.town],
         "river": city.rivers[int(gauge.river)].name if gauge.river else "", "lon": gauge.lon, "lat": gauge.lat, "source_crs": "WGS84", "elevation_m": gauge.elevation_m,
-        "datum": "made-up" if gauge.kind == "level" else "", "interval_s": INTERVAL_S, "silent_after_s": 3 * INTERVAL_S, "thresholds": thresholds,
-        "owner": f"{city.city.name}（虚构）", "origin": f"made-up, from seed {city.seed}",
+        "datum": "虚构" if gauge.kind == "level" else "", "interval_s": INTERVAL_S, "silent_after_s": 3 * INTERVAL_S, "thresholds": thresholds,
+        "owner": f"{city.city.name}（虚构）", "origin": MADE_UP.format(seed=city.seed),
     }
 
 
 def enter_gauges(act: Act, city: City, regions: dict[str, UUID]) -> int:
     """Enter the city's gauges in the register; returns how many."""
-    return import_stations(act.child(step="stations"), rows=[entry(city, gauge, regions) for gauge in city.gauges], origin=f"made-up, from seed {city.seed}")
+    return import_stations(act.child(step="stations"), rows=[entry(city, gauge, regions) for gauge in city.gauges], origin=MADE_UP.format(seed=city.seed))
 
 
 def enter_event_gauges(act: Act, record: Record, regions: dict[str, UUID]) -> int:

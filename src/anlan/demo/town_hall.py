@@ -132,12 +132,13 @@ def people_of(city: City) -> TownHall:
     seat(Seat("city.duty_officer", "city.emergency", "市应急指挥中心值班员", "Duty officer, city centre", "duty_officer", top, "city.duty_leader", "duty", 6))
     for key, name, english, _line in CITY_DEPARTMENTS:
         holders = 2 if key in ("water", "met", "hydrology") else 1
-        seat(Seat(f"city.{key}", f"city.{key}", f"市{name}值班员", f"Duty officer, City {english}", key, top, "city.duty_leader", "department", holders))
-    for key, name, english, profile in (
-        ("system_admin", "系统管理员", "System administrator", "system"), ("security_admin", "安全管理员", "Security administrator", "security"),
-        ("auditor", "审计管理员", "Audit administrator", "audit"),
+        seat(Seat(f"city.{key}", f"city.{key}", f"市{name}值班员", f"Duty officer, City {english}", "department_duty", top, "city.duty_leader", "department", holders))
+    for key, name, english, kind, profile in (
+        ("system_admin", "系统管理员", "System administrator", "system_administrator", "system"),
+        ("security_admin", "安全管理员", "Security administrator", "security_administrator", "security"),
+        ("auditor", "审计管理员", "Audit administrator", "audit_administrator", "audit"),
     ):
-        seat(Seat(f"city.{key}", "city.emergency", name, english, key, top, "", profile))
+        seat(Seat(f"city.{key}", "city.emergency", name, english, kind, top, "", profile))
     for county in city.counties:
         code, name, short = county.code, county.name, county.name
         hall.units += [
@@ -150,12 +151,12 @@ def people_of(city: City) -> TownHall:
         seat(Seat(f"{code}.duty_officer", f"{code}.emergency", f"{short}应急指挥中心值班员", "Duty officer, county centre", "duty_officer", code, f"{code}.duty_leader", "duty", 3))
         for key, department, english, line in COUNTY_DEPARTMENTS:
             hall.units.append(Unit(f"{code}.{key}", f"{name}{department}", f"County {english}", "department", line, code, code))
-            seat(Seat(f"{code}.{key}", f"{code}.{key}", f"{short}{department}值班员", f"Duty officer, County {english}", key, code, f"{code}.duty_leader", "department"))
+            seat(Seat(f"{code}.{key}", f"{code}.{key}", f"{short}{department}值班员", f"Duty officer, County {english}", "department_duty", code, f"{code}.duty_leader", "department"))
     for town in city.towns:
         kind = "街道办事处" if town.name.endswith("街道") else "人民政府"
         unit_name = town.name[:-2] + "街道办事处" if kind == "街道办事处" else town.name + kind
         hall.units.append(Unit(town.code, unit_name, "Township Government", "township", "", town.code, town.parent))
-        seat(Seat(f"{town.code}.duty_officer", town.code, f"{town.name}值班员", "Township duty officer", "town_duty_officer", town.code, f"{town.parent}.duty_officer", "township"))
+        seat(Seat(f"{town.code}.duty_officer", town.code, f"{town.name}值班员", "Township duty officer", "town_duty", town.code, f"{town.parent}.duty_officer", "township"))
     _fill(hall, city)
     return hall
 

@@ -75,8 +75,15 @@ class SearchForm(PlaceForm):
         named = []
         for code, entry in codes.entries("equipment_kind").items():
             what = entry["data"].get("ability_zh" if zh else "ability")
-            named.append((code, f"{codes.name('equipment_kind', code)}（{what}，{entry['data'].get('unit', '')}）" if what else codes.name("equipment_kind", code)))
+            unit = _unit(entry["data"])
+            told = f"（{what}，{unit}）" if zh else f" ({what}, {unit})"
+            named.append((code, codes.name("equipment_kind", code) + (told if what else "")))
         self.fields["kind"].choices = named  # type: ignore[attr-defined]
+
+
+def _unit(kind: dict[str, Any]) -> str:
+    """What the ability of a kind of equipment is counted in, for the reader."""
+    return ("" if shell.localname_is_english() else kind.get("unit_zh", "")) or kind.get("unit", "")
 
 
 def search(request: HttpRequest) -> HttpResponse:
@@ -88,7 +95,7 @@ def search(request: HttpRequest) -> HttpResponse:
         point, given = form.point(), form.cleaned_data
         lon, lat = point or (None, None)
         found = means.able(actor, kind=given["kind"], least=given.get("least") or 0, lon=lon, lat=lat, within=given.get("within"), day=day, shared=given["shared"])
-        context |= {"answer": found, "unit": codes.data("equipment_kind", given["kind"]).get("unit", ""), "placed": point is not None, "may_call": access.may(actor, "resources.call")}
+        context |= {"answer": found, "unit": _unit(codes.data("equipment_kind", given["kind"])), "placed": point is not None, "may_call": access.may(actor, "resources.call")}
     return render(request, "resources/search.html", context)
 
 

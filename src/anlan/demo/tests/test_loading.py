@@ -28,8 +28,8 @@ def test_the_city_is_as_large_as_promised(loaded):
     assert Assignment.objects.count() == 300
     assert RegionPath.objects.filter(ancestor_id=key("region", 7, "990100"), depth__gt=0, hierarchy="administrative").count() == 989
     assert RegionCode.objects.filter(system="GB/T 2260").exclude(code__startswith="99").count() == 0
-    assert Region.objects.exclude(source="made-up, from seed 7").count() == 0
-    assert Post.objects.filter(superior=None).exclude(kind__in=("commander", "system_admin", "security_admin", "auditor")).count() == 0
+    assert Region.objects.exclude(source="虚构，由种子 7 生成").count() == 0
+    assert Post.objects.filter(superior=None).exclude(kind__in=("commander", "system_administrator", "security_administrator", "audit_administrator")).count() == 0
 
 
 def test_nobody_can_sign_in_before_a_password_is_set(loaded):
@@ -38,7 +38,7 @@ def test_nobody_can_sign_in_before_a_password_is_set(loaded):
 
 def test_no_person_holds_two_of_the_three_administrators(loaded):
     held = {}
-    for assignment in Assignment.objects.select_related("post").filter(post__kind__in=("system_admin", "security_admin", "auditor")):
+    for assignment in Assignment.objects.select_related("post").filter(post__kind__in=("system_administrator", "security_administrator", "audit_administrator")):
         held.setdefault(assignment.person_id, set()).add(assignment.post.kind)
     assert len(held) == 3 and all(len(kinds) == 1 for kinds in held.values())
     assert not Grant.objects.filter(given_by=None).exists()

@@ -498,7 +498,7 @@ def shown(field: Field, value: Any, *, names: dict[UUID, str] | None = None) -> 
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
         return f"{clock.local(moment):%Y-%m-%d %H:%M}"
     if field.kind == "json":
-        return json.dumps(value, ensure_ascii=False, indent=1)
+        return json.dumps(value, ensure_ascii=False, indent=2)
     if field.kind in ("integer", "decimal"):
         number = f"{value:g}" if isinstance(value, float) else value
         if not isinstance(value, int) and "." in (number := str(number)):
