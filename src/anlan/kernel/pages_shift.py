@@ -40,7 +40,7 @@ def _posts(actor: Any) -> list[Post]:
 
 class DutyForm(forms.Form):
     post = forms.ModelChoiceField(Post.objects.none(), label=gettext_lazy("Post"))
-    person = forms.ModelChoiceField(Person.objects.none(), label=gettext_lazy("Person"))
+    person = forms.ModelChoiceField(Person.objects.none(), label=gettext_lazy("Person"), empty_label="—")
     role = forms.ChoiceField(label=gettext_lazy("Role"), choices=[("A", "A"), ("B", "B"), ("leader", gettext_lazy("Leader in charge"))])
     starts_at = LocalDateTime(label=gettext_lazy("Begins"))
     ends_at = LocalDateTime(label=gettext_lazy("Ends"))

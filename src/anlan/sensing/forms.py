@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from .models import Source
 from .quantities import QUANTITIES
@@ -42,7 +43,7 @@ class ThresholdsForm(forms.Form):
 
 class SourceForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=64, help_text=_("User name of its credential: letters, digits, - and _."))
-    title = forms.CharField(label=_("Title"), max_length=120, required=False)
+    title = forms.CharField(label=pgettext_lazy("source", "Title"), max_length=120, required=False)
     kind = forms.ChoiceField(label=_("Door"), choices=[(Source.MQTT, _("MQTT device")), (Source.HTTP, _("HTTP")), (Source.GATEWAY, _("Gateway: MQTT and HTTP"))])
     contact = forms.CharField(label=_("Contact"), max_length=120, required=False)
     active = forms.BooleanField(label=_("Switched on"), required=False, initial=True)
