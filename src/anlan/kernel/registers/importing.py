@@ -35,7 +35,7 @@ from ..errors import FORBIDDEN, INVALID, NOT_FOUND, STALE, Kind
 from ..ids import new_id
 from ..models import Organisation, Region
 from ..models.base import home
-from . import actions, values
+from . import actions, queries, values
 from .declare import Field, Register, get
 from .facts import RegisterBatchDone
 from .reading import MAX_BYTES, Sheet, check_size, read
@@ -566,8 +566,8 @@ def _write(act: Act, job: _Work, rows: list[_Row], verified: bool) -> None:
     if old:
         _update(act, job, old, tokens, verified)
     job.progress("done", len(rows), len(rows))
-    # Its statistics are what keeps the list quick after a table has grown tenfold.
-    if len(rows) > 5000:
+    # Its statistics are what keeps the list quick after a table has grown tenfold; smaller growth waits for the database's own round.
+    if len(rows) > max(5000, queries.size(declared) / 10):
         with connection.cursor() as cursor:
             cursor.execute("SELECT has_table_privilege(%s, 'MAINTAIN')" if connection.pg_version >= 170000 else "SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE relname = %s", [model._meta.db_table])
             if cursor.fetchone()[0]:

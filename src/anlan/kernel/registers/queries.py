@@ -33,6 +33,8 @@ MAX_SIZE = 500
 # Beyond this, paging by number stops: nobody reads page 201; filters and the cursor are the way.
 REACHABLE = 10_000
 POINTS = 500
+# So many rows of a list are looked at for those with a common word before all that have it are sorted.
+WALK = 20_000
 OPERATORS = ("gte", "lte", "gt", "lt", "empty", "not")
 
 
@@ -205,12 +207,14 @@ def _bbox(rows: QuerySet, declared: Register, value: Any) -> QuerySet:
     west, south, east, north = box(value)
     rows = rows.filter(lon__gte=west, lon__lte=east, lat__gte=south, lat__lte=north)
     ranges = _cover((west, south, east, north))
-    if ranges is not None:
-        where = Q(pk__in=[])
-        for low, high in ranges:
-            where |= Q(cell__gte=low, cell__lte=high)
-        rows = rows.filter(where)
-    return rows
+    return rows if ranges is None else _within(rows, ranges)
+
+
+def _within(rows: QuerySet, ranges: list[tuple[int, int]]) -> QuerySet:
+    where = Q(pk__in=[])
+    for low, high in ranges:
+        where |= Q(cell__gte=low, cell__lte=high)
+    return rows.filter(where)
 
 
 def _keys(rows: QuerySet, declared: Register, value: Any) -> QuerySet:
@@ -281,10 +285,12 @@ def listed(
     """A page of the rows the actor may read, by number (to 10,000 rows deep) or by the cursor `after`. kernel.forbidden, kernel.invalid."""
     access.require(actor, declared.read)
     rows = narrow(scope(actor, declared, realm=realm), declared, q=q, filters=filters, actor=actor)
-    return _page(rows, declared, sort=sort, page=page, size=size, after=after, related=related)
+    words = search._tsquery(q[:200]) if declared.find is None else ""
+    every = narrow(scope(actor, declared, realm=realm), declared, filters=filters) if words else rows
+    return _page(rows, declared, sort=sort, page=page, size=size, after=after, related=related, words=words, every=every)
 
 
-def _page(rows: QuerySet, declared: Register, *, sort: str, page: int, size: int, after: str, related: Sequence[str]) -> Page:
+def _page(rows: QuerySet, declared: Register, *, sort: str, page: int, size: int, after: str, related: Sequence[str], words: str = "", every: Any = None) -> Page:
     column, down, nullable = _order(declared, sort)
     size = min(max(1, size), MAX_SIZE)
     page = min(max(1, page), max(1, REACHABLE // size))
@@ -302,14 +308,19 @@ def _page(rows: QuerySet, declared: Register, *, sort: str, page: int, size: int
         )
         answer = cursor.fetchall()
     found.count = answer[0][0]
+    total = estimate(rows) if found.count > EXACT_UP_TO else 0
     if after or found.count > EXACT_UP_TO:
-        ordered = _past(rows, column, down, nullable, after) if after else rows
         by = (F(column).desc(nulls_last=True) if nullable else F(column).desc()) if down else F(column).asc()
-        keys = list(ordered.order_by(by, F("pk").desc() if down else F("pk").asc()).values_list("pk", flat=True)[offset : offset + size + 1])
+        by_key = F("pk").desc() if down else F("pk").asc()
+        past = (lambda some: _past(some, column, down, nullable, after)) if after else (lambda some: some)
+        if words and total:
+            keys = _with_words(declared, past(rows), past(every).order_by(by, by_key), words, total, column, f"sorted {direction}, id {'DESC' if down else 'ASC'}", offset, size + 1)
+        else:
+            keys = list(past(rows).order_by(by, by_key).values_list("pk", flat=True)[offset : offset + size + 1])
     else:
         keys = [row[1] for row in answer if row[1] is not None]
-    if found.count > EXACT_UP_TO:
-        found.count, found.estimated = estimate(rows), True
+    if total:
+        found.count, found.estimated = total, True
     found.more = len(keys) > size
     found.rows = fetch(declared, keys[:size], related)
     if found.more and found.rows:
@@ -317,6 +328,22 @@ def _page(rows: QuerySet, declared: Register, *, sort: str, page: int, size: int
         token = orjson.dumps([values.plain(getattr(last, column)), str(last.pk)])
         found.after = base64.urlsafe_b64encode(token).decode().rstrip("=")
     return found
+
+
+def _with_words(declared: Register, rows: QuerySet, every: QuerySet, words: str, hits: int, column: str, order: str, offset: int, most: int) -> list[UUID]:
+    """A page of rows that hold common words, `hits` of them. Where they lie thick, it is found by walking the list's order a little way; where they do
+    not, though they are many (a word with which only names beginning with z begin), all of them are sorted: walking would read the whole table."""
+    walk, keys = max(WALK, hits // 2), []
+    with connection.cursor() as cursor:
+        if (offset + most) * size(declared) <= walk * hits:
+            walked, params = every.values("pk", column, "words")[:walk].query.sql_with_params()
+            cursor.execute(f"SELECT id FROM ({walked}) x (id, sorted, words) WHERE words @@ %s::tsquery ORDER BY {order} LIMIT {most} OFFSET {offset}", [*params, words])
+            keys = [one[0] for one in cursor.fetchall()]
+        if len(keys) < most:
+            found, params = rows.order_by().values("pk", column).query.sql_with_params()
+            cursor.execute(f"WITH hit (id, sorted) AS MATERIALIZED ({found}) SELECT id FROM hit ORDER BY {order} LIMIT {most} OFFSET {offset}", params)
+            keys = [one[0] for one in cursor.fetchall()]
+    return keys
 
 
 def fetch(declared: Register, keys: Sequence[UUID], related: Sequence[str] = ()) -> list[Any]:
@@ -623,25 +650,57 @@ def _share(declared: Register, ranges: list[tuple[int, int]]) -> float:
     return sum(any(low <= mark <= high for low, high in ranges) for mark in marks) / len(marks) if marks else 0.0
 
 
-def _counted(actor: Any, declared: Register, q: str, filters: dict[str, Any] | None) -> tuple[set[UUID] | None, bool] | None:
-    """(regions, and rows without one?) when what is asked for can be read off the kept counts: no words, no filter but the region, rights by region."""
-    asked = {name: value for name, value in (filters or {}).items() if not values.empty(value)}
-    if q.strip() or set(asked) - {"region"} or declared.own or not issubclass(declared.model, RegisterRow):
-        return None
+@dataclass
+class _Kept:
+    """What is read off the kept counts: these regions (and, with `nowhere`, rows without one), this value of this field, fresh ones or stale ones only."""
+
     regions: set[UUID] | None = None
-    nowhere = False
+    nowhere: bool = False
+    field: str = ""
+    wanted: tuple[str, ...] = ("",)
+    old: bool | None = None
+
+    def cells(self, declared: Register, ranges: list[tuple[int, int]] | None) -> list[tuple[int, int, int]]:
+        found = counting.cells(declared, self.regions, self.nowhere, ranges, self.field, self.wanted)
+        return found if self.old is None else [(cell, old, old) if self.old else (cell, number - old, 0) for cell, number, old in found if (old if self.old else number - old)]
+
+
+def size(declared: Register) -> float:
+    """About how many rows the table has."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)", [f'"{declared.model._meta.db_table}"'])
+        return cursor.fetchone()[0]
+
+
+def _counted(actor: Any, declared: Register, q: str, filters: dict[str, Any] | None) -> _Kept | None:
+    """How to read what is asked for off the kept counts: no words, no filters but the region, freshness and one counted field, rights by region."""
+    asked = {name: value for name, value in (filters or {}).items() if not values.empty(value)}
+    if q.strip() or declared.own or not issubclass(declared.model, RegisterRow):
+        return None
+    kept = _Kept()
     if not actor.machine_name:
         reach = _reach(actor, declared.read)
         if _units(actor, declared.read):
             return None
         if reach is not access.ALL:
-            regions, nowhere = set(reach), bool(reach & access._roots()) or getattr(declared.model, "OPEN_WITHOUT_REGION", False)
-    if asked:
-        look = values.Lookup()
-        wanted = [values.clean(declared.by_name["region"], part, look) for part in (asked["region"] if isinstance(asked["region"], (list, tuple, set)) else [asked["region"]])]
-        below = set(RegionPath.objects.filter(ancestor_id__in=wanted).values_list("descendant_id", flat=True)) or set(wanted)
-        regions, nowhere = below if regions is None else below & regions, False
-    return regions, nowhere
+            kept.regions, kept.nowhere = set(reach), bool(reach & access._roots()) or getattr(declared.model, "OPEN_WITHOUT_REGION", False)
+    look = values.Lookup()
+
+    def wanted(name: str) -> list[Any]:
+        return [values.clean(declared.by_name[name], part, look) for part in (asked[name] if isinstance(asked[name], (list, tuple, set)) else [asked[name]])]
+
+    for name in asked:
+        if name == "region":
+            ancestors = wanted(name)
+            below = set(RegionPath.objects.filter(ancestor_id__in=ancestors).values_list("descendant_id", flat=True)) or set(ancestors)
+            kept.regions, kept.nowhere = below if kept.regions is None else below & kept.regions, False
+        elif name == "stale" and declared.good_for is not None and asked[name] != "never":
+            kept.old = str(asked[name]) in values.YES
+        elif not kept.field and name in counting.fields(declared):
+            kept.field, kept.wanted = name, tuple(str(one).lower() if isinstance(one, bool) else str(one) for one in wanted(name))
+        else:
+            return None
+    return kept
 
 
 def clusters(
@@ -660,6 +719,8 @@ def clusters(
     rows = narrow(scope(actor, declared, realm=realm), declared, q=q, filters=filters, actor=actor).filter(cell__isnull=False)
     west, south, east, north = window
     ranges = _cover(window)
+    # The cover is a little larger than the window; so is what a map draws beyond its edge.
+    margin_x, margin_y = (east - west) * 0.25, (north - south) * 0.25
     # Range by range, each a short walk of the map's index; a join would tempt the planner into reading the whole table.
     bounds: list[Any] = [[low for low, _high in ranges], [high for _low, high in ranges]] if ranges else []
     each = "unnest(%s::bigint[], %s::bigint[]) r (low, high) CROSS JOIN LATERAL"
@@ -670,19 +731,42 @@ def clusters(
     fine = min(coarse + 1, CELL_RESOLUTION)
     shift = 3 * (15 - fine)
     kept = _counted(actor, declared, q, filters) if fine <= counting.RESOLUTION else None
-    cells = counting.cells(declared, *kept, ranges) if kept is not None else []
+    cells = kept.cells(declared, ranges) if kept is not None else []
+    ages = declared.good_for is not None and "verified_at" in declared.columns
+    old = "count(*) FILTER (WHERE t.at IS NULL OR t.at < %s)" if ages else "0::bigint"
+    before = [clock.now() - declared.good_for] if ages else []  # type: ignore[operator]
+    counted: list[Any]
+    if q.strip():
+        # Once by the index of words, or by the map's where fewer lie there; range by range the first would be read for each.
+        if ranges and estimate(rows) > _share(declared, ranges) * size(declared):
+            rows = _within(rows, ranges)
+        hits, hit_params = rows.order_by().values_list("pk", "cell", "lon", "lat", *(["verified_at"] if ages else [])).query.sql_with_params()
+        here = "t.lon BETWEEN %s AND %s AND t.lat BETWEEN %s AND %s"
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"WITH t (id, cell, lon, lat{', at' if ages else ''}) AS MATERIALIZED (SELECT * FROM ({hits}) t WHERE t.lon BETWEEN %s AND %s AND t.lat BETWEEN %s AND %s), "
+                f"inside AS (SELECT count(*) AS n FROM t WHERE {here}) "
+                f"SELECT t.cell >> {shift}, count(*), {old}, CASE WHEN (SELECT n FROM inside) <= {POINTS} THEN array_agg(t.id) FILTER (WHERE {here}) END, (SELECT n FROM inside) FROM t GROUP BY 1",
+                [*hit_params, west - margin_x, east + margin_x, south - margin_y, north + margin_y, west, east, south, north, *before, west, east, south, north],
+            )
+            counted = cursor.fetchall()
+        if not counted or counted[0][4] <= POINTS:
+            keys = [key for found in counted for key in found[3] or ()]
+            return {"total": len(keys), "clusters": [], "points": [_point(declared, one) for one in fetch(declared, keys)]}
+        counted = [found[:3] for found in counted]
     # Where the kept counts say that there are many, nobody looks for the few.
-    if sum(number for _cell, number, _old in cells) <= 20 * POINTS:
+    elif sum(number for _cell, number, _old in cells) <= 20 * POINTS:
         with connection.cursor() as cursor:
             if ranges:
                 cursor.execute(f"SELECT x.id FROM {each} ({inside} AND t.cell BETWEEN r.low AND r.high LIMIT {POINTS + 1}) x LIMIT {POINTS + 1}", [*bounds, *limits])
             else:
                 cursor.execute(f"{inside} LIMIT {POINTS + 1}", limits)
-            keys = [found[0] for found in cursor.fetchall()]
+            keys = [one[0] for one in cursor.fetchall()]
             if len(keys) <= POINTS:
                 return {"total": len(keys), "clusters": [], "points": [_point(declared, one) for one in fetch(declared, keys)]}
-    counted: list[Any]
-    if kept is not None:
+    if q.strip():
+        pass
+    elif kept is not None:
         merged: dict[int, list[int]] = {}
         for cell, number, old_here in cells:
             sums = merged.setdefault(cell >> (shift - counting.SHIFT), [0, 0])
@@ -692,10 +776,7 @@ def clusters(
     else:
         # A window that holds most rows is counted in one walk, which two workers can share.
         whole = ranges is None or _share(declared, ranges) > 0.4
-        ages = declared.good_for is not None and "verified_at" in declared.columns
         walk, cell_params = rows.order_by().values_list("cell", *(["verified_at"] if ages else [])).query.sql_with_params()
-        old = "count(*) FILTER (WHERE t.at IS NULL OR t.at < %s)" if ages else "0::bigint"
-        before = [clock.now() - declared.good_for] if ages else []  # type: ignore[operator]
         head, names = f"SELECT t.cell >> {shift} AS prefix, count(*) AS number, {old} AS old", f"t (cell{', at' if ages else ''})"
         grouped = f"{head} FROM ({walk}) {names}"
         with connection.cursor() as cursor:
@@ -719,10 +800,8 @@ def clusters(
         {"lon": round(lon / number, 6), "lat": round(lat / number, 6), "count": int(number), "stale": int(old), "cell": h3.int_to_str(cell)}
         for cell, (number, lon, lat, old) in groups.items()
     ]
-    # The cover is a little larger than the window; so is what a map draws beyond its edge.
-    margin_x, margin_y = (east - west) * 0.25, (north - south) * 0.25
     found = [one for one in found if west - margin_x <= one["lon"] <= east + margin_x and south - margin_y <= one["lat"] <= north + margin_y]
-    return {"total": sum(one["count"] for one in found), "clusters": sorted(found, key=lambda one: -one["count"]), "points": []}
+    return {"total": sum(one["count"] for one in found), "clusters": sorted(found, key=lambda one: (-one["count"], one["cell"])), "points": []}
 
 
 def _point(declared: Register, row: Any) -> dict[str, Any]:

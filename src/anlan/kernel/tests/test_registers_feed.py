@@ -106,6 +106,14 @@ def test_a_list_is_filtered_sorted_and_walked_without_gap_or_repeat(actual: Any,
             numbered = [row.pk for n in range(1, 7) for row in queries.listed(alice, declared, sort=sort, size=4, page=n).rows]
             assert numbered == [row.pk for row in walked], (most, sort)
         assert queries.listed(alice, declared).estimated is (most == 5)
+        for walk in (20_000, 1):  # found by walking the order, or by sorting all that have the word
+            monkeypatch.setattr(queries, "WALK", walk)
+            for sort, held in (("name", list(range(10, 20))), ("-members", sorted(range(10, 20), key=lambda n: -(n % 4)))):
+                got = [int(row.code[2:]) for n in (1, 2, 3) for row in queries.listed(alice, declared, q="t-1", sort=sort, size=4, page=n).rows]
+                first = queries.listed(alice, declared, q="t-1", sort=sort, size=4)
+                after = [int(row.code[2:]) for row in queries.listed(alice, declared, q="t-1", sort=sort, size=4, after=first.after).rows]
+                assert len(got) == 10 and set(got) == set(held) and after == got[4:8], (most, walk, sort)
+                assert [n % 4 if sort == "-members" else n for n in got] == [n % 4 if sort == "-members" else n for n in held], (most, walk, sort)
 
 
 def test_a_map_shows_rows_while_few_and_counts_when_many(actual: Any, alice: Any, charlie: Any, county: Any, monkeypatch: Any) -> None:
@@ -119,6 +127,10 @@ def test_a_map_shows_rows_while_few_and_counts_when_many(actual: Any, alice: Any
     for zoom in (2, 6, 9, 12):
         many = queries.clusters(alice, get(TEAM), bbox="118.9,27.9,119.6,28.6", zoom=zoom)
         assert sum(one["count"] for one in many["clusters"]) == 30 and many["points"] == [], zoom
+        worded = queries.clusters(alice, get(TEAM), bbox="118.9,27.9,119.6,28.6", zoom=zoom, q="t")
+        assert worded["total"] == 30 and [(one["cell"], one["count"]) for one in worded["clusters"]] == [(one["cell"], one["count"]) for one in many["clusters"]], zoom
+    assert len(queries.clusters(alice, get(TEAM), **window, q="t-1")["points"]) == 10 and queries.clusters(charlie, get(TEAM), **window, q="t-1")["total"] == 0
+    assert {one["title"] for one in queries.clusters(alice, get(TEAM), bbox="119.045,28.045,119.075,28.065", zoom=14, q="t-0")["points"]} == {"T-00队", "T-01队", "T-02队"}
     near = queries.clusters(alice, get(TEAM), bbox="119.045,28.045,119.075,28.065", zoom=14)
     assert {one["title"] for one in near["points"]} == {"T-00队", "T-01队", "T-02队"}
     assert queries.geojson(alice, get(TEAM), **window)["features"][0]["properties"]["point_count"] >= 1
@@ -272,15 +284,15 @@ def test_the_kept_counts_are_what_the_rows_say(actual: Any, alice: Any, charlie:
     def counted() -> dict[int, tuple[int, int]]:
         return {cell: (number, old) for cell, number, old in counting.cells(declared, None, False, None) if number}
 
-    def true() -> dict[int, tuple[int, int]]:
+    def true(**only: Any) -> dict[int, tuple[int, int]]:
         found: dict[int, tuple[int, int]] = {}
-        for row in declared.rows().filter(ended_at=None, cell__isnull=False):
+        for row in declared.rows().filter(ended_at=None, cell__isnull=False, **only):
             number, old = found.get(row.cell >> counting.SHIFT, (0, 0))
             found[row.cell >> counting.SHIFT] = (number + 1, old + queries.stale(declared, row))
         return found
 
     made = [actions.create(Act(alice, actual), register=TEAM, values={
-        "code": f"C-{n}", "name": f"队{n}", "kind": "social", "region": str(county.pk), "point": [119.02 + 0.02 * n, 28.05],
+        "code": f"C-{n}", "name": f"队{n}", "kind": "social" if n % 3 else "fire", "region": str(county.pk), "point": [119.02 + 0.02 * n, 28.05],
     }) for n in range(12)]
     limit = clock.now() - declared.good_for
     for row, age in zip(made, (-3, -1, 1, 3, 400), strict=False):  # about the limit, inside and outside its week
@@ -292,7 +304,10 @@ def test_the_kept_counts_are_what_the_rows_say(actual: Any, alice: Any, charlie:
         actions.end(Act(alice, actual), register=TEAM, row=row.pk, reason="test")
     actions.restore(Act(alice, actual), register=TEAM, row=made[7].pk)
     declared.rows().filter(pk=made[9].pk).delete()
+    actions.change(Act(alice, actual), register=TEAM, row=made[10].pk, changes={"kind": "fire"})
     assert counted() == true() and sum(n for n, _old in counted().values()) == 10
+    for kinds in (["fire"], ["fire", "social"], ["township"]):
+        assert {cell: (number, old) for cell, number, old in counting.cells(declared, None, False, None, "kind", kinds)} == true(kind__in=kinds)
     assert counting.fold() > 0 and counting.fold() == 0 and counted() == true()
     monkeypatch.setattr(queries, "POINTS", 0)
     window: dict[str, Any] = {"bbox": "118,27,120.5,29.5", "zoom": 8}
@@ -301,6 +316,10 @@ def test_the_kept_counts_are_what_the_rows_say(actual: Any, alice: Any, charlie:
     assert (seen["total"], sum(one["stale"] for one in seen["clusters"])) == (10, 4)
     assert queries.clusters(alice, declared, **window, filters={"region": str(town.pk)})["total"] == declared.rows().filter(ended_at=None, region=town).count()
     assert queries.clusters(charlie, declared, **window)["total"] == 0
+    asked: list[dict[str, Any]] = [{"kind": "fire"}, {"kind": ["fire", "social"]}, {"stale": "yes"}, {"stale": "no"}, {"kind": "social", "stale": "yes"}, {"kind": "fire", "region": str(town.pk)}, {"readiness": "standby"}]
+    for filters in asked:
+        seen = queries.clusters(alice, declared, **window, filters=filters)
+        assert seen["total"] == queries.listed(alice, declared, filters=filters).count == sum(one["count"] for one in seen["clusters"]), filters
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE kernel_registercount")
         cursor.execute("DROP TRIGGER counted_update ON resources_team")
