@@ -101,6 +101,11 @@ class Run:
 
 
 def pytest_configure(config: Any) -> None:
+    from django.test import TransactionTestCase
+
+    from . import testing_database
+
+    TransactionTestCase._fixture_teardown = lambda self: testing_database.put_back()
     config.pluginmanager.register(Run(), "anlan-run")
 
 
