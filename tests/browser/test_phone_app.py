@@ -227,17 +227,48 @@ def test_a_device_withdrawn_clears_itself_and_says_why(open_browser: Callable, s
     assert PhoneDevice.objects.get().wiped_at is not None
 
 
+CAMERA = """(said) => {
+  window.BarcodeDetector = class { static getSupportedFormats() { return Promise.resolve(['qr_code']); } detect() { return Promise.resolve([{ rawValue: said }]); } };
+  const canvas = document.createElement('canvas'), paint = canvas.getContext('2d'); let n = 0;
+  setInterval(() => { paint.fillStyle = n++ % 2 ? '#000' : '#fff'; paint.fillRect(0, 0, 99, 99); }, 50);  // a picture that never changes is never sent
+  navigator.mediaDevices.getUserMedia = () => Promise.resolve(canvas.captureStream(5));
+}"""
+
+
+def a_lot_to_count(alice: Any, actual: Any, county: Any) -> Any:
+    from anlan.kernel import clock
+    from anlan.resources import actions
+    from anlan.resources.models import StockCount
+    from anlan.resources.tests.builders import item, receive, warehouse
+
+    water, store = item(alice, actual), warehouse(alice, actual, county)
+    receive(alice, actual, store, water, 9, lot="A7")
+    actions.open_stock_take(Act(alice, actual), warehouse=store.pk, due_on=clock.local(clock.now()).date())
+    return StockCount.plain.get()
+
+
 def test_registers_and_cases_are_kept_by_the_same_forms_without_a_network(open_browser: Callable, actual: Any, alice: Any, county: Any) -> None:
     from anlan.kernel.loops import LOOPS
     from anlan.kernel.registers import actions as registers
     from anlan.kernel.registers import get
 
     team = registers.create(Act(alice, actual), register="resources.team", values={"code": "D-001", "name": "甲县消防救援大队", "kind": "fire", "members": 30, "region": str(county.pk), "point": [119.1, 28.1]})
+    count = a_lot_to_count(alice, actual, county)
     page = open_browser(alice, phone=True)
     open_app(page)
     kept(page)
     page.context.set_offline(True)
     page.wait_for_selector(".bar[data-state=off]")
+    # a stock-take: the camera reads the lot's label, and its count is asked for
+    page.goto(page.base + "/phone/#/report")
+    page.evaluate(CAMERA, f"https://example.org/resources/supplies/stock/{count.stock_id}")
+    page.tap("button:has-text('扫标签')")
+    page.wait_for_selector("#f-counted")
+    page.evaluate("window.BarcodeDetector = undefined")
+    page.fill("#f-counted", "７")
+    page.locator("#f-unit").select_option("piece")
+    page.tap("form .btn-primary")
+    page.wait_for_url("**/phone/#/orders")
     # by its label: the code typed, for this browser reads no QR codes
     page.goto(page.base + "/phone/#/report")
     page.tap("button:has-text('扫标签')")
@@ -278,6 +309,8 @@ def test_registers_and_cases_are_kept_by_the_same_forms_without_a_network(open_b
     page.context.set_offline(False)
     settle(page)
     assert get("resources.team").rows().get(pk=team.pk).members == 36
+    count.refresh_from_db()
+    assert (count.state, count.counted, count.difference) == ("counted", 7, -2), "another person decides about the two that are missing"
     case = LOOPS["inspection.danger"].model.plain.get()
     assert case.title == "烟花仓库消防通道堵塞" and Attachment.objects.everything().filter(subject=f"danger:{case.pk}").count() == 1
     assert case.number in page.inner_text("main") or page.goto(page.base + f"/phone/#/case/{case.pk}") is None
