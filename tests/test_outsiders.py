@@ -12,6 +12,7 @@ pytestmark = pytest.mark.django_db
 PUBLIC = {
     "sign-in", "sign_in",  # the door
     "healthz", "readyz",  # say "up" and nothing else
+    "probe_state",  # says whether readings come through: a monitor outside has no account
     "language", "theme",  # switch how the sign-in page looks
     "cap-atom", "cap_atom", "cap.atom", "feed",  # public warnings are public
     "certificate",  # the public half of the key that signs them

@@ -34,6 +34,7 @@ FOLLOWERS: list[Follower] = [
     Follower("loops.calendar", ["kernel.CodesLoaded"], "anlan.kernel.loops.reactions.on_codes"),
     Follower("sensing.stations", ["kernel.RegisterRowChanged", "kernel.RegisterBatchDone"], "anlan.sensing.reactions.on_register"),
     Follower("warning.proposals", ["sensing.SignalChanged"], "anlan.warning.reactions.on_signals"),
+    Follower("warning.revisions", ["sensing.SignalRevised"], "anlan.warning.reactions.on_revisions"),
     Follower("warning.standing", ["sensing.SignalChanged", "warning.OutsideWarningReceived", "warning.WarningEnded"], "anlan.warning.reactions.on_sources"),
     Follower(
         "plans.terms",
@@ -55,6 +56,8 @@ JOBS: list[Job] = [
 
 TIMERS: list[Timer] = [
     Timer("sensing.tick", "anlan.sensing.reactions.tick"),
+    Timer("sensing.probe", "anlan.sensing.reactions.on_probe"),
+    Timer("sensing.compare", "anlan.sensing.reactions.compare"),
     Timer("warning.expire", "anlan.warning.reactions.on_expire"),
     Timer("warning.standing_expire", "anlan.warning.reactions.on_standing_expire"),
     Timer("warning.retry", "anlan.warning.reactions.on_retry"),

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from anlan.engines.conditions import Condition as Compiled
@@ -17,13 +17,11 @@ from anlan.engines.conditions import Key, Outcome, PlanFile, read_plan
 from anlan.engines.conditions.coverage import covered_share, nearest
 from anlan.kernel.models import Region, RegionPath
 from anlan.sensing.models import Reading, Series, Station
-from anlan.sensing.quantities import FROZEN, QUANTITIES, RANGE, TOO_LATE
+from anlan.sensing.quantities import QUANTITIES, UNJUDGED
 
 from .models import BoundPlace, PlanBinding, PlanVersion, ResponseInForce, Term, WarningInForce
 from .vocabulary import label, vocabulary
 
-# A doubtful reading decides nothing: a frozen or impossible gauge is a gauge that does not know.
-DOUBTFUL = FROZEN | RANGE | TOO_LATE
 # Sums over a whole region cost a scan of its gauges' last day; between signals they are made at most this often.
 REGION_SUMS_EVERY = timedelta(minutes=10)
 # In a storm every gauge changes colour, each at its own second.
@@ -262,7 +260,7 @@ def station_updates(realm: Any, plans: Iterable[Adopted]) -> Iterator[Update]:
         # The first look takes the newest reading only: what lies before the adoption is history, not a crossing.
         readings = readings.filter(time__gt=since) if since else readings.order_by("-time")[:1]
         for reading in readings:
-            if reading.flags & DOUBTFUL:
+            if reading.flags & UNJUDGED:  # a doubtful reading decides nothing: a frozen or impossible gauge is a gauge that does not know
                 continue
             found.append(Update(name, place, "", QUANTITIES[quantity].value(reading.value), reading.time, f"{row.station.name} ({row.station.code})"))
     yield from sorted(found, key=lambda update: (update.event_time, update.place, update.name))
@@ -303,7 +301,7 @@ def _sums_at(realm: Any, place: str, names: Collection[str], at: datetime) -> It
     windows = {hours: timedelta(hours=hours) for hours in sorted({int(_spec(name).window.total_seconds() // 3600) for name in names} | ({6} if "heavy_rain_area" in names else set()))}
     sums = (
         Reading.objects.filter(series_id__in=series, time__gt=at - longest, time__lte=at)
-        .exclude(flags__in=[flags for flags in range(16) if flags & DOUBTFUL])
+        .annotate(doubted=F("flags").bitand(UNJUDGED)).filter(doubted=0)
         .values("series_id")
         .annotate(**{f"h{hours}": Coalesce(Sum("value", filter=Q(time__gt=at - window)), 0) for hours, window in windows.items()})
     )

@@ -26,6 +26,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "ANLAN_TIME_ZONE": ("Asia/Shanghai", "Time zone of the installation; times are UTC inside and this at the edge."),
     "ANLAN_SEAL_MS": ("50", "Least time in milliseconds between two runs of the journal's sealer."),
     "ANLAN_READING_HORIZON_H": ("72", "How many hours late a reading may come and still be used by the rules."),
+    "ANLAN_PROBE_S": ("60", "How often the platform sends itself a reading through the whole chain, in seconds; 0: never."),
     "ANLAN_LATENESS_S": ("900", "How many seconds a gauge's readings may trail its newest one before what was said at once is judged for good."),
     "ANLAN_READINGS_DAYS": ("0", "How many days readings are kept (31 at least); 0 keeps all. Erased daily, with a fact saying how many and their digest."),
     "ANLAN_READINGS_PART": ("month", "Event time in one partition of the readings: day, week or month. Best a month below 10,000 stations, a week below 50,000, a day above."),
@@ -196,6 +197,7 @@ READING_HORIZON_H = int(env("ANLAN_READING_HORIZON_H"))
 READINGS_DAYS = int(env("ANLAN_READINGS_DAYS"))
 PUBLIC_FOLDER, PUBLIC_URL = env("ANLAN_PUBLIC_FOLDER"), env("ANLAN_PUBLIC_URL")
 LATENESS_S = int(env("ANLAN_LATENESS_S"))
+PROBE_S = int(env("ANLAN_PROBE_S"))
 READINGS_PART = env("ANLAN_READINGS_PART")
 HEAD_FOLDER, HEAD_URL = env("ANLAN_HEAD_FOLDER"), env("ANLAN_HEAD_URL")
 OUTBOUND_ALLOW = env("ANLAN_OUTBOUND_ALLOW").split(",")

@@ -30,12 +30,13 @@ from anlan.kernel.registers import actions as registers
 from anlan.kernel.registers import get as register_of
 from anlan.kernel.registers.values import cell
 
-from . import compute, history, rules
+from . import compute, history, questions, rules
 from .compute import Book, Judged
 from .errors import BAD_RULES, BAD_SOURCE, BAD_STATION, WRONG_REALM
 from .facts import (
     GaugeHeard,
     GaugeSilent,
+    MaintenanceSet,
     ReadingsAccepted,
     ReadingsExported,
     RulesAdopted,
@@ -47,8 +48,21 @@ from .facts import (
 )
 from .history import moment
 from .ingest import Columns, Refusal, StationInfo
-from .models import CODE, NAME, Partition, RealmState, Refused, Register, RuleSet, Series, Signal, Source, Station
-from .quantities import COLOUR_NUMBER, COLOURS, QUANTITIES, flag_names
+from .models import (
+    CODE,
+    NAME,
+    Maintenance,
+    Partition,
+    RealmState,
+    Refused,
+    Register,
+    RuleSet,
+    Series,
+    Signal,
+    Source,
+    Station,
+)
+from .quantities import COLOUR_NUMBER, COLOURS, QUANTITIES, SPIKE, STEP, flag_names
 from .rules import RuleSpec
 
 # Frames coordinates may come in, by EPSG code or by the name they go by here.
@@ -130,8 +144,11 @@ def record(act: Act, *, batch: Any) -> Any:
     for part in parts:
         done.transitions += _announce(act, book, part, cause)
         _settle(act, book.of(part.quantity), part.due, cause)
+        questions.ask(act, book.of(part.quantity), part, cause)
         wake += _move(book, part, received)
     wake += _raised(book, parts)
+    if any(part.quantity == "rain" and (part.value[part.kept] > 0).any() for part in parts):
+        questions.compare_later(act)
     _arm(act, state, min(wake, default=0), now)
     batch.outcome = done
     return done.accepted
@@ -177,7 +194,7 @@ def _move(book: Book, part: Judged, received: datetime) -> list[int]:
     for key, index in by_key.items():
         newest = int(engine.newest[index])
         after = own.after(index)
-        silent_at = newest + after + 1 if after else None
+        silent_at = max(newest, own.heard.get(index, 0)) + after + 1 if after else None
         silent = int(engine.colour[own.silence, index]) if own.silence is not None else 0
         if silent_at is not None and not silent:
             wake.append(silent_at)
@@ -202,6 +219,21 @@ def _move(book: Book, part: Judged, received: datetime) -> list[int]:
             cursor.execute(
                 "UPDATE sensing_series s SET count = s.count + x.n, last_received = %s FROM unnest(%s::bigint[], %s::bigint[]) AS x(id, n) WHERE s.id = x.id",
                 [received, late_only, [counted[key] for key in late_only]],
+            )
+        if part.doubts:
+            newest_held = {one.index: one for one in sorted(part.doubts, key=lambda one: one.time)}
+            held = [*zip(*((own.keys[one.index], one.time, one.value, one.flags, own.after(one.index)) for one in newest_held.values()), strict=True)]
+            # A gauge that says what nobody believes is not silent.
+            cursor.execute(
+                "UPDATE sensing_series s SET doubt_time = to_timestamp(x.at), doubt_value = x.value, doubt_flags = x.flags, silent_at = CASE WHEN x.after > 0 "
+                "AND s.last_time IS NOT NULL THEN greatest(s.silent_at, to_timestamp(x.at + x.after + 1)) ELSE s.silent_at END FROM unnest(%s::bigint[], "
+                "%s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[]) AS x(id, at, value, flags, after) WHERE s.id = x.id AND (s.doubt_time IS NULL OR s.doubt_time <= to_timestamp(x.at))",
+                [[*column] for column in held],
+            )
+        if part.spikes:
+            cursor.execute(
+                "UPDATE sensing_reading r SET flags = (r.flags & ~%s) | %s FROM unnest(%s::bigint[], %s::bigint[]) AS x(id, at) WHERE r.series_id = x.id AND r.time = to_timestamp(x.at)",
+                [STEP, SPIKE, [own.keys[index] for index, _at in part.spikes], [at for _index, at in part.spikes]],
             )
     return wake
 
@@ -455,6 +487,8 @@ def tick(act: Act) -> int:
         signals = []
         for row in rows:
             measure, is_rising, spec = judged[row.pk]
+            if act.realm.is_actual and any(begins <= now < ends for begins, ends, _why in registry.by_id[row.station_id].maintenance):
+                is_rising = False  # it was switched off
             row.silent, row.revision = 2 if is_rising else 1, revision
             row.save(update_fields=["silent", "revision"])
             signals += _fell_silent(act, registry.by_id[row.station_id], row, measure, is_rising, spec, now, revision)
@@ -601,7 +635,7 @@ def _only_actual(act: Act) -> None:
 
 FIELDS = (
     "name", "name_en", "kind", "quantities", "river", "elevation_m", "sensor_height_m", "datum", "owner", "interval_s", "silent_after_s", "thresholds",
-    "active", "origin",
+    "upstream", "active", "origin",
 )
 
 
@@ -634,6 +668,26 @@ def check_thresholds(thresholds: Any, quantities: list[str]) -> list[dict[str, s
     return wrong
 
 
+def check_upstream(upstream: Any, quantities: list[str]) -> list[dict[str, str]]:
+    """What is wrong with what is said of the rain upstream, as [{"field", "why"}]."""
+    if upstream == {}:
+        return []
+    if not isinstance(upstream, dict) or set(upstream) - {"rain", "hours", "mm", "source"} or not isinstance(upstream.get("rain"), list):
+        return [{"field": "upstream.rain", "why": _("codes of rain gauges, hours, mm and a source")}]
+    wrong = []
+    if not {"level", "flow"} & set(quantities):
+        wrong.append({"field": "upstream.rain", "why": _("only for stations that measure water level or discharge")})
+    codes = [code for code in upstream["rain"] if isinstance(code, str)]
+    known = set(Station.objects.filter(code__in=codes, quantities__contains="rain").values_list("code", flat=True))
+    if missing := sorted({str(code) for code in upstream["rain"]} - known):
+        wrong.append({"field": "upstream.rain", "why": _("no rain gauge with this code: {codes}").format(codes=", ".join(missing[:5]))})
+    for name, most in (("hours", 240), ("mm", 1000)):
+        value = upstream.get(name, 1)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most:
+            wrong.append({"field": f"upstream.{name}", "why": _("a number above 0, at most {most}").format(most=most)})
+    return wrong
+
+
 def _check_station(values: dict[str, Any]) -> None:
     wrong = []
     if not CODE.fullmatch(str(values.get("code", ""))):
@@ -652,7 +706,7 @@ def _check_station(values: dict[str, Any]) -> None:
     for name in ("interval_s", "silent_after_s"):
         if not isinstance(values.get(name, 0), int) or not 0 <= values.get(name, 0) <= 30 * 86400:
             wrong.append({"field": name, "why": _("0 to 2592000 seconds")})
-    wrong += check_thresholds(values.get("thresholds", {}), quantities)
+    wrong += check_thresholds(values.get("thresholds", {}), quantities) + check_upstream(values.get("upstream", {}), quantities)
     if wrong:
         raise BAD_STATION(fields=wrong)
 
@@ -667,19 +721,41 @@ def _place(row: Station, values: dict[str, Any]) -> None:
 
 
 @action("sensing.set_thresholds")
-def set_thresholds(act: Act, *, station: UUID, thresholds: dict) -> Station:
-    """Set the thresholds of what a station measures, {quantity: {colour: value, "hysteresis", "source"}}. sensing.bad_station."""
+def set_thresholds(act: Act, *, station: UUID, thresholds: dict, upstream: dict | None = None) -> Station:
+    """Set the thresholds of what a station measures, {quantity: {colour: value, "hysteresis", "source"}}, and which rain gauges lie
+    upstream of it, {"rain": [codes], "hours", "mm", "source"} (None: as it was). sensing.bad_station."""
     _only_actual(act)
     row = act.lock(Station, station)
     access.require(act, "sensing.manage", region=row.region_id)
-    wrong = check_thresholds(thresholds, row.quantities)
+    upstream = row.upstream if upstream is None else upstream
+    wrong = check_thresholds(thresholds, row.quantities) + check_upstream(upstream, row.quantities)
     if wrong:
         raise BAD_STATION(fields=wrong)
-    before, row.thresholds = row.thresholds, thresholds
+    before, row.thresholds, row.upstream = {"thresholds": row.thresholds, "upstream": row.upstream}, thresholds, upstream
     act.save(row)
-    act.state(StationChanged(station=row.pk, code=row.code, what="thresholds", before={"thresholds": before}, after={"thresholds": thresholds}), about=row)
+    act.state(StationChanged(station=row.pk, code=row.code, what="thresholds", before=before, after={"thresholds": thresholds, "upstream": upstream}), about=row)
     _bump()
     return row
+
+
+@action("sensing.maintain")
+def maintain(act: Act, *, station: UUID, begins: datetime, ends: datetime, reason: str) -> Maintenance:
+    """Say when people work on a station. An end in the past, or now, takes back what was said. sensing.bad_station."""
+    _only_actual(act)
+    row = act.lock(Station, station)
+    access.require(act, "sensing.manage", region=row.region_id)
+    wrong = []
+    if not reason.strip():
+        wrong.append({"field": "reason", "why": _("needed")})
+    if not begins < ends <= begins + timedelta(days=366):
+        wrong.append({"field": "ends", "why": _("after the beginning, at most a year later")})
+    if wrong:
+        raise BAD_STATION(fields=wrong)
+    Maintenance.objects.filter(station=row, ends_at__gt=begins, begins_at__lt=ends).update(ends_at=begins)  # the newest word counts
+    made = act.create(Maintenance, station=row, begins_at=begins, ends_at=ends, reason=reason[:200], by_id=act.actor.person_id)
+    act.state(MaintenanceSet(station=row.pk, code=row.code, name=row.name, begins=begins, ends=ends, reason=reason[:200]), about=row)
+    _bump()
+    return made
 
 
 @action("sensing.follow_register")

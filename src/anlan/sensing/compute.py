@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import numpy as np
+import orjson
 from django.conf import settings
 from django.db import connection
 
 from anlan.engines.series import CONFLICT, DUPLICATE, NEVER, NEW, OLD, Engine, Rule, Transitions
+from anlan.kernel import clock, realms
 from anlan.kernel.models import RegionCode, RegionPath
 
-from . import rules
+from . import doubt, rules
 from .history import FINE, moment
 from .ingest import Columns, StationInfo
-from .models import Series, Station
-from .quantities import FROZEN, LATE, QUANTITIES, TOO_LATE
+from .models import Maintenance, Series, Station
+from .quantities import DOUBTFUL, LATE, QUANTITIES, STEP, TOO_LATE, UNJUDGED
 from .rules import RuleSpec
 
 
@@ -38,6 +40,14 @@ class Registry:
     sources_on: set[str]
     specs: list[RuleSpec]
     members: dict[str, set[UUID]]  # region code named by a rule -> regions inside
+    actual: UUID | None = None
+    near: dict[UUID, list[UUID]] | None = None
+
+    def neighbours(self) -> dict[UUID, list[UUID]]:
+        """Rain gauges near each rain gauge; worked out when first asked."""
+        if self.near is None:
+            self.near = doubt.neighbours(self)
+        return self.near
 
 
 def revision() -> int:
@@ -54,9 +64,12 @@ def registry() -> Registry:
     number = revision()
     stations: dict[str, StationInfo] = {}
     rows = Station.objects.select_related("source").only(
-        "id", "code", "name", "region_id", "quantities", "active", "silent_after_s", "interval_s", "thresholds", "source__id", "source__active", "source__kind"
+        "id", "code", "name", "region_id", "quantities", "active", "silent_after_s", "interval_s", "thresholds", "upstream", "source__id", "source__active", "source__kind"
     )
     sources_on: set[str] = set()
+    worked_on: dict[UUID, list[tuple[int, int, str]]] = {}
+    for each in Maintenance.objects.filter(ends_at__gte=clock.now() - timedelta(hours=settings.READING_HORIZON_H)):
+        worked_on.setdefault(each.station_id, []).append((int(each.begins_at.timestamp()), int(each.ends_at.timestamp()), each.reason))
     for row in rows.iterator(2000):
         source = row.source
         if source is not None and source.active:
@@ -64,16 +77,18 @@ def registry() -> Registry:
         stations[row.code] = StationInfo(
             row.pk, row.code, row.name, row.region_id, frozenset(row.quantities), source.pk.hex if source else "",
             bool(source and source.active and source.kind != source.REPLAY), row.active, row.silent_after_s, row.thresholds, partition_of(row.code),
-            row.interval_s < FINE,
+            row.interval_s < FINE, row.interval_s, row.upstream, tuple(worked_on.get(row.pk, ())),
         )
     specs = [spec for ruleset in rules.in_force() for spec in rules.specs(ruleset)]
-    members = {
-        code: set(
-            RegionPath.objects.filter(ancestor__in=RegionCode.objects.filter(code=code).values("region")).values_list("descendant_id", flat=True)
-        )
+    return Registry(number, stations, {s.id: s for s in stations.values()}, sources_on, specs, members(specs), realms.actual().pk)
+
+
+def members(specs: Iterable[RuleSpec]) -> dict[str, set[UUID]]:
+    """The regions inside each region that a rule names by its code."""
+    return {
+        code: set(RegionPath.objects.filter(ancestor__in=RegionCode.objects.filter(code=code).values("region")).values_list("descendant_id", flat=True))
         for code in {code for spec in specs for code in spec.regions}
     }
-    return Registry(number, stations, {s.id: s for s in stations.values()}, sources_on, specs, members)
 
 
 def limits(spec: RuleSpec, station: StationInfo) -> tuple[list[int], int]:
@@ -154,6 +169,8 @@ class Judged:
     touched: np.ndarray  # index in the book of series whose newest reading may have moved
     fine: np.ndarray  # bool: of a station that reports more often than every five minutes
     due: list[Due]
+    doubts: list[doubt.Held]
+    spikes: list[tuple[int, int]]  # (index, time) of stored readings that were a jump and are a spike
 
 
 class QuantityBook:
@@ -168,6 +185,15 @@ class QuantityBook:
         self.last_flags: list[int] = []
         self.fine: list[bool] = []
         self.late: dict[int, tuple[int, int]] = {}  # index -> (late_from, late_to), seconds
+        self.limits: doubt.Limits | None = None
+        # What is known of doubt, by index: readings kept from the rules in reach of a repeat, the newest of them, a jump that waits for a
+        # second report, what the neighbours say of the gauge, and what a person said (flag, until).
+        self.held: dict[int, dict[int, int]] = {}
+        self.heard: dict[int, int] = {}
+        self.steps: dict[int, tuple[int, int]] = {}
+        self.suspect: dict[int, tuple[int, dict[str, Any]]] = {}
+        self.verdict: dict[int, tuple[int, int]] = {}
+        self.asked: set[int] = set()  # with a live Doubt
         self.silence = next((index for index, spec in enumerate(self.specs) if spec.kind == "silence"), None)
         self.levels = [index for index, spec in enumerate(self.specs) if spec.kind == "level"]
         self.engine = Engine(0, engine_rules(registry, self.specs, []))
@@ -241,6 +267,14 @@ class Book:
                     engine.last[index] = row.last_value
                     engine.since[index] = int(row.same_since.timestamp()) if row.same_since else engine.newest[index]
                 book.last_flags[index] = row.last_flags
+                if row.doubt_time is not None:
+                    book.heard[index] = int(row.doubt_time.timestamp())
+                    if row.doubt_flags & STEP and book.heard[index] > engine.newest[index]:
+                        book.steps[index] = (book.heard[index], row.doubt_value)
+                if row.suspect:
+                    book.suspect[index] = (row.suspect, row.suspect_why)
+                if row.verdict and row.verdict_until is not None:
+                    book.verdict[index] = (row.verdict, int(row.verdict_until.timestamp()))
                 if row.late_from is not None and row.late_to is not None:
                     book.late[index] = int(row.late_from.timestamp()), int(row.late_to.timestamp())
             self._prime(book)
@@ -259,9 +293,18 @@ class Book:
                 "SELECT s.id, extract(epoch FROM r.time)::bigint, r.value FROM unnest(%s::bigint[]) AS k(id) "
                 "JOIN sensing_series s ON s.id = k.id "
                 "JOIN sensing_reading r ON r.series_id = s.id AND r.time > s.last_time - make_interval(secs => %s) AND r.flags & %s = 0",
-                [book.keys, book.engine.keep + 1, TOO_LATE],
+                [book.keys, book.engine.keep + 1, UNJUDGED],
             )
             found = cursor.fetchall()
+            cursor.execute(
+                "SELECT r.series_id, extract(epoch FROM r.time)::bigint, r.value FROM unnest(%s::bigint[], %s::bigint[]) AS x(id, heard) "
+                "JOIN sensing_reading r ON r.series_id = x.id AND r.time > to_timestamp(x.heard - %s) AND r.flags & %s <> 0",
+                [[book.keys[place] for place in book.heard], [*book.heard.values()], book.engine.keep + 1, DOUBTFUL],
+            )
+            for key, at, value in cursor.fetchall():
+                book.held.setdefault(index[key], {})[int(at)] = value
+            cursor.execute("SELECT series_id FROM sensing_doubt WHERE series_id = ANY(%s) AND state IN ('noted', 'open')", [book.keys])
+            book.asked = {index[key] for key, in cursor.fetchall()}
         if found:
             key, time, value = (np.array(column, np.int64) for column in zip(*found, strict=True))
             book.engine.prime(np.array([index[k] for k in key.tolist()], np.int64), time, value)
@@ -274,17 +317,20 @@ class Book:
             if row[0] == self.revision and not force:
                 return
             since = -1 if force else self.revision
-            cursor.execute("SELECT quantity, station_id, silent, late_to IS NULL FROM sensing_series WHERE realm_id = %s AND revision > %s", [self.realm, since])
+            cursor.execute("SELECT quantity, station_id, silent, late_to IS NULL, suspect, suspect_why FROM sensing_series WHERE realm_id = %s AND revision > %s", [self.realm, since])
             silent = cursor.fetchall()
             cursor.execute("SELECT quantity, station_id, rule, colour FROM sensing_signal WHERE realm_id = %s AND revision > %s", [self.realm, since])
             colours = cursor.fetchall()
         for book in self.quantities.values():
             if row[1] is not None:
                 book.engine.clock = int(row[1])
-        for quantity, station, state, settled in silent:
+        for quantity, station, state, settled, suspect, why in silent:
             own = self.quantities.get(quantity)
             if own is None or station not in own.place:
                 continue
+            own.suspect.pop(own.place[station], None)
+            if suspect:
+                own.suspect[own.place[station]] = (suspect, why if isinstance(why, dict) else orjson.loads(why))
             if settled:
                 own.late.pop(own.place[station], None)
             if own.silence is not None:
@@ -332,10 +378,10 @@ class Book:
             book = self.of(quantity)
             series = np.fromiter((book.place[columns.station[i].id] for i in chosen), np.int64, len(chosen))
             time, value, flags = (np.array(getattr(columns, name), np.int64)[chosen] for name in ("time", "value", "flags"))
-            out.append(self._fold(book, series, time, value, flags, now - horizon_s))
+            out.append(self._fold(book, series, time, value, flags, now - horizon_s, columns))
         return out
 
-    def _fold(self, book: QuantityBook, series: np.ndarray, time: np.ndarray, value: np.ndarray, flags: np.ndarray, horizon: int) -> Judged:
+    def _fold(self, book: QuantityBook, series: np.ndarray, time: np.ndarray, value: np.ndarray, flags: np.ndarray, horizon: int, columns: Columns) -> Judged:
         engine = book.engine
         keys = np.array(book.keys, np.int64)[series]
         too_late = time < horizon
@@ -359,7 +405,24 @@ class Book:
                         conflicts += 1
                 else:
                     stored[key] = int(value[i])
-        judged = ~drop & ~too_late
+        said = doubt.judge(book, self.realm, series, time, value, flags, ~drop & ~too_late, columns)
+        flags = said.flags
+        for again, same in said.repeats.items():
+            drop[again] = True
+            duplicates, conflicts = duplicates + int(same), conflicts + int(not same)
+        if said.held.any():
+            # One of an event time the engine knows already is a repeat, too.
+            old = said.held & (time <= engine.newest[series]) & ~far
+            stored = self._stored(keys[old], time[old]) if old.any() else {}
+            for i in np.flatnonzero(old):
+                if (key := (int(keys[i]), int(time[i]))) in stored:
+                    drop[i], said.held[i] = True, False
+                    same = stored[key] == int(value[i])
+                    duplicates, conflicts = duplicates + int(same), conflicts + int(not same)
+                    book.held.get(int(series[i]), {}).pop(int(time[i]), None)
+                    said.found = [one for one in said.found if (one.index, one.time) != (series[i], time[i])]
+            flags[said.held & (time <= engine.newest[series])] |= LATE
+        judged = ~drop & ~too_late & ~said.held
         place = np.flatnonzero(judged)
         before = engine.newest[series]
         folded = engine.fold(series[place], time[place], value[place])
@@ -368,14 +431,8 @@ class Book:
         duplicates += int((folded.status == DUPLICATE).sum())
         conflicts += int((folded.status == CONFLICT).sum())
         kept = ~drop & ((status == NEW) | (status == OLD))
-        flags = flags.copy()
         flags[too_late] |= TOO_LATE
         flags[place[folded.late]] |= LATE
-        if book.quantity.frozen_s:
-            frozen = folded.same_s >= book.quantity.frozen_s
-            if not book.quantity.zero_freezes:
-                frozen &= value[place] != 0
-            flags[place[frozen]] |= FROZEN
         taken = place[(folded.status == NEW) | (folded.status == OLD)]
         for i in taken.tolist():
             if time[i] == engine.newest[series[i]]:
@@ -384,7 +441,7 @@ class Book:
         moved = replace(folded.transitions, arrival=place[folded.transitions.arrival])
         return Judged(
             book.quantity.code, keys, time, value, flags, kept, duplicates, conflicts, int((kept & ((flags & (LATE | TOO_LATE)) > 0)).sum()),
-            moved, np.unique(series[taken]), np.array(book.fine, bool)[series], due,
+            moved, np.unique(series[taken]), np.array(book.fine, bool)[series], due, said.found, said.spikes,
         )
 
     @staticmethod
@@ -439,7 +496,7 @@ def exact(book: QuantityBook, due: list[Due], said: Said) -> list[tuple[int, Rul
         cursor.execute(
             "SELECT x.place, extract(epoch FROM r.time)::bigint, r.value FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) AS x(place, id, low, high) "
             "JOIN sensing_reading r ON r.series_id = x.id AND r.time > to_timestamp(x.low) AND r.time <= to_timestamp(x.high) AND r.flags & %s = 0 ORDER BY 1, 2",
-            [list(range(len(due))), [book.keys[one.index] for one in due], [one.first - engine.keep - 1 for one in due], [one.last for one in due], TOO_LATE],
+            [list(range(len(due))), [book.keys[one.index] for one in due], [one.first - engine.keep - 1 for one in due], [one.last for one in due], UNJUDGED],
         )
         found = [row for row in cursor.fetchall() if row[1] not in due[row[0]].without]
     place, time, value = (np.array(column, np.int64) for column in zip(*found, strict=True)) if found else (np.zeros(0, np.int64),) * 3
@@ -476,6 +533,67 @@ def exact(book: QuantityBook, due: list[Due], said: Said) -> list[tuple[int, Rul
     return out
 
 
+def supposing(book: QuantityBook, doubts: Iterable[doubt.Held]) -> dict[int, tuple[int, int, int]]:
+    """What would be said if readings that are doubted were true: {index: (rule, the colour that stands, the colour it would be)}, where that differs;
+    the worst of its rules."""
+    chosen = [number for number, spec in enumerate(book.specs) if spec.kind != "silence"]
+    held: dict[int, list[doubt.Held]] = {}
+    for one in doubts:
+        held.setdefault(one.index, []).append(one)
+    if not held or not chosen:
+        return {}
+    indices = list(held)
+    first = [min(one.time for one in held[index]) for index in indices]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT x.place, extract(epoch FROM r.time)::bigint, r.value FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS x(place, id, low) "
+            "JOIN sensing_reading r ON r.series_id = x.id AND r.time > to_timestamp(x.low) AND r.flags & %s = 0",
+            [list(range(len(indices))), [book.keys[index] for index in indices], [at - book.engine.keep - 1 for at in first], UNJUDGED],
+        )
+        believed = sorted((at, place, value) for place, at, value in cursor.fetchall())
+    doubted = [(one.time, place, one.value) for place, index in enumerate(indices) for one in held[index]]
+    without, with_ = (_told(book, chosen, indices, first, sorted(rows)) for rows in (believed, [*believed, *doubted]))
+    out: dict[int, tuple[int, int, int]] = {}
+    for at, place, _value in sorted(doubted):
+        for g, number in enumerate(chosen):
+            stands, would = without(g, place, at), with_(g, place, at)
+            index = indices[place]
+            if stands != would and (index not in out or max(stands, would) > max(out[index][1:])):
+                out[index] = (number, stands, would)
+    return out
+
+
+def _told(book: QuantityBook, chosen: list[int], indices: list[int], first: list[int], rows: list[tuple[int, int, int]]) -> Callable[[int, int, int], int]:
+    """Judge readings (time, place, value) in order from `first` of each place on; gives the colour of (rule, place) at a time."""
+    engine = Engine(len(indices), engine_rules(book.registry, [book.specs[number] for number in chosen], [book.stations[index] for index in indices]))
+    old = [row for row in rows if row[0] < first[row[1]]]
+    for at, place, value in old:
+        engine.newest[place], engine.last[place], engine.since[place] = at, value, at
+    if old:
+        engine.prime([place for _t, place, _v in old], [t for t, _p, _v in old], [v for _t, _p, v in old])
+    for g, number in enumerate(chosen):
+        if engine.plan.held[g]:
+            engine.relearn(g, np.arange(len(indices)))
+        # What held before, as far as it was said: hysteresis may remember more than is read here.
+        live = np.array([book.engine.newest[index] < at for index, at in zip(indices, first, strict=True)])
+        if live.any():
+            for mine, theirs in zip(engine.plan.held[g], book.engine.plan.held[number], strict=True):
+                engine.entered[mine][live], engine.fallen[mine][live] = book.engine.entered[theirs, indices][live], book.engine.fallen[theirs, indices][live]
+    if old:
+        engine.rejudge()
+    start = engine.colour.copy()
+    new = [row for row in rows if row[0] >= first[row[1]]]
+    moved = engine.fold([place for _t, place, _v in new], [t for t, _p, _v in new], [v for _t, _p, v in new]).transitions
+    line: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for place, at, g, colour in zip(moved.series.tolist(), moved.time.tolist(), moved.rule.tolist(), moved.new.tolist(), strict=True):
+        line.setdefault((g, place), []).append((at, colour))
+
+    def colour_at(g: int, place: int, at: int) -> int:
+        return max(next((colour for then, colour in reversed(line.get((g, place), [])) if then <= at), int(start[g, place])), 0)
+
+    return colour_at
+
+
 def rising(realm: UUID, registry: Registry, rows: list[Series], month: int) -> dict[int, tuple[int, bool, RuleSpec | None]]:
     """Of series that fell silent: the measure (rise or sum, quanta) before their last reading, and whether it counts
     as rising, by series key. Reads only the readings of that window."""
@@ -499,7 +617,7 @@ def rising(realm: UUID, registry: Registry, rows: list[Series], month: int) -> d
                 "SELECT s.id, extract(epoch FROM r.time)::bigint, r.value FROM unnest(%s::bigint[]) AS k(id) JOIN sensing_series s ON s.id = k.id "
                 "JOIN sensing_reading r ON r.series_id = s.id AND r.time >= s.last_time - make_interval(secs => %s) AND r.time <= s.last_time "
                 "AND r.flags & %s = 0",
-                [list(index), int(max(spec.windows_s)), TOO_LATE],
+                [list(index), int(max(spec.windows_s)), UNJUDGED],
             )
             found = cursor.fetchall()
         if found:

@@ -20,6 +20,7 @@ from .ingest import AT_MOST, FUTURE_S, REASONS, Refusal, Refuse, measured
 from .models import Source
 from .quantities import QUANTITIES
 
+CBOR, ARROW = "application/cbor", ("application/vnd.apache.arrow.stream",)
 BODY_LIMIT = 2 * 1024 * 1024
 GUESSES = 20  # wrong credentials from one address within WINDOW_S; then it waits
 WINDOW_S = 300
@@ -57,10 +58,19 @@ def credential(header: str, address: str) -> Source:
     return source
 
 
-def items(body: bytes) -> list[Any]:
-    """The readings of a body: a JSON list, one JSON object, or lines of JSON. sensing.malformed, sensing.too_many, kernel.too_large."""
+def items(body: bytes, kind: str = "") -> list[Any]:
+    """The readings of a body: a JSON list, one JSON object, lines of JSON; by `kind` (Content-Type) a list in CBOR, or an Arrow stream with
+    the columns s, q, t, v, u. sensing.malformed, sensing.too_many, kernel.too_large."""
     if len(body) > BODY_LIMIT:
         raise TOO_LARGE(size=len(body), limit=BODY_LIMIT)
+    if kind.partition(";")[0].strip() in ARROW:
+        return _arrow(body)
+    if kind.partition(";")[0].strip() == CBOR:
+        try:
+            found = ingest.decode(body)
+        except Refuse as no:
+            raise MALFORMED(why=no.detail)
+        return _checked(found)
     text = body.strip()
     try:
         found = orjson.loads(text)
@@ -77,6 +87,10 @@ def items(body: bytes) -> list[Any]:
                     found.append(orjson.loads(line))
                 except orjson.JSONDecodeError as error:
                     raise MALFORMED(why=f"line {number}: {str(error)[:160]}")
+    return _checked(found)
+
+
+def _checked(found: Any) -> list[Any]:
     if isinstance(found, dict):
         found = [found]
     if not isinstance(found, list):
@@ -84,6 +98,23 @@ def items(body: bytes) -> list[Any]:
     if len(found) > AT_MOST:
         raise TOO_MANY(count=len(found), limit=AT_MOST)
     return found
+
+
+def _arrow(body: bytes) -> list[Any]:
+    import pyarrow as pa
+
+    try:
+        with pa.ipc.open_stream(body) as reader:
+            if set(reader.schema.names) != {"s", "q", "t", "v", "u"}:
+                raise MALFORMED(why="the columns are s, q, t, v, u")
+            rows: list[Any] = []
+            for batch in reader:
+                if len(rows) + batch.num_rows > AT_MOST:
+                    raise TOO_MANY(count=len(rows) + batch.num_rows, limit=AT_MOST)
+                rows += batch.to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise MALFORMED(why=str(error)[:200])
+    return rows
 
 
 def _stations() -> compute.Registry:
@@ -109,17 +140,18 @@ def _check(item: Any, source: Source, registry: compute.Registry, limit: int) ->
         raise Refuse("quantity", item["q"][:40])
     at, _value, _flags = measured(item, item["q"])
     if at > limit:
-        raise Refuse("future", item["t"][:40])
-    return {name: item[name] for name in ("s", "q", "t", "v", "u")}
+        raise Refuse("future", str(item["t"])[:40])
+    when = item["t"] if isinstance(item["t"], str) else item["t"].isoformat()
+    return {"s": item["s"], "q": item["q"], "t": when, "v": item["v"], "u": item["u"]}
 
 
-def take(source: Source, body: bytes, key: str = "") -> dict[str, Any]:
+def take(source: Source, body: bytes, key: str = "", kind: str = "") -> dict[str, Any]:
     """Check and publish; returns when the broker has all of it on disk.
 
     Answer: {"accepted": n, "refused": [{"index", "reason", "text", "detail"}]}. With `key` (Idempotency-Key) a repeat
     within ten minutes is kept once. sensing.nothing_good when every reading is refused; sensing.broker_down.
     """
-    given = items(body)
+    given = items(body, kind)
     registry = _stations()
     limit = int(clock.now().timestamp()) + FUTURE_S
     good, bad, kept = [], [], []
@@ -132,7 +164,7 @@ def take(source: Source, body: bytes, key: str = "") -> dict[str, Any]:
             code = named if isinstance(named, str) else ""
             known = registry.stations.get(code)
             kept.append(Refusal(no.reason, "http", source=source.name, station=code[:40], region=known.region if known else None, detail=no.detail,
-                                payload=orjson.dumps(item)[:2000], size=len(body)))
+                                payload=orjson.dumps(item, default=str)[:2000], size=len(body)))
     if kept:
         keep_refused(kept, clock.now())
     if not good:

@@ -15,3 +15,4 @@ BAD_SOURCE = Kind("sensing.bad_source", 422, _("The source cannot be entered lik
 BAD_RULES = Kind("sensing.bad_rules", 422, _("The rule file cannot be used: {why}"))
 WRONG_REALM = Kind("sensing.wrong_realm", 409, _("Stations, sources and rules are changed in actual operations only; leave the exercise first."))
 BAD_FILTER = Kind("sensing.bad_filter", 422, _("The address of this page asks for something that cannot be: {why}"))
+ANSWERED = Kind("sensing.answered", 409, _("Somebody has answered this already; the page shows what was said."))

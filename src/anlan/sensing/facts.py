@@ -168,3 +168,71 @@ class ReadingsExported:
     end: datetime
     stations: list
     digest: str
+
+
+@fact("sensing.ReadingDoubted")
+class ReadingDoubted:
+    """A reading is not believed, and believing it would change a colour: the question is put to a person.
+
+    would: the colour if it were true; stands: the colour that holds without it; why: {flag: its numbers}.
+    """
+
+    doubt: UUID
+    station: UUID
+    code: str
+    name: str
+    region: UUID | None
+    quantity: str
+    value: float
+    unit: str
+    event_time: datetime
+    flags: list
+    why: dict
+    stands: str
+    would: str
+
+
+@fact("sensing.DoubtAnswered")
+class DoubtAnswered:
+    """A person said whether doubted readings are true, and why. True ones are judged like any other; so are, or are not, those until `until`."""
+
+    doubt: UUID
+    station: UUID
+    code: str
+    name: str
+    region: UUID | None
+    quantity: str
+    verdict: str
+    reason: str
+    count: int
+    flags: list
+    first: datetime
+    last: datetime
+    until: datetime | None
+
+
+@fact("sensing.MaintenanceSet")
+class MaintenanceSet:
+    """People work on a station from `begins` to `ends`: nothing is expected of it, and what it says then is not believed."""
+
+    station: UUID
+    code: str
+    name: str
+    begins: datetime
+    ends: datetime
+    reason: str
+
+
+@fact("sensing.ProbeLost")
+class ProbeLost:
+    """The platform's own reading did not come back through broker and worker: readings of gauges may not arrive either."""
+
+    sent: datetime
+    back: datetime | None
+
+
+@fact("sensing.ProbeBack")
+class ProbeBack:
+    """The platform's own reading comes back again; it was away since `lost_since`."""
+
+    lost_since: datetime

@@ -27,6 +27,15 @@ class ThresholdsForm(forms.Form):
             self.fields[f"{quantity}.source"] = forms.CharField(
                 label=_("{quantity} · source of these thresholds").format(quantity=kind.name), required=False, max_length=200, initial=given.get("source", "")
             )
+        if {"level", "flow"} & set(station.quantities):
+            given = station.upstream
+            self.fields["upstream.rain"] = forms.CharField(
+                label=_("Rain gauges upstream"), required=False, initial=" ".join(given.get("rain", ())), widget=forms.Textarea(attrs={"rows": 2}),
+                help_text=_("Their codes. A rise here without rain at any of them is a question to a person before it is an alarm. Empty: nobody asks."),
+            )
+            self.fields["upstream.hours"] = forms.FloatField(label=_("Rain of the last hours (h)"), required=False, initial=given.get("hours", 12))
+            self.fields["upstream.mm"] = forms.FloatField(label=_("Rain that explains a rise (mm)"), required=False, initial=given.get("mm", 5))
+            self.fields["upstream.source"] = forms.CharField(label=_("Source of these"), required=False, max_length=200, initial=given.get("source", ""))
 
     def values(self) -> dict[str, Any]:
         """As the action wants them."""
@@ -39,6 +48,29 @@ class ThresholdsForm(forms.Form):
             if own:
                 found[quantity] = own
         return found
+
+
+    def upstream(self) -> dict[str, Any]:
+        """As the action wants it."""
+        data = self.cleaned_data
+        codes = sorted({code for code in (data.get("upstream.rain") or "").replace(",", " ").replace("，", " ").split() if code})
+        if not codes:
+            return {}
+        found: dict[str, Any] = {"rain": codes, "hours": data.get("upstream.hours") or 12, "mm": data.get("upstream.mm") or 5}
+        return {**found, "source": data["upstream.source"]} if data.get("upstream.source") else found
+
+
+class MaintainForm(forms.Form):
+    hours = forms.FloatField(label=_("For how many hours"), min_value=0, max_value=8760, initial=4)
+    reason = forms.CharField(label=_("Why"), max_length=200)
+
+
+class AnswerForm(forms.Form):
+    true = forms.TypedChoiceField(
+        label=_("Is it true?"), choices=[("1", _("True: judge it, and believe the gauge")), ("0", _("Not true: do not believe the gauge"))],
+        coerce=lambda text: text == "1", widget=forms.RadioSelect,
+    )
+    reason = forms.CharField(label=_("Why"), max_length=300, help_text=_("What was seen, by whom: a call to the place, a picture, another gauge."))
 
 
 class SourceForm(forms.Form):

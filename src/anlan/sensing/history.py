@@ -84,8 +84,9 @@ def roll_up(series: np.ndarray, time: np.ndarray, value: np.ndarray, flags: np.n
         tails = np.r_[heads[1:], len(s)] - 1
         make_parts("sensing_rollup", start[heads], "year")
         doubtful = (f & DOUBTFUL) != 0
+        # What is not believed is counted and seen in lowest and highest, and adds nothing to a sum.
         columns = [s[heads], start[heads], t[heads], t[tails], tails - heads + 1, np.add.reduceat(doubtful.astype(np.int64), heads),
-                   np.bitwise_or.reduceat(f, heads), np.add.reduceat(v, heads), np.minimum.reduceat(v, heads), np.maximum.reduceat(v, heads)]
+                   np.bitwise_or.reduceat(f, heads), np.add.reduceat(np.where(doubtful, 0, v), heads), np.minimum.reduceat(v, heads), np.maximum.reduceat(v, heads)]
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO sensing_rollup AS r (series_id, span_s, start, first, last, count, flagged, flags, sum, lowest, highest) "
@@ -95,6 +96,20 @@ def roll_up(series: np.ndarray, time: np.ndarray, value: np.ndarray, flags: np.n
                 "count = r.count + excluded.count, flagged = r.flagged + excluded.flagged, flags = r.flags | excluded.flags, sum = r.sum + excluded.sum, "
                 "lowest = least(r.lowest, excluded.lowest), highest = greatest(r.highest, excluded.highest)",
                 [span, *(column.tolist() for column in columns)],
+            )
+
+
+def recount(series: int, first: datetime, last: datetime) -> None:
+    """Make the roll-ups of (first, last] anew from the readings: their flags were changed."""
+    with connection.cursor() as cursor:
+        for span in (HOUR, DAY, FINE):
+            low, high = (int(first.timestamp()) - 1) // span * span, -(-int(last.timestamp()) // span) * span
+            cursor.execute(
+                "UPDATE sensing_rollup u SET sum = x.total, flagged = x.doubted, flags = x.flags FROM (SELECT (extract(epoch FROM time)::bigint - 1) / %s * %s AS start, "
+                "coalesce(sum(value) FILTER (WHERE flags & %s = 0), 0)::bigint AS total, count(*) FILTER (WHERE flags & %s <> 0) AS doubted, bit_or(flags) AS flags "
+                "FROM sensing_reading WHERE series_id = %s AND time > to_timestamp(%s) AND time <= to_timestamp(%s) GROUP BY 1) AS x "
+                "WHERE u.series_id = %s AND u.span_s = %s AND u.start = to_timestamp(x.start)",
+                [span, span, DOUBTFUL, DOUBTFUL, series, low, high, series, span],
             )
 
 
@@ -132,8 +147,8 @@ def summed(start: datetime, end: datetime) -> tuple[str, list[Any]]:
             parts.append("SELECT sum, count, first, last FROM sensing_rollup WHERE series_id = s.id AND span_s = %s AND start >= %s AND start < %s")
             values += [span, low, high]
         else:
-            parts.append("SELECT value, 1, time, time FROM sensing_reading WHERE series_id = s.id AND time > %s AND time <= %s")
-            values += [low, high]
+            parts.append("SELECT CASE WHEN flags & %s = 0 THEN value ELSE 0 END, 1, time, time FROM sensing_reading WHERE series_id = s.id AND time > %s AND time <= %s")
+            values += [DOUBTFUL, low, high]
     inner = " UNION ALL ".join(parts) or "SELECT 0::bigint, 0, NULL::timestamptz, NULL::timestamptz WHERE false"
     return f"(SELECT sum(p.sum)::bigint AS sum, sum(p.count)::bigint AS count, min(p.first) AS first, max(p.last) AS last FROM ({inner}) AS p(sum, count, first, last))", values
 

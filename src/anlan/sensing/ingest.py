@@ -6,8 +6,9 @@ Subjects, and who may write them (the broker sees to it):
   replay.v1.<realm>.<region>.<station>.<quantity>    the replay credential; the only way into an exercise
   replay.v1.<realm>._.<partition>._                  the same, packed: many stations in one message
 
-Body: {"t": ISO time with zone, "v": number, "u": unit}, or a list of them; packed ones also name "s" station and
-"q" quantity. The region in a subject is never used: where a station stands is in the register.
+Body, in JSON or CBOR: {"t": ISO time with zone, "v": number, "u": unit}, or a list of them; packed ones also name "s" station and
+"q" quantity. A device that sends many at once: {"t": first time, "dt": [seconds behind it, …], "v": [number, …], "u": unit}.
+The region in a subject is never used: where a station stands is in the register.
 """
 from __future__ import annotations
 
@@ -21,6 +22,8 @@ from typing import Any
 from uuid import UUID
 from zlib import crc32
 
+import cbor2
+import numpy as np
 import orjson
 from django.utils.translation import gettext_lazy as _
 
@@ -36,7 +39,7 @@ FUTURE_S = 600  # clocks of gauges run ahead; more than this is a wrong clock, a
 
 REASONS = {
     "subject": _("The topic is not anlan/v1/region/station/quantity."),
-    "malformed": _("The body is not JSON of the agreed shape."),
+    "malformed": _("The body is neither JSON nor CBOR of the agreed shape."),
     "oversized": _("The message is too large."),
     "too_many": _("Too many readings in one message."),
     "no_time": _("The time is missing, has no time zone, or is no ISO 8601 time."),
@@ -88,6 +91,9 @@ class StationInfo:
     thresholds: dict[str, Any]
     partition: int
     fine: bool  # reports more often than every five minutes
+    interval_s: int = 300
+    upstream: dict[str, Any] = field(default_factory=dict)
+    maintenance: tuple[tuple[int, int, str], ...] = ()  # (begins, ends, why), in actual operations
 
 
 @dataclass
@@ -147,14 +153,33 @@ def seconds(text: str) -> int:
     return whole
 
 
+def instant(at: Any) -> int:
+    """Whole seconds since 1970 of a time as JSON or CBOR carry it: ISO text with zone, or CBOR's own time."""
+    if isinstance(at, datetime):
+        if at.tzinfo is None:
+            raise Refuse("no_time", f"{at}: no time zone")
+        return seconds(at.isoformat())
+    if not isinstance(at, str):
+        raise Refuse("no_time", repr(at)[:60])
+    return seconds(at)
+
+
+def decode(data: bytes) -> Any:
+    """A body: JSON, or CBOR when it begins with a list or map of CBOR, which no JSON does. Refuse("malformed")."""
+    try:
+        if data[:1] and 0x80 <= data[0] <= 0xBF:
+            return cbor2.loads(data)
+        return orjson.loads(data)
+    except (orjson.JSONDecodeError, cbor2.CBORDecodeError, RecursionError, ValueError, OverflowError, TypeError) as error:
+        raise Refuse("malformed", str(error)[:200])
+
+
 def measured(item: Any, quantity: str) -> tuple[int, int, int]:
     """(seconds, quanta, flags) of one JSON reading of that quantity; Refuse says what is wrong."""
     if not isinstance(item, dict):
         raise Refuse("malformed", "a reading is an object with t, v, u")
     at, number, unit = item.get("t"), item.get("v"), item.get("u")
-    if not isinstance(at, str):
-        raise Refuse("no_time", repr(at)[:60])
-    time = seconds(at)
+    time = instant(at)
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
         raise Refuse("not_a_number", repr(number)[:60])
     kind = QUANTITIES[quantity]
@@ -215,19 +240,17 @@ class Reader:
             size = len(message.data)
             if size > (PACKED_LIMIT if packed >= 0 or door == "replay" else MQTT_LIMIT):
                 raise Refuse("oversized", f"{size} bytes")
-            try:
-                body = orjson.loads(message.data)
-            except orjson.JSONDecodeError as error:
-                raise Refuse("malformed", str(error)[:200])
+            body = decode(message.data)
+            if isinstance(body, dict) and "dt" in body and isinstance(body.get("v"), list) and packed < 0:
+                self._run(message, body, door, source, code, quantity, realm)
+                return
             items = body if isinstance(body, list) else [body]
             if len(items) > AT_MOST:
                 raise Refuse("too_many", f"{len(items)}, at most {AT_MOST}")
         except Refuse as no:
             self._refuse(message, no, door, source, code, realm)
             return
-        columns = self.columns.get(realm)
-        if columns is None:
-            columns = self.columns[realm] = Columns()
+        columns = self.columns.setdefault(realm, Columns())
         limit = self.now[realm] + FUTURE_S
         for item in items:
             self.readings += 1
@@ -241,25 +264,12 @@ class Reader:
                     code, quantity = named, what
                     if partition_of(code) != packed:
                         raise Refuse("subject", "station of another partition")
-                station = self.stations.get(code)
-                if station is None:
-                    raise Refuse("unknown_station", code[:40])
-                if not station.active:
-                    raise Refuse("retired")
-                if door == "http":
-                    if source not in self.sources_on:
-                        raise Refuse("source_off")
-                    if station.source != source:
-                        raise Refuse("not_bound")
-                elif door == "mqtt" and not station.source_on:
-                    raise Refuse("source_off" if station.source else "not_bound")
-                if quantity not in station.quantities or quantity not in QUANTITIES:
-                    raise Refuse("quantity", quantity[:40])
+                station = self._bound(door, source, code, quantity)
                 time, value, flags = measured(item, quantity)
                 if time > limit:
-                    raise Refuse("future", f"{item['t']} is {time - limit + FUTURE_S} s ahead")
+                    raise Refuse("future", f"{str(item['t'])[:40]} is {time - limit + FUTURE_S} s ahead")
                 if door != "replay" and time < self.oldest:
-                    raise Refuse("too_old", item["t"])
+                    raise Refuse("too_old", str(item["t"])[:40])
             except Refuse as no:
                 self._refuse(message, no, door, source, code, realm, item)
                 continue
@@ -269,6 +279,64 @@ class Reader:
             columns.value.append(value)
             columns.flags.append(flags)
             columns.door.append(door)
+
+    def _bound(self, door: str, source: str, code: str, quantity: str) -> StationInfo:
+        """The station, when this door may speak for it and it measures this; Refuse otherwise."""
+        station = self.stations.get(code)
+        if station is None:
+            raise Refuse("unknown_station", code[:40])
+        if not station.active:
+            raise Refuse("retired")
+        if door == "http":
+            if source not in self.sources_on:
+                raise Refuse("source_off")
+            if station.source != source:
+                raise Refuse("not_bound")
+        elif door == "mqtt" and not station.source_on:
+            raise Refuse("source_off" if station.source else "not_bound")
+        if quantity not in station.quantities or quantity not in QUANTITIES:
+            raise Refuse("quantity", quantity[:40])
+        return station
+
+    def _run(self, message: Message, body: dict[str, Any], door: str, source: str, code: str, quantity: str, realm: UUID) -> None:
+        """A run of readings of one series, {"t": first time, "dt": [seconds behind it], "v": [numbers], "u": unit}: judged as arrays."""
+        station = self._bound(door, source, code, quantity)
+        first, after, numbers, unit = body.get("t"), body.get("dt"), body["v"], body.get("u")
+        if not isinstance(after, list) or len(after) != len(numbers):
+            raise Refuse("malformed", "dt and v are lists of the same length")
+        if len(numbers) > AT_MOST:
+            raise Refuse("too_many", f"{len(numbers)}, at most {AT_MOST}")
+        kind = QUANTITIES[quantity]
+        factor = kind.units.get(unit) if isinstance(unit, str) else None
+        if factor is None:
+            raise Refuse("unit", f"{unit!r} for {quantity}: {', '.join(kind.units)}"[:200])
+        if not {*map(type, after)} <= {int}:
+            raise Refuse("no_time", "dt is a list of whole seconds")
+        if not {*map(type, numbers)} <= {int, float}:
+            raise Refuse("not_a_number", "v is a list of numbers")
+        try:
+            time = np.array(after, np.int64) + instant(first)
+            value = np.array(numbers, float) * factor
+        except OverflowError:
+            raise Refuse("no_time", "dt out of range")
+        self.readings += len(time)
+        oldest = 0 if door == "replay" else self.oldest
+        with np.errstate(invalid="ignore"):
+            wrong = np.select(
+                [~np.isfinite(value), (value < kind.lowest) | (value > kind.highest), time < 0, time > self.now[realm] + FUTURE_S, time < oldest], [1, 2, 3, 4, 5], 0
+            )
+        for i in np.flatnonzero(wrong).tolist():
+            reason = ("not_a_number", "out_of_range", "no_time", "future", "too_old")[wrong[i] - 1]
+            self._refuse(message, Refuse(reason, f"{after[i]} s: {numbers[i]} {unit}"), door, source, code, realm, {"dt": after[i], "v": numbers[i], "u": unit})
+        good = wrong == 0
+        count = int(good.sum())
+        columns = self.columns.setdefault(realm, Columns())
+        columns.station += [station] * count
+        columns.quantity += [quantity] * count
+        columns.time += time[good].tolist()
+        columns.value += np.round(value[good] / kind.quantum).astype(np.int64).tolist()
+        columns.flags += np.where(value[good] > kind.doubtful, RANGE, 0).tolist()
+        columns.door += [door] * count
 
     def _refuse(self, message: Message, no: Refuse, door: str, source: str, code: Any, realm: UUID, item: Any = None) -> None:
         try:

@@ -72,6 +72,8 @@ class Station(RegisterRow):
     silent_after_s = models.PositiveIntegerField(_("Silent after"), default=1800, help_text=_("0: it may be silent."))
     # {"level": {"yellow": 56.5, "red": 58.0, "hysteresis": 0.1, "source": "…"}}: in the quantity's unit.
     thresholds = models.JSONField(default=dict)
+    # {"rain": [codes of rain gauges upstream], "hours": 12, "mm": 5, "source": "…"}: without so much rain there, a rise here is a question first.
+    upstream = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))  # type: ignore[call-overload]
     active = models.BooleanField(_("In service"), default=True)
     origin = models.CharField(_("Entry comes from"), max_length=200, blank=True)
 
@@ -142,6 +144,14 @@ class Series(models.Model):
     # What was said at once of these event times is judged again when nothing that belongs there can be on its way any more.
     late_from = models.DateTimeField(null=True, help_text="event time of the first late reading not judged again yet")
     late_to = models.DateTimeField(null=True, help_text="newest event time when the last of them came")
+    # The newest reading that is not believed: last_* above are of those that are.
+    doubt_time = models.DateTimeField(null=True)
+    doubt_value = models.BigIntegerField(default=0, db_default=0)
+    doubt_flags = models.SmallIntegerField(default=0, db_default=0)
+    suspect = models.SmallIntegerField(default=0, db_default=0, help_text="flags all its readings carry, since its neighbours say otherwise")
+    suspect_why = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))  # type: ignore[call-overload]
+    verdict = models.SmallIntegerField(default=0, db_default=0, help_text="what a person said of it: SOUND or FAULTY, until verdict_until")
+    verdict_until = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["realm", "station", "quantity"], name="series_once")]
@@ -240,6 +250,67 @@ class Signal(RealmRow):
 
     def __str__(self) -> str:
         return f"{self.station_id} {self.rule} {self.colour}"
+
+
+class Doubt(RealmRow):
+    """Readings of one series, in a row, that are not believed, and why; a question to a person when believing them would change a colour."""
+
+    SCOPE = "sensing.read"
+    OPEN_WITHOUT_REGION = True
+    NOTED, OPEN, SOUND, FAULTY, OVER = "noted", "open", "sound", "faulty", "over"
+    STATES = [(NOTED, _("noted: it would change nothing")), (OPEN, _("waits for a person")), (SOUND, _("true, a person says")), (FAULTY, _("not true, a person says")), (OVER, _("over"))]
+    LIVE = (NOTED, OPEN)
+
+    series = models.ForeignKey(Series, on_delete=models.PROTECT, related_name="doubts")
+    station = models.ForeignKey(Station, on_delete=models.PROTECT, related_name="doubts")
+    region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+")
+    quantity = models.CharField(max_length=12)
+    state = models.CharField(max_length=8, choices=STATES, default=NOTED)
+    first = models.DateTimeField(help_text="event time of the first of them")
+    last = models.DateTimeField()
+    count = models.IntegerField(default=0)
+    value = models.FloatField(help_text="the highest of them, in the quantity's unit")
+    flags = models.SmallIntegerField(default=0)
+    why = models.JSONField(default=dict, help_text="{flag: its numbers}")
+    stands = models.SmallIntegerField(default=0, help_text="the colour without them")
+    would = models.SmallIntegerField(default=0, help_text="the colour if they were true")
+    fact = models.UUIDField(null=True, help_text="the ReadingDoubted that asked")
+    answered_by = models.ForeignKey("kernel.Person", null=True, on_delete=models.PROTECT, related_name="+")
+    answered_at = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["series"], condition=models.Q(state__in=["noted", "open"]), name="doubt_live")]
+        indexes = [models.Index(fields=["station", "-first"], name="doubt_station"), models.Index(fields=["realm", "state"], name="doubt_state")]
+
+    def __str__(self) -> str:
+        return f"{self.station_id} {self.quantity} {self.state}"
+
+
+class Maintenance(Row):
+    """A time in which people work on a station: nothing is expected of it, and what it says is not believed. Actual operations only."""
+
+    objects: ClassVar[models.Manager[Maintenance]] = models.Manager()  # type: ignore[assignment, misc]
+    station = models.ForeignKey(Station, on_delete=models.PROTECT, related_name="maintenance")
+    begins_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    reason = models.CharField(max_length=200)
+    by = models.ForeignKey("kernel.Person", null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        indexes = [models.Index(fields=["ends_at"], name="maintenance_ends")]
+
+    def __str__(self) -> str:
+        return f"{self.station_id} {self.begins_at:%Y-%m-%d %H:%M}"
+
+
+class Probe(models.Model):
+    """One row: the reading that the platform sends itself every minute through broker and worker, and whether it came back."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    sent_at = models.DateTimeField(null=True)
+    back_at = models.DateTimeField(null=True, help_text="when the newest that came back was sent")
+    lost_since = models.DateTimeField(null=True)
 
 
 class RealmState(models.Model):

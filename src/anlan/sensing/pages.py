@@ -8,31 +8,35 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Q, Sum
+from django.db.models import Case, Q, Sum, When
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from anlan.kernel import access, clock, journal
 from anlan.kernel.errors import NOT_FOUND, Problem
 from anlan.kernel.ids import new_id
+from anlan.kernel.middleware import public
 from anlan.kernel.models import Region
+from anlan.kernel.shell import address
 
-from . import actions, queries, rules, sources, tables
+from . import actions, network, preview, probe, queries, questions, rules, sources, tables
 from .errors import BAD_FILTER
-from .forms import LIMIT_WORDS, AdoptForm, BindForm, RulesForm, SourceForm, ThresholdsForm
+from .forms import LIMIT_WORDS, AdoptForm, AnswerForm, BindForm, MaintainForm, RulesForm, SourceForm, ThresholdsForm
 from .ingest import DOORS, REASONS
-from .models import BatchStat, Partition, Refused, RefusedCount, RuleSet, Series, Signal, Source, Station
-from .quantities import COLOURS, FLAG_WORDS, KINDS, QUANTITIES, flag_names
+from .models import BatchStat, Doubt, Partition, Refused, RefusedCount, RuleSet, Series, Signal, Source, Station
+from .quantities import COLOURS, DOUBTFUL, FLAG_WORDS, KINDS, QUANTITIES, flag_names
 
 PAGE = 50
 CURVE_HOURS = {"24": 24, "72": 72, "168": 168, "720": 720, "8760": 8760}
 LONG = timedelta(days=32)  # longer curves are drawn from the roll-ups
 STATES = [("reporting", lambda: _("Reporting")), ("silent", lambda: _("Silent")), ("never", lambda: _("Never heard")), ("off", lambda: _("Out of service"))]
+CHANGES = ("sensing.SignalChanged", "sensing.SignalRevised", "sensing.GaugeSilent", "sensing.GaugeHeard", "sensing.ReadingDoubted", "sensing.DoubtAnswered")
 COLOUR_FILTERS = ["any", "red", "orange", "yellow", "blue", "unknown"]
 
 
@@ -104,16 +108,57 @@ def station(request: HttpRequest, key: UUID) -> HttpResponse:
     hours = request.GET.get("hours", "72") if request.GET.get("hours", "72") in CURVE_HOURS else "72"
     latest = {item["quantity"]: item for item in queries.latest(realm, stations=[row])}
     facts = journal.about(f"station:{row.pk}", realm)
-    changes = [_change(fact) for fact in reversed(facts) if fact.kind in ("sensing.SignalChanged", "sensing.GaugeSilent", "sensing.GaugeHeard")][:30]
+    changes = [_change(fact) for fact in reversed(facts) if fact.kind in CHANGES][:30]
     return render(request, "sensing/station.html", {
         "station": row, "hours": hours, "choices": [("24", _("24 h")), ("72", _("3 days")), ("168", _("7 days")), ("720", _("30 days")), ("8760", _("1 year"))],
-        "quantities": [{"kind": QUANTITIES[code], "latest": latest.get(code), "flags": [FLAG_WORDS[f] for f in (latest.get(code) or {}).get("flags", [])]} for code in row.quantities if code in QUANTITIES],
+        "quantities": [{"kind": QUANTITIES[code], "latest": latest.get(code), "flags": [FLAG_WORDS[f] for f in (latest.get(code) or {}).get("flags", [])], "doubted": _doubted(latest.get(code))} for code in row.quantities if code in QUANTITIES],
         "signals": [_signal(signal) for signal in queries.signals_of(realm, row)], "changes": changes,
+        "health": next(iter(network.stations(actor, realm, row.pk)[0]), None), "maintain_form": MaintainForm(), "op_id": new_id(),
+        "doubts": [_doubt(each) for each in Doubt.objects.seen_by(actor, realm).filter(station=row).order_by("-last")[:10]],
         "worst": queries.worst(realm, [row.pk]).get(row.pk, "none"), "may_manage": access.may(actor, "sensing.manage", row.region_id) and realm.is_actual,
         "thresholds": [
             {"quantity": QUANTITIES[code].name, "unit": QUANTITIES[code].unit, "lines": [(name, LIMIT_WORDS[name], given[name]) for name in (*rules.COLOUR_NAMES, "hysteresis") if name in given], "source": given.get("source", "")}
             for code, given in row.thresholds.items() if code in QUANTITIES
         ],
+    })
+
+
+def _doubted(item: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The newest value that is not believed, with its reasons in words."""
+    found = (item or {}).get("doubted")
+    return {**found, "words": [FLAG_WORDS[flag] for flag in found["flags"]]} if found else None
+
+
+def _doubt(row: Doubt) -> dict[str, Any]:
+    return {"row": row, "quantity": QUANTITIES[row.quantity].name, "unit": QUANTITIES[row.quantity].unit, "flags": [FLAG_WORDS[name] for name in flag_names(row.flags & DOUBTFUL)],
+            "why": questions.explained(row), "would": COLOURS[row.would], "stands": COLOURS[row.stands]}
+
+
+def doubts(request: HttpRequest) -> HttpResponse:
+    """What is not believed, and why; what waits for a person first."""
+    actor, realm = _read(request), request.realm  # type: ignore[attr-defined]
+    rows = Doubt.objects.seen_by(actor, realm).select_related("station", "region", "answered_by")
+    every = request.GET.get("all") == "1"
+    if not every:
+        rows = rows.filter(state__in=Doubt.LIVE)
+    page = _page(request, rows.order_by(Case(When(state=Doubt.OPEN, then=0), default=1), "-would", "-last"))
+    return render(request, "sensing/doubts.html", {"page": page, "lines": [_doubt(row) for row in page], "every": every})
+
+
+def doubt_page(request: HttpRequest, key: UUID) -> HttpResponse:
+    """One question: what came, why it is not believed, what it would change, and the answer."""
+    actor, realm = _read(request), request.realm  # type: ignore[attr-defined]
+    row = Doubt.objects.seen_by(actor, realm).select_related("station", "region", "answered_by").filter(pk=key).first()
+    if row is None:
+        raise NOT_FOUND(kind=_("doubtful readings"), key=str(key)[-6:])
+    form = AnswerForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        questions.answer(request.act(), doubt_=row.pk, **form.cleaned_data)  # type: ignore[attr-defined]
+        messages.success(request, _("Answered. The rules judge anew."))
+        return redirect("sensing:doubt", row.pk)
+    return render(request, "sensing/doubt.html", {
+        "doubt": _doubt(row), "form": form, "may_answer": row.state in (*Doubt.LIVE, Doubt.OVER) and access.may(actor, "sensing.judge", row.region_id), "op_id": new_id(),
+        "start": (row.first - timedelta(hours=24)).isoformat(), "end": (row.last + timedelta(hours=6)).isoformat(),
     })
 
 
@@ -216,7 +261,7 @@ def thresholds(request: HttpRequest, key: UUID) -> HttpResponse:
     form = ThresholdsForm(request.POST or None, station=row)
     if request.method == "POST" and form.is_valid():
         try:
-            actions.set_thresholds(request.act(), station=row.pk, thresholds=form.values())  # type: ignore[attr-defined]
+            actions.set_thresholds(request.act(), station=row.pk, thresholds=form.values(), upstream=form.upstream())  # type: ignore[attr-defined]
         except Problem as problem:
             if not problem.fields:
                 raise
@@ -226,6 +271,21 @@ def thresholds(request: HttpRequest, key: UUID) -> HttpResponse:
             messages.success(request, _("Saved: {name}.").format(name=row.name))
             return redirect("sensing:station", row.pk)
     return render(request, "sensing/thresholds.html", {"form": form, "station": row, "op_id": new_id()})
+
+
+@require_POST
+def maintain(request: HttpRequest, key: UUID) -> HttpResponse:
+    """From now on people work on the station, for so many hours; 0 ends it."""
+    row = _find(request, key)
+    form = MaintainForm(request.POST)
+    if form.is_valid():
+        now = clock.now()
+        hours = timedelta(hours=form.cleaned_data["hours"]) or timedelta(seconds=1)
+        actions.maintain(request.act(expected_version=None), station=row.pk, begins=now, ends=now + hours, reason=form.cleaned_data["reason"])  # type: ignore[attr-defined]
+        messages.success(request, _("Entered: {name} is worked on.").format(name=row.name))
+    else:
+        messages.error(request, _("Hours and a reason are needed."))
+    return redirect("sensing:station", row.pk)
 
 
 # --- sources ---------------------------------------------------------------------------------------------------------
@@ -344,6 +404,17 @@ def ruleset(request: HttpRequest, key: UUID) -> HttpResponse:
     })
 
 
+@require_POST
+def preview_rules(request: HttpRequest) -> HttpResponse:
+    """What a text would have said of the last storm, beside what is in force: a part of the rule's page."""
+    actor, realm = _read(request), request.realm  # type: ignore[attr-defined]
+    try:
+        found, problem = preview.compare(realm, request.POST.get("text", "").replace("\r\n", "\n"), queries.stations_seen_by(actor).values("pk")), ""
+    except Problem as wrong:
+        found, problem = None, wrong.message
+    return render(request, "sensing/_preview.html", {"found": found, "problem": problem})
+
+
 def _spec(spec: rules.RuleSpec) -> dict[str, Any]:
     kind = QUANTITIES[spec.quantity]
     words = {"sum": _("Rolling sum"), "rise": _("Rate of rise"), "level": _("Value against its threshold"), "silence": _("Silence")}
@@ -393,11 +464,21 @@ def health(request: HttpRequest) -> HttpResponse:
     page = _page(request, silent)
     workers = Partition.objects.exclude(owner="").values_list("owner", flat=True)
     return render(request, "sensing/health.html", {
+        "network": network.network(actor, realm), "probe": probe.state(), "map_url": address("web:map_data", ""), "source_word": _("Source"), "region_word": _("County"),
         "summary": queries.summary(actor, realm), "batches": batches, "hour": {name: value or 0 for name, value in hour.items()}, "page": page,
         "lines": [{"row": row, "value": QUANTITIES[row.quantity].value(row.last_value), "unit": QUANTITIES[row.quantity].unit, "quantity": QUANTITIES[row.quantity].name} for row in page],
         "workers": sorted({owner.split(":")[1] if owner.count(":") > 1 else owner for owner in workers}), "held": len(workers),
         "heard_until": Partition.objects.exclude(owner="").order_by("heard_until").values_list("heard_until", flat=True).first(),
     })
+
+
+@public
+@never_cache
+def probe_state(request: HttpRequest) -> JsonResponse:
+    """For a monitor outside: 200 while the platform's own reading of each minute comes back through broker, worker and database (or none
+    was ever sent), 503 when it does not."""
+    found = probe.state()
+    return JsonResponse({"well": found["well"], "back": found["back"]}, status=503 if found["well"] is False else 200)
 
 
 def rain(request: HttpRequest) -> HttpResponseBase:
@@ -434,9 +515,12 @@ app_name = "sensing"
 urlpatterns = [
     path("", stations, name="stations"),
     path("station/<uuid:key>", station, name="station"),
+    path("station/<uuid:key>/maintenance", maintain, name="maintain"),
     path("station/<uuid:key>/thresholds", thresholds, name="thresholds"),
     path("station/<uuid:key>/curve.json", curve, name="curve"),
     path("station/<uuid:key>/readings.csv", station_csv, name="station_csv"),
+    path("doubts", doubts, name="doubts"),
+    path("doubt/<uuid:key>", doubt_page, name="doubt"),
     path("sources", source_list, name="sources"),
     path("source/new", edit_source, name="new_source"),
     path("source/<uuid:key>", edit_source, name="source"),
@@ -445,7 +529,9 @@ urlpatterns = [
     path("refused", refused, name="refused"),
     path("rules", rule_list, name="rules"),
     path("rules/<uuid:key>", ruleset, name="ruleset"),
+    path("rules/preview", preview_rules, name="preview"),
     path("rules/adopt", adopt, name="adopt"),
     path("health", health, name="health"),
+    path("probe", probe_state, name="probe_state"),
     path("rain", rain, name="rain"),
 ]

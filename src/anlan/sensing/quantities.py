@@ -42,6 +42,7 @@ class Quantity:
 
 
 HOUR = 3600
+PROBE = "probe"  # what the platform sends itself; no station of anybody's measures it
 QUANTITIES: dict[str, Quantity] = {
     q.code: q
     for q in (
@@ -53,6 +54,8 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("soil", _("Soil moisture"), "%", 0.01, 0, 100, 100, {"%": 1, "m3/m3": 100}, 72 * HOUR, True, 1),
         Quantity("wind", _("Wind speed"), "m/s", 0.01, 0, 150, 85, {"m/s": 1, "km/h": 1 / 3.6, "kn": 0.514444}, 6 * HOUR, False, 1),
         Quantity("gas", _("Combustible gas"), "%LEL", 0.01, 0, 100, 100, {"%LEL": 1}, 24 * HOUR, False, 1),
+        Quantity("battery", _("Battery"), "V", 0.01, 0, 60, 60, {"V": 1, "mV": 0.001}, 0, False, 2),
+        Quantity(PROBE, _("Probe"), "min", 1, 0, 1e9, 1e9, {"min": 1}, 0, False, 0),
     )
 }
 
@@ -60,12 +63,19 @@ QUANTITIES: dict[str, Quantity] = {
 KINDS = [("rain", _("Rain")), ("level", _("Water level")), ("flow", _("Discharge")), ("soil", _("Soil moisture")), ("wind", _("Wind")), ("gas", _("Gas"))]
 
 # Bits of Reading.flags. A flagged reading is kept and shown hollow.
-LATE, FROZEN, RANGE, TOO_LATE = 1, 2, 4, 8
-DOUBTFUL = FROZEN | RANGE  # the value itself is in doubt, not only the time of its coming
-FLAGS = {LATE: "late", FROZEN: "frozen", RANGE: "range", TOO_LATE: "too_late"}
+LATE, FROZEN, RANGE, TOO_LATE, STEP, SPIKE, STUCK, INFLUX, BIAS, NO_RAIN, FAULTY, SOUND = (1 << bit for bit in range(12))
+# The value itself is in doubt, not only the time of its coming: no rule hears it until a person says that it is sound (see doubt.py).
+DOUBTFUL = FROZEN | RANGE | STEP | SPIKE | STUCK | INFLUX | BIAS | NO_RAIN | FAULTY
+UNJUDGED = TOO_LATE | DOUBTFUL
+FLAGS = {
+    LATE: "late", FROZEN: "frozen", RANGE: "range", TOO_LATE: "too_late", STEP: "step", SPIKE: "spike", STUCK: "stuck_zero", INFLUX: "high_influx",
+    BIAS: "bias", NO_RAIN: "no_rain", FAULTY: "faulty", SOUND: "sound",
+}
 FLAG_WORDS = {
-    "late": _("came late"), "frozen": _("unchanged too long"), "range": _("outside the usual range"),
-    "too_late": _("too late for the rules"),
+    "late": _("came late"), "frozen": _("unchanged too long"), "range": _("outside the usual range"), "too_late": _("too late for the rules"),
+    "step": _("a jump no second report confirms"), "spike": _("a spike: back at once"), "stuck_zero": _("zero while the neighbours rain"),
+    "high_influx": _("heavy rain while the neighbours are dry"), "bias": _("far from the neighbours for long"), "no_rain": _("rises without rain upstream"),
+    "faulty": _("a person does not believe this gauge"), "sound": _("a person says it is true"),
 }
 
 COLOURS = {-1: "unknown", 0: "none", 1: "blue", 2: "yellow", 3: "orange", 4: "red"}

@@ -18,7 +18,7 @@ from anlan.kernel.models import RegionPath
 
 from . import broker, history, ingest, rules
 from .models import PARTITIONS, Series, Signal, Source, Station
-from .quantities import COLOURS, QUANTITIES, flag_names
+from .quantities import COLOURS, PROBE, QUANTITIES, flag_names
 
 CAPABILITY = "sensing.read"
 
@@ -82,7 +82,8 @@ def worst(realm: Any, station_ids: Iterable[UUID]) -> dict[UUID, str]:
 
 
 def latest(realm: Any, *, stations: Iterable[Any] | None = None, quantity: str = "", codes: Iterable[str] | None = None) -> list[dict[str, Any]]:
-    """Newest reading of each series of a realm: station, code, region, quantity, value, unit, time, flags, silent (0, 1, 2).
+    """Newest reading of each series of a realm: station, code, region, quantity, value, unit, time, flags, silent (0, 1, 2); of those
+    that are believed. `doubted`: a newer one that is not, or None.
 
     A system read, for reactions of the rooms above; pages use `station_state`.
     """
@@ -98,6 +99,8 @@ def latest(realm: Any, *, stations: Iterable[Any] | None = None, quantity: str =
             "station": row.station_id, "code": row.station.code, "name": row.station.name, "region": row.station.region_id, "quantity": row.quantity,
             "value": QUANTITIES[row.quantity].value(row.last_value), "unit": QUANTITIES[row.quantity].unit, "time": row.last_time,
             "flags": flag_names(row.last_flags), "silent": row.silent,
+            "doubted": {"value": QUANTITIES[row.quantity].value(row.doubt_value), "time": row.doubt_time, "flags": flag_names(row.doubt_flags)}
+            if row.doubt_time is not None and row.doubt_time > row.last_time else None,
         }
         for row in rows.order_by("station__code", "quantity")
     ]
@@ -298,8 +301,8 @@ def freshness(realm: Any) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT max(last_time), count(*) FILTER (WHERE silent > 0), count(*) FILTER (WHERE last_time IS NOT NULL), max(last_received) "
-            "FROM sensing_series WHERE realm_id = %s",
-            [key_of(realm)],
+            "FROM sensing_series WHERE realm_id = %s AND quantity <> %s",
+            [key_of(realm), PROBE],
         )
         newest, silent, heard, received = cursor.fetchone() or (None, 0, 0, None)
     return {"newest": newest, "silent": silent, "heard": heard, "received": received}

@@ -5,12 +5,22 @@ from anlan.kernel.actions import Act, Actor
 from anlan.kernel.ids import derived_id
 from anlan.kernel.journal import FactView
 
-from . import actions
+from . import actions, probe, questions
 
 
 def tick(act: Act, subject: str, params: dict) -> None:
     """Timer sensing.tick: gauges fall silent, old colours become unknown."""
     actions.tick(act)
+
+
+def compare(act: Act, subject: str, params: dict) -> None:
+    """Timer sensing.compare: it has rained; what do the neighbours say of each gauge?"""
+    questions.compare(act)
+
+
+def on_probe(act: Act, subject: str, params: dict) -> None:
+    """Timer sensing.probe: did the last one come back? Send the next."""
+    probe.on_probe(act, subject, params)
 
 
 def on_register(facts: list[FactView]) -> None:

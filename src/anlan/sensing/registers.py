@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from anlan.kernel.registers import Field, Register, register
 
 from .models import CODE, Station
-from .quantities import KINDS, QUANTITIES
+from .quantities import KINDS, PROBE, QUANTITIES
 
 MONTH_S = 30 * 86400
 
@@ -30,7 +30,7 @@ register(Register(
         Field("code", required=True, column=True, search=True, pattern=CODE.pattern, synonyms=("站码", "测站编码")),
         Field("name", required=True, column=True, search=True, synonyms=("站名", "测站名称")), Field("name_en", search=True),
         Field("kind", choices=tuple(KINDS), required=True, column=True, filter=True, synonyms=("站类",)),
-        Field("quantities", choices=tuple((q.code, q.name) for q in QUANTITIES.values()), many=True, required=True, filter=True, synonyms=("监测要素",)),
+        Field("quantities", choices=tuple((q.code, q.name) for q in QUANTITIES.values() if q.code != PROBE), many=True, required=True, filter=True, synonyms=("监测要素",)),
         Field("river", column=True, search=True, filter=True, synonyms=("河流",)),
         Field("elevation_m", unit="m", min=-500, max=9000, synonyms=("高程",)), Field("sensor_height_m", unit="m", min=-500, max=9000), Field("datum", synonyms=("基面",)),
         Field("interval_s", unit="s", min=1, max=MONTH_S, synonyms=("报送间隔",)), Field("silent_after_s", unit="s", max=MONTH_S),

@@ -27,7 +27,7 @@ from anlan.kernel import brokers, clock, realms
 from anlan.kernel.ids import new_id
 from anlan.kernel.models import Realm
 
-from . import actions, broker, compute, ingest, keeping, queries, sources
+from . import actions, broker, compute, ingest, keeping, probe, queries, sources
 from .compute import Book, Registry
 from .ingest import READINGS, REPLAY, Message, Reader, Refusal
 from .models import PARTITIONS, BatchStat, Partition, RuleSet
@@ -405,6 +405,7 @@ class Worker:
         nc = await nats.connect(**brokers.options(self.url or broker.address()), allow_reconnect=False, connect_timeout=5, disconnected_cb=gone, closed_cb=gone, error_cb=_log_error, name="anlan-sense")
         try:
             await self.db(prepare)
+            await self.db(probe.ensure)
             js = nc.jetstream(timeout=10)
             await ingest.ensure_streams(js)
             self.mark, self.suspect = None, True

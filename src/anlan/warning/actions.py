@@ -52,6 +52,7 @@ from .facts import (
     OutsideWarningReceived,
     ProposalClosed,
     ProposalMade,
+    ProposalRevised,
     WarningEnded,
 )
 from .gate import content_hash, not_prepared, not_silent
@@ -119,6 +120,23 @@ def propose(
         open_one.save(update_fields=["made_by"])
         _ask(act, open_one, cause=open_one.made_by)
     return open_one
+
+
+@action("warning.note_revision")
+def note_revision(act: Act, *, station: str, name: str, rule: str, said: str, true: str, at: str, fact: UUID) -> int:
+    """A signal was not what was said of it: mark it in the evidence of the proposals that rest on it; how many. What is decided stays a person's."""
+    rows = Proposal.plain.select_for_update(of=("self",)).filter(
+        realm=act.realm, state__in=[Proposal.OPEN, Proposal.TAKEN], evidence__contains=[{"station": station, "rule": rule}]
+    )
+    for row in rows.order_by("pk"):
+        row.evidence = [
+            {**line, "revised": {"said": said, "true": true, "at": at, "fact": str(fact)}} if (line["station"], line["rule"]) == (station, rule) else line
+            for line in row.evidence
+        ]
+        row.changed_at = act.now
+        act.save(row)
+        act.state(ProposalRevised(proposal=row.pk, region=row.region_id, hazard=row.hazard, name=name, said=said, true=true), about=row)
+    return len(rows)
 
 
 def _kind(colour: str) -> str:

@@ -18,6 +18,18 @@ class ProposalMade:
     region: UUID
 
 
+@fact("warning.ProposalRevised")
+class ProposalRevised:
+    """A late reading showed that a signal on which a proposal rests was not so: what was said of it, and what was true."""
+
+    proposal: UUID
+    region: UUID
+    hazard: str
+    name: str
+    said: str
+    true: str
+
+
 @fact("warning.ProposalClosed")
 class ProposalClosed:
     """A proposal was taken up, dismissed with a reason, or faded because every signal went back to normal."""

@@ -34,6 +34,18 @@ def on_signals(facts: list[FactView]) -> None:
         )
 
 
+def on_revisions(facts: list[FactView]) -> None:
+    """Where a signal was not what was said of it, the proposals that rest on it are told."""
+    for fact in facts:
+        told = fact.payload
+        if fact.realm.is_over or told.get("_erased"):
+            continue
+        act = Act(Actor.machine("warning"), fact.realm, op_id=derived_id("warning.note_revision", fact.id), cause=fact.id)
+        actions.note_revision(
+            act, station=str(told["station"]), name=told["name"], rule=told["rule"], said=told["said"], true=told["true"], at=fact.occurred_at.isoformat(), fact=fact.id,
+        )
+
+
 def _window(seconds: int | None) -> str:
     if not seconds:
         return ""

@@ -4,7 +4,9 @@ from __future__ import annotations
 import base64
 from datetime import timedelta
 
+import cbor2
 import orjson
+import pyarrow as pa
 import pytest
 
 from anlan.kernel import clock
@@ -148,3 +150,53 @@ def test_a_new_password_ends_the_old_one_at_once(actual, alice, client, kept):
     actions.set_credential(act(actual, alice), source=row.pk, password_bcrypt=hashed)
     assert client.post(URL, orjson.dumps([reading()]), content_type="application/json", **basic("gw", word)).status_code == 401
     assert client.post(URL, orjson.dumps([reading()]), content_type="application/json", **basic("gw", fresh_word)).status_code == 202
+
+
+def test_cbor_and_arrow_are_the_same_readings_as_json(actual, alice, client, kept):
+    station(actual, "R1")
+    _row, word = source(actual, alice, "gw", "http", ["R1"])
+    at = (clock.now() - timedelta(minutes=1)).replace(microsecond=0)
+    rows = [reading(t=at.isoformat(), v=1.5), reading(t=at.isoformat(), v=-3)]
+    table = pa.table({"s": ["R1", "R1"], "q": ["rain"] * 2, "t": pa.array([at, at], pa.timestamp("us", "UTC")), "v": [1.5, -3.0], "u": ["mm"] * 2})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    told = []
+    for kind, body in (
+        ("application/json", orjson.dumps(rows)), ("application/cbor", cbor2.dumps([{**row, "t": at} for row in rows])),
+        ("application/vnd.apache.arrow.stream", sink.getvalue().to_pybytes()),
+    ):
+        answer = client.post(URL, body, content_type=kind, **basic("gw", word))
+        told.append((answer.status_code, answer.json()["accepted"], [row["reason"] for row in answer.json()["refused"]]))
+    assert told == [(202, 1, ["out_of_range"])] * 3
+    (one,) = {(subject, tuple(map(tuple, (sorted(item.items()) for item in orjson.loads(body))))) for subject, body in kept}
+    assert dict(one[1][0])["v"] == 1.5
+    for kind, body in (("application/cbor", b"\x9f\x00"), ("application/cbor", b"\x81" * 5000), ("application/vnd.apache.arrow.stream", b"PAR1")):
+        assert client.post(URL, body, content_type=kind, **basic("gw", word)).json()["error"]["code"] == "sensing.malformed"
+
+
+def test_a_run_of_a_device_is_the_same_as_its_readings_one_by_one(actual, alice):
+    """In CBOR, with its bad readings refused one by one; and what is no run at all is refused whole."""
+    station(actual, "R1")
+    station(actual, "R2")
+    source(actual, alice, "gauge", "mqtt", ["R1", "R2"])
+    worker.prepare()
+    first = (clock.now() - timedelta(hours=2)).replace(microsecond=0)
+    values = [0.2, 1.25, -1, 203.0, float("nan"), 3]
+    run = {"t": first, "dt": [300 * n for n in range(6)], "v": values, "u": "mm"}
+    single = [{"t": (first + timedelta(seconds=300 * n)).isoformat(), "v": v, "u": "mm"} for n, v in enumerate(values)]
+    own = Processor()
+    packed = own.process([Message("local", 1, "anlan.v1.x.R1.rain", cbor2.dumps(run))])
+    each = own.process([Message("local", 2 + n, "anlan.v1.x.R2.rain", cbor2.dumps(item)) for n, item in enumerate(single)])
+    assert (packed["readings"], packed["accepted"], packed["refused"]) == (6, 4, 2) and (each["accepted"], each["refused"]) == (4, 2)
+
+    def stored(code):
+        return list(Reading.objects.filter(series__station__code=code).order_by("time").values_list("time", "value", "flags"))
+
+    assert stored("R1") == stored("R2") and len(stored("R1")) == 4
+    reasons = []
+    for bad in ({"dt": [0]}, {"dt": [0.5] * 6}, {"u": "m"}, {"t": 7}, {"v": ["1"] * 6}, {"dt": [1 << 70] * 6}):
+        Refused.objects.all().delete()
+        own.process([Message("local", 99, "anlan.v1.x.R1.rain", cbor2.dumps({**run, **bad}))])
+        reasons.append(Refused.objects.get().reason)
+    assert reasons == ["malformed", "no_time", "unit", "no_time", "not_a_number", "no_time"]

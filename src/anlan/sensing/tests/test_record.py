@@ -80,7 +80,7 @@ def test_what_is_older_than_the_horizon_is_kept_but_raises_nothing(actual, repla
 def test_a_value_frozen_too_long_is_flagged(actual, replay):
     station(actual)
     put(replay, 200)
-    feed(replay, rain("R1", *[(5 * n, 0.3) for n in range(1, 15)]))
+    feed(replay, rain("R1", *[(5 * n, 0.6) for n in range(1, 15)]))
     assert Reading.objects.get(time=at(65)).flags == FROZEN
     assert Reading.objects.get(time=at(60)).flags == 0
     feed(replay, rain("R1", *[(70 + 5 * n, 0) for n in range(1, 20)]))  # no rain is no frozen sensor

@@ -119,3 +119,31 @@ def test_nobody_answers_and_it_goes_one_post_up_on_the_realms_clock(replay, coun
     drain()
     assert [item.kind for item in work.waiting_for(commander, replay)] == ["warning.answer_proposal"]
     assert not Alert.plain.exists()
+
+
+@action("test.warning_revision")
+def _revise(act, *, region, station):
+    from anlan.sensing.facts import SignalRevised
+
+    key = derived_id("station", station)
+    act.occurred_at = AT
+    act.state(
+        SignalRevised(
+            station=key, code=station, name=f"{station}站", region=region, rule="cma-rainstorm/3h", rule_version="2007", hazard="rainstorm", quantity="rain", event_time=AT,
+            until=None, said="orange", true="none",
+        ),
+        subject=f"station:{key}", region=region,
+    )
+
+
+def test_a_proposal_is_told_when_a_signal_it_rests_on_is_revised(actual, county, alice, drain):
+    signal(actual, county, "orange", station="R1")
+    signal(actual, county, "yellow", station="R2")
+    drain()
+    _revise(Act(Actor.machine("test"), actual, op_id=uuid4()), region=county.pk, station="R1")
+    drain()
+    drain()
+    row = Proposal.plain.get()
+    assert row.state == "open" and [line.get("revised", {}).get("true") for line in row.evidence] == ["none", None]
+    (fact,) = [each for each in journal.about(f"warning_proposal:{row.pk}", actual) if each.kind == "warning.ProposalRevised"]
+    assert fact.payload["said"] == "orange"

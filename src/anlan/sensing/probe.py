@@ -1,0 +1,127 @@
+"""A reading the platform sends itself every minute, through broker, stream, worker and database, like any gauge's; and the alarm when it
+does not come back. Peers stop taking readings in silence.
+
+The job worker's clock sends and looks. `GET /sensing/probe` looks again, in the web process: there a monitor outside sees a dead
+clock and a dead worker alike.
+"""
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext_noop
+
+from anlan.kernel import clock, due, realms, work
+from anlan.kernel.actions import Act, Actor, action
+from anlan.kernel.models import Due
+
+from . import broker, ingest, questions
+from .facts import ProbeBack, ProbeLost
+from .models import Probe, Register, Series, Source, Station
+from .quantities import PROBE
+
+log = logging.getLogger("anlan.probe")
+TIMER, SUBJECT, WORK = "sensing.probe", "sensing:probe", "sensing.probe_lost"
+CODE, SOURCE = "ANLAN-PROBE", "anlan-probe"
+LOST_S = 150  # sent so long ago and not back: two more have been sent since
+
+
+def ensure() -> None:
+    """A sensing worker starts: see to it that the clock sends. 0 seconds switch it off."""
+    actual = realms.actual()
+    if settings.PROBE_S and not Due.objects.filter(realm=actual, timer=TIMER, subject=SUBJECT).exists():
+        arm(Act(Actor.machine("sensing"), actual))
+
+
+@action("sensing.arm_probe")
+def arm(act: Act) -> None:
+    due.at(act, act.now + timedelta(seconds=settings.PROBE_S), TIMER, subject=SUBJECT)
+
+
+def on_probe(act: Act, subject: str, params: dict) -> None:
+    """Timer."""
+    if settings.PROBE_S:
+        look(act)
+        # The broker may hang, and all other timers wait for this one.
+        threading.Thread(target=_send_quietly, args=(*station(), act.now), daemon=True, name="probe").start()
+
+
+def station() -> tuple[Station, Source]:
+    """The probe's entry in the register, made when first asked for. Bound to a source without a password: nobody else can send for it."""
+    found = Station.objects.filter(code=CODE).select_related("source").first()
+    if found is not None and found.source is not None:
+        return found, found.source
+    source, _new = Source.objects.get_or_create(name=SOURCE, defaults={"kind": Source.HTTP, "title": "Anlan"})
+    found, _new = Station.objects.get_or_create(code=CODE, defaults={
+        "name": "平台探针", "name_en": "Probe of the platform", "kind": "level", "quantities": [PROBE], "source": source, "interval_s": 60, "silent_after_s": 0,
+        "origin": "anlan", "verified_at": clock.now(), "ended_at": clock.now(),  # in no list of the register
+    })
+    Register.objects.get_or_create(pk=1)
+    Register.objects.filter(pk=1).update(revision=Register.objects.get(pk=1).revision + 1)
+    return found, source
+
+
+def message(source: Source, at: datetime) -> list[tuple[str, bytes]]:
+    return ingest.pack([ingest.Sample(CODE, PROBE, at, at.timestamp() // 60)], f"gate.v1.{source.pk.hex}")
+
+
+def send(source: Source, at: datetime) -> None:
+    """Onto the broker; returns when it has it on disk."""
+    bridge = broker.bridge()
+
+    async def publish() -> None:
+        await ingest.publish(await bridge.connection(), message(source, at))
+
+    bridge.run(publish())
+
+
+def _send_quietly(_station: Station, source: Source, at: datetime) -> None:
+    try:
+        send(source, at)
+    except Exception as error:
+        log.warning("the probe could not be sent: %s", error)  # it will not come back, and that is told
+
+
+@action("sensing.look_for_probe")
+def look(act: Act) -> Probe:
+    """Is what was sent back? States when it is lost and when it is found, asks a person, and arms the next."""
+    row, _new = Probe.objects.get_or_create(pk=1)
+    row = Probe.objects.select_for_update().get(pk=1)
+    row.back_at = _newest(act.realm) or row.back_at or act.now
+    late = row.sent_at is not None and row.sent_at - row.back_at > timedelta(seconds=LOST_S)
+    if late and row.lost_since is None:
+        assert row.sent_at is not None
+        row.lost_since = row.back_at
+        fact = act.state(ProbeLost(sent=row.sent_at, back=row.back_at), subject=SUBJECT, region=None)
+        post = questions.desk(None)
+        if post is not None:
+            work.open(
+                act, post=post, kind=WORK, subject=SUBJECT, region=None, cause=fact, level="red", due_at=act.now + timedelta(minutes=10),
+                msgid=gettext_noop("The platform's own probe reading does not come back: readings of gauges may not arrive. Look at broker and sensing worker."),
+            )
+            work.call_next(act, post, SUBJECT, cause=fact)
+    elif not late and row.lost_since is not None:
+        act.state(ProbeBack(lost_since=row.lost_since), subject=SUBJECT, region=None)
+        row.lost_since = None
+        work.close(act, kind=WORK, subject=SUBJECT, outcome="done")
+    row.sent_at = act.now.replace(microsecond=0)
+    row.save()
+    due.at(act, act.now + timedelta(seconds=settings.PROBE_S), TIMER, subject=SUBJECT)
+    return row
+
+
+def _newest(realm: Any) -> datetime | None:
+    return Series.objects.filter(realm=realm, station__code=CODE, quantity=PROBE).values_list("last_time", flat=True).first()
+
+
+def state() -> dict[str, Any]:
+    """For the pages and the address that a monitor outside asks: when the newest probe that came back was sent, and whether that is lately;
+    None when none was ever sent. Reads the tables itself, so that a clock that stands still shows."""
+    row = Probe.objects.filter(pk=1).first()
+    if not settings.PROBE_S or row is None or row.back_at is None:
+        return {"well": None, "back": None, "lost_since": None}
+    back = max(_newest(realms.actual()) or row.back_at, row.back_at)
+    return {"well": clock.now() - back <= timedelta(seconds=settings.PROBE_S + LOST_S), "back": back, "lost_since": row.lost_since}
