@@ -37,7 +37,9 @@ function tick() {
     if (day) day.textContent = `${p.year}-${p.month}-${p.day}`;
   });
   document.querySelectorAll('[data-due]').forEach((el) => {
-    const ms = Date.parse(el.dataset.due) - at;
+    // An actual item shown above an exercise runs by the real time it was drawn at, not by the exercise's.
+    if (el.dataset.at) el.ahead ??= Date.parse(el.dataset.at) - Date.now();
+    const ms = Date.parse(el.dataset.due) - (el.dataset.at ? Date.now() + el.ahead : at);
     const text = left(ms);
     const word = el.querySelector('[data-left]') ?? el;
     if (word.textContent !== text) word.textContent = text;

@@ -405,7 +405,8 @@ class Shell:
 
     @cached_property
     def local(self) -> Any:
-        return clock.local(self.now)
+        """The realm's local time, as it is to be read: without a zone, or templates would turn it back to UTC."""
+        return clock.local(self.now).replace(tzinfo=None)
 
     @property
     def english(self) -> bool:

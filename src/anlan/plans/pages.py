@@ -24,7 +24,7 @@ from anlan.kernel.work import WorkItem
 from . import actions, compute, queries
 from .forms import AdoptForm, DocumentForm, ItemForm, PublishForm, UploadForm, ValueForm, regions_to_adopt
 from .models import Adoption, Draft, DraftItem, Match, Plan, PlanBinding, PlanVersion, Question, ResponseProposal
-from .vocabulary import in_words, label, qualifier_words, value_words, vocabulary
+from .vocabulary import in_words, label, qualifier_words, source_words, value_words, vocabulary
 from .words import DRAFT_STATES, ITEM_KINDS, ITEM_STATES, KINDS, ORIGINS, SOURCES, STATES, VERDICTS
 
 app_name = "plans"
@@ -47,7 +47,7 @@ def _shown_inputs(rows: list[dict[str, Any]], plan: Any = None) -> list[dict[str
         out.append({
             "label": label(row["term"]), "where": in_words(entry.label) if entry else compute.place_name(row["place"]) if row["place"] else row["alias"],
             "qualifier": qualifier_words(row["qualifier"]), "value": None if row["value"] is None else value_words(row["term"], row["value"]),
-            "at": datetime.fromisoformat(row["event_time"]) if row["event_time"] else None, "source": row["source"], "stale": row["stale"], "unbound": not row["place"],
+            "at": datetime.fromisoformat(row["event_time"]) if row["event_time"] else None, "source": source_words(row["source"]), "stale": row["stale"], "unbound": not row["place"],
             "kind": SOURCES[vocabulary()[row["term"]].source] if row["term"] in vocabulary() else "", "key": row.get("key", ""),
         })
     return out
@@ -379,7 +379,7 @@ def terms(request: HttpRequest) -> HttpResponse:
         spec = vocabulary().get(term.name)
         if source and (spec is None or spec.source != source):
             continue
-        rows.append({"row": term, "label": label(term.name), "where": compute.place_name(term.place), "qualifier": qualifier_words(term.qualifier), "value": value_words(term.name, term.value),
+        rows.append({"row": term, "label": label(term.name), "where": compute.place_name(term.place), "qualifier": qualifier_words(term.qualifier), "value": value_words(term.name, term.value), "source": source_words(term.source),
                      "kind": SOURCES[spec.source] if spec else "", "stale": term.stale_at is not None and term.stale_at <= now, "why": f"fact:{term.fact}" if term.fact else ""})
     return render(request, "plans/terms.html", {"rows": rows, "sources": SOURCES, "source": source, "may_state": access.may(request.actor, "plans.state")})  # type: ignore[attr-defined]
 

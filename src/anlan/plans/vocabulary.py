@@ -59,3 +59,11 @@ QUALIFIER_WORDS = {
 def qualifier_words(qualifier: str) -> str:
     words = QUALIFIER_WORDS["en" if (get_language() or "").startswith("en") else "zh"]
     return ", ".join(words.get(part, part) for part in qualifier.split("|") if part)
+
+
+def source_words(source: str) -> str:
+    """Where a value comes from; warnings it was counted from ("rainstorm/red、flood/blue") in words, anything else as it is."""
+    parts = source.split("、")
+    if not all(part.count("/") == 1 and part.replace("/", "").replace("_", "").isascii() and part.islower() for part in parts):
+        return source
+    return "、".join(qualifier_words(part.replace("/", "|")) for part in parts)

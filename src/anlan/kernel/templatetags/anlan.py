@@ -122,16 +122,20 @@ def stamp(at: Any) -> SafeString | str:
 
 
 @register.simple_tag
-def due_clock(at: Any, words: str = "") -> SafeString:
-    """A clock that runs out, second by second; dark outlined when it has (kept right by frontend/src/clock.js)."""
+def due_clock(at: Any, words: str = "", actual: bool = False) -> SafeString:
+    """A clock that runs out, second by second; dark outlined when it has (kept right by frontend/src/clock.js).
+
+    `actual`: of actual operations, also where an exercise's page shows it; it runs by the real time, which it brings along.
+    """
     if not isinstance(at, datetime):
         return mark_safe("")
-    now = clock.now(shell.current_realm())
+    now = clock.now() if actual else clock.now(shell.current_realm())
+    real = format_html(' data-at="{}"', now.isoformat()) if actual else ""
     seconds = (at - now).total_seconds()
     late = "overdue" if seconds < 0 else ""
     minutes = f"{int(abs(seconds)) // 60:02d}:{int(abs(seconds)) % 60:02d}" if abs(seconds) < 3600 else f"{int(abs(seconds)) // 3600}:{int(abs(seconds)) // 60 % 60:02d}:{int(abs(seconds)) % 60:02d}"
     text = (_("overdue {t}") if late else _("{t} left")).format(t=minutes)
-    return format_html('<span class="clock {}" data-due="{}" title="{}">{}<span data-left>{}</span></span>', late, at.isoformat(), clock.local(at).strftime("%Y-%m-%d %H:%M"), icon("timer", "icon-small"), words or text)
+    return format_html('<span class="clock {}" data-due="{}"{} title="{}">{}<span data-left>{}</span></span>', late, at.isoformat(), real, clock.local(at).strftime("%Y-%m-%d %H:%M"), icon("timer", "icon-small"), words or text)
 
 
 @register.filter

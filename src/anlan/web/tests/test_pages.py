@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -85,6 +85,16 @@ def test_anyone_on_duty_stops_a_drill_in_one_step(client, signed_in, actual, exe
     assert response.status_code == 302
     assert Realm.objects.get(pk=exercise.pk).is_over
     assert "band-frame" not in client.get("/").content.decode(), "who stopped it stands in actual operations again"
+
+
+def test_an_actual_items_clock_runs_by_the_real_time_above_an_exercise(client, signed_in, actual, exercise, alice, duty_post):
+    put(machine(actual), post=duty_post.pk, subject="a:1", msgid="Real matter", minutes=10)
+    Realm.objects.filter(pk=exercise.pk).update(clock="manual", now_at=datetime(2031, 1, 1, tzinfo=UTC))
+    client = signed_in(client, alice)
+    client.post(f"/realms/{exercise.pk}/enter")
+    for address in ("/desk/actual", "/desk/waits"):
+        shown = client.get(address).content.decode()
+        assert "data-at=" in shown and "overdue" not in shown, address
 
 
 def test_language_and_light_are_kept_and_never_lead_elsewhere(client, signed_in, actual, alice):
