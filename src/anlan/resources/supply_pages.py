@@ -54,7 +54,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     below, soon = supplies.below_minimum(actor, realm, day), supplies.expiring(actor, realm, day)
     ends = supplies.agreements(actor, day)
     context = {
-        "lines": lines, "layers": layer_names, "forms": form_names, "below": below[:100], "below_count": len(below), "soon": soon[:100], "soon_count": len(soon),
+        "lines": lines, "layers": layer_names, "forms": form_names, "below": below[:25], "below_count": len(below), "soon": soon[:25], "soon_count": len(soon),
         "spoilt_count": sum(row.expires_on < day for row in soon), "ends": ends[:100], "over_count": sum(row.valid_until < day for row in ends), "places": supplies.places(actor, realm, day), "today": day,
         "gaps": sum(bool(line["gap"]) for line in lines), "promised": supplies.promised(actor, realm)[:50], "moves": _moves(actor), "region": region, "now": clock.now(realm),
         "may_count": access.may(actor, "resources.stock"), "here": "resources:supplies", "tabs": listing.tabs(get("resources.stock")),

@@ -27,7 +27,7 @@ def call_panel(request: Any, case: CallOut) -> tuple[Any, str, dict[str, Any]] |
 
 CALL = (
     Field("channel", label=_("Channel"), kind="code", codes="comm_channel", required=True), Field("reached", label=_("Who was called"), kind="text", required=True, length=120),
-    Field("outcome", label=_("What came of it"), kind="choice", required=True, choices=tuple(RollCallTry.RESULTS)), Field("quality", label=_("Quality"), kind="choice", choices=tuple(RollCallTry.QUALITIES[:2])),
+    Field("outcome", label=_("Result of the call"), kind="choice", required=True, choices=tuple(RollCallTry.RESULTS)), Field("quality", label=_("Quality"), kind="choice", choices=tuple(RollCallTry.QUALITIES[:2])),
 )
 
 # --- call-outs -----------------------------------------------------------------------------------------------------------
@@ -70,8 +70,6 @@ loop(Loop(
     open=Step("request", _("Call a team out"), to="requested", may="resources.call", form=("team", "hazard", "grade", "task", "place", "region", "point"), guard=may_go, after=calls.estimate,
               within=lambda case: minutes(means.policy("accept_min"))),
     steps=(
-        # Who was rung up by which channel, when and with what success: each try stays in the case's timeline.
-        *(Step(f"call_{state}", _("Note a call"), from_=(state,), to=state, may="resources.call", form=CALL) for state in ("requested", "accepted", "departed", "arrived", "missing")),
         Step("accept", _("Accept"), from_=("requested",), to="accepted", may="resources.readiness", within=lambda case: minutes(case.team.assemble_min or means.policy("assemble_min"))),
         Step("decline", _("Decline"), from_=("requested",), to="declined", may="resources.readiness", form=(REASON,), danger=True),
         Step("depart", _("Report departure"), from_=("accepted",), to="departed", may="resources.readiness", form=(Field("crew", required=True), Field("vehicles", required=True, max=1000)), guard=calls.fit_crew,
@@ -82,6 +80,8 @@ loop(Loop(
         Step("account", _("All accounted for"), from_=("arrived", "missing"), to="arrived", may="resources.readiness", form=(Field("present", label=_("Persons present"), kind="integer", required=True, min=0),),
              guard=calls.all_there, after=calls.accounted, within=lambda case: minutes(means.policy("account_min"))),
         Step("release", _("Release the team"), from_=("arrived",), to="released", may="resources.call", after=calls.released, form=(Field("result", label=_("Result"), kind="longtext", required=True),)),
+        # Who was rung up by which channel, when and with what success: each try stays in the case's timeline.
+        *(Step(f"call_{state}", _("Note a call"), from_=(state,), to=state, may="resources.call", form=CALL) for state in ("requested", "accepted", "departed", "arrived", "missing")),
         Step("cancel", _("Cancel the call-out"), from_=("requested", "accepted", "departed"), to="cancelled", may="resources.call", form=(REASON,), danger=True),
     ),
     escalate=Up(every=Within(hours=0.25)),
@@ -91,7 +91,7 @@ loop(Loop(
 loop(Loop(
     "resources.requisition", Requisition, label=_("Requisitions"), one=_("Requisition"), read="resources.read", number="ZY-{year}-{n:04}", icon="hand-helping", subject="requisition", assign_may="resources.call",
     fields=(
-        Field("kind", codes="requisition_rate", required=True, column=True, filter=True), Field("what", required=True, column=True, search=True), Field("quantity", required=True, min=0.01, max=100_000), Field("owner", required=True, column=True, search=True),
+        Field("kind", codes="requisition_rate", required=True, column=True, filter=True), Field("what", required=True, column=True, search=True), Field("quantity", required=True, min=0.01, max=100_000), Field("owner", label=_("Whose it is"), required=True, column=True, search=True),
         Field("owner_phone", kind="phone", personal=Personal(mask="phone", purpose=_("Take over, give back and pay for what was requisitioned"), basis=CALL_OUT["basis"]), read="resources.contacts"),
         Field("decision", required=True, search=True), Field("purpose", required=True, search=True), Field("handed_over_at", readonly=True), Field("given_back_at", readonly=True),
         Field("condition"), Field("damage_yuan", unit=_("yuan"), min=0),
