@@ -105,7 +105,7 @@ def pytest_configure(config: Any) -> None:
 
     from . import testing_database
 
-    TransactionTestCase._fixture_teardown = lambda self: testing_database.put_back()
+    TransactionTestCase._fixture_teardown = lambda self: testing_database.put_back()  # type: ignore[attr-defined]
     config.pluginmanager.register(Run(), "anlan-run")
 
 

@@ -73,8 +73,8 @@ def _keep() -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE SCHEMA {KEPT}")
         for table in _tables():
-            cursor.execute(f'SELECT EXISTS (SELECT FROM public."{table}")')
-            if cursor.fetchone()[0] and table != "django_migrations":
+            cursor.execute(f'SELECT 1 FROM public."{table}" LIMIT 1')
+            if cursor.fetchone() and table != "django_migrations":
                 cursor.execute(f'CREATE TABLE {KEPT}."{table}" AS TABLE public."{table}"')
 
 
