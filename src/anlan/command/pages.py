@@ -19,10 +19,11 @@ from anlan.kernel import access, clock, codes, files
 from anlan.kernel.forms import attempt
 from anlan.kernel.middleware import address as peer
 from anlan.kernel.shell import address, person_name, post_name, say
+from anlan.plans import compute as plan_compute
 from anlan.plans import queries as plan_queries
 from anlan.plans.forms import ValueForm
 from anlan.plans.models import Level
-from anlan.plans.vocabulary import in_words, label, value_words, vocabulary
+from anlan.plans.vocabulary import in_words, label, source_words, value_words, vocabulary
 from anlan.sensing import queries as sensing_queries
 
 from . import actions, papers, queries
@@ -290,7 +291,8 @@ def decide(request: HttpRequest, key: UUID) -> HttpResponse:
     } for item in found["items"]]
     texts = {clause.key: in_words(clause.text) for clause in row.version_of.clauses.all()}
     reasons = [{"clause": reason["clause"], "sentence": texts.get(reason["clause"], ""), "inputs": [{
-        "label": label(entry["term"]), "value": None if entry["value"] is None else value_words(entry["term"], entry["value"]), "source": entry["source"], "at": papers.moment(entry["event_time"]), "alias": entry["alias"],
+        "label": label(entry["term"]), "value": None if entry["value"] is None else value_words(entry["term"], entry["value"]), "source": source_words(entry["source"]), "at": papers.moment(entry["event_time"]),
+        "where": plan_compute.place_name(entry["place"]) if entry.get("place") else entry["alias"],
     } for entry in reason.get("inputs", [])]} for reason in row.reasons]
     mine = any(post in access.posts(actor) for post in deciders)
     context = {
