@@ -1,7 +1,7 @@
 """Message catalogues without GNU gettext: find what is marked, keep each room's Chinese complete, compile.
 
     python tools/messages.py [ROOM …]     merge new messages into src/anlan/<room>/locale/zh_Hans/LC_MESSAGES/django.po
-    python tools/messages.py --check      fail when a message is missing, fuzzy, unused, or its {names} differ
+    python tools/messages.py --check      fail when a message is missing, fuzzy, unused, has two Chinese words in two rooms, or its {names} differ
     python tools/messages.py --compile    write the .mo files
 
 Marked are `_("…")`, `gettext…("…")` in Python, `{% translate %}`, `{% blocktranslate %}` in templates.
@@ -154,6 +154,19 @@ def faults(room: str) -> list[str]:
     return wrong
 
 
+def clashes() -> list[str]:
+    """Messages with two Chinese words in two rooms: one catalogue serves all, so the reader gets either."""
+    words: dict[tuple[str | None, str], dict[str, list[str]]] = {}
+    for room in rooms():
+        for entry in catalogue(room)[1]:
+            if entry.msgstr and not entry.obsolete:
+                words.setdefault((entry.msgctxt, entry.msgid), {}).setdefault(entry.msgstr, []).append(room)
+    return [
+        f"{message!r} is " + ", ".join(f"{chinese} in {' and '.join(where)}" for chinese, where in found.items()) + ": agree on one, or tell them apart by a context"
+        for (_context, message), found in words.items() if len(found) > 1
+    ]
+
+
 def data_messages() -> Iterator[tuple[str | None, str]]:
     """Messages that live in data files beside the code (`# translate` YAML keys named *_en are read by the rooms themselves)."""
     for room in rooms():
@@ -201,7 +214,7 @@ def drop_unused(room: str) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rooms", nargs="*")
-    parser.add_argument("--check", action="store_true", help="fail when anything is missing, fuzzy, unused or mismatched")
+    parser.add_argument("--check", action="store_true", help="fail when anything is missing, fuzzy, unused, mismatched or said in two ways")
     parser.add_argument("--compile", action="store_true", help="write the .mo files")
     parser.add_argument("--add", type=Path, help="fill in from a file holding a Python dict {English: Chinese}")
     parser.add_argument("--drop-unused", action="store_true")
@@ -218,7 +231,7 @@ def main() -> int:
         print(f"{compile_all()} catalogues compiled")
         return 0
     if args.check:
-        wrong = [fault for room in chosen for fault in faults(room)]
+        wrong = [fault for room in chosen for fault in faults(room)] + clashes()
         print("\n".join(wrong) or f"{len(chosen)} rooms: every message has its Chinese")
         return 1 if wrong else 0
     for room in chosen:

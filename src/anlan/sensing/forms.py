@@ -77,7 +77,7 @@ class SourceForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=64, help_text=_("User name of its credential: letters, digits, - and _."))
     title = forms.CharField(label=pgettext_lazy("source", "Title"), max_length=120, required=False)
     kind = forms.ChoiceField(label=_("Door"), choices=[(Source.MQTT, _("MQTT device")), (Source.HTTP, _("HTTP")), (Source.GATEWAY, _("Gateway: MQTT and HTTP"))])
-    contact = forms.CharField(label=_("Contact"), max_length=120, required=False)
+    contact = forms.CharField(label=_("Contact person"), max_length=120, required=False)
     active = forms.BooleanField(label=_("Switched on"), required=False, initial=True)
 
 

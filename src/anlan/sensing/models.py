@@ -8,6 +8,7 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from anlan.kernel.models import RealmRow, RegisterRow, Row, ScopedManager
 
@@ -55,7 +56,7 @@ class Station(RegisterRow):
     """A place where something is measured (台账 sensing.station). Stations have no realm: they are the same in every exercise."""
 
     objects: ClassVar[Any] = Known()
-    code = models.CharField(_("Code"), max_length=40, unique=True, validators=[check_code], help_text=_("Letters, digits and hyphens; it stands in the MQTT topic."))
+    code = models.CharField(pgettext_lazy("station", "Code"), max_length=40, unique=True, validators=[check_code], help_text=_("Letters, digits and hyphens; it stands in the MQTT topic."))
     name = models.CharField(_("Name"), max_length=120)
     name_en = models.CharField(_("English name"), max_length=120, blank=True)
     kind = models.CharField(_("Kind"), max_length=12, choices=KINDS, help_text=_("what it is mainly for"))
