@@ -75,7 +75,7 @@ def responses(actor: Any, realm: Any, state: str = "") -> QuerySet[Response]:
 
 def board(actor: Any, realm: Any, *, source: str = "", state: str = "", region: UUID | None = None) -> QuerySet[Order]:
     """The order board: what waits longest and is due first on top."""
-    rows = Order.objects.seen_by(actor, realm).select_related("post__organisation", "region", "escalated_to").order_by("due_at", "issued_at")
+    rows = Order.objects.seen_by(actor, realm).select_related("post__organisation", "region", "escalated_to").defer("region__area_wkb").order_by("due_at", "issued_at")
     if source:
         rows = rows.filter(source=source)
     if region:

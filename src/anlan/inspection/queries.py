@@ -21,7 +21,7 @@ def unit(case: Danger) -> UUID | None:
 
 
 def dangers(actor: Any, realm: Any) -> QuerySet[Danger]:
-    return Danger.objects.seen_by(actor, realm).select_related("region", "organisation", "post")
+    return Danger.objects.seen_by(actor, realm).select_related("region", "organisation", "post").defer("region__area_wkb")
 
 
 def problems(actor: Any, realm: Any) -> QuerySet[Danger]:

@@ -239,4 +239,4 @@ def inbox(actor: Actor, realm: Any = None) -> QuerySet[Order]:
     rows = Order.objects.everything().filter(Q(post_id__in=held) | Q(escalated_to_id__in=held), realm__ended_at=None)
     if realm is not None:
         rows = rows.filter(realm_id=key_of(realm))
-    return rows.select_related("post", "region", "realm").order_by("due_at", "issued_at")
+    return rows.select_related("post", "region", "realm").defer("region__area_wkb").order_by("due_at", "issued_at")

@@ -145,7 +145,7 @@ def waiting_for(actor: Actor, realm: Any = None) -> QuerySet[WorkItem]:
     items = WorkItem.objects.everything().filter(Q(post_id__in=access.posts(actor)), state=WorkItem.OPEN, realm__ended_at=None)
     if realm is not None:
         items = items.filter(realm_id=key_of(realm))
-    return items.select_related("post", "realm", "region").order_by(F("due_at").asc(nulls_last=True), "since")
+    return items.select_related("post", "realm", "region").defer("region__area_wkb").order_by(F("due_at").asc(nulls_last=True), "since")
 
 
 def text(item: WorkItem) -> str:

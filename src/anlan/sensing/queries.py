@@ -30,7 +30,7 @@ def reach(actor: Any) -> Any:
 
 def stations_seen_by(actor: Any) -> QuerySet[Station]:
     """The register, limited to the actor's regions. Stations in no region are seen by whoever may see any."""
-    rows = Station.plain.filter(ended_at=None).select_related("region", "source")
+    rows = Station.plain.filter(ended_at=None).select_related("region", "source").defer("region__area_wkb")
     places = reach(actor)
     if places is access.ALL:
         return rows

@@ -68,7 +68,7 @@ def places(alerts: Iterable[Alert]) -> dict[UUID, list[Place]]:
     for alert, region in AlertRegion.plain.filter(alert__in=rows).values_list("alert_id", "region_id"):
         warned[alert].add(region)
     leaves = _leaves({region for regions in warned.values() for region in regions})
-    known = Region.objects.in_bulk({leaf for found in leaves.values() for leaf in found})
+    known = Region.objects.defer("area_wkb").in_bulk({leaf for found in leaves.values() for leaf in found})
     found: dict[UUID, dict[UUID, Place]] = {
         alert: {leaf: Place(known[leaf]) for region in warned[alert] for leaf in leaves[region] if leaf in known} for alert in rows
     }

@@ -61,7 +61,7 @@ def county_of(region: UUID | None, kind: str = "county") -> UUID | None:
 
 def alerts(actor: Any, realm: Any, *, kind: str = "", state: str = "", colour: str = "", hazard: str = "", region: UUID | None = None, text: str = "") -> QuerySet[Alert]:
     """Alerts this reader may see, newest first."""
-    rows = Alert.objects.seen_by(actor, realm).select_related("region")
+    rows = Alert.objects.seen_by(actor, realm).select_related("region").defer("region__area_wkb")
     if kind:
         rows = rows.filter(kind=kind)
     if state == "live":

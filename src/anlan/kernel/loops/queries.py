@@ -259,7 +259,7 @@ def board(actor: Actor, realm: Any, declared: Loop, params: dict[str, str] | Non
     order = [F("due_at").asc(nulls_last=True), F("closed_at").desc(nulls_last=True), F("opened_at").desc()]
     # The name is ours alone: a loop's model has fields of its own, and one of them is called `place`.
     ranked = rows.annotate(nth_of_board=Window(RowNumber(), partition_by=[F("state")], order_by=order)).filter(nth_of_board__lte=CARDS)
-    for row in ranked.select_related("post__organisation", "organisation", "region").order_by("state", "nth_of_board"):
+    for row in ranked.select_related("post__organisation", "organisation", "region").defer("region__area_wkb").order_by("state", "nth_of_board"):
         columns[row.state].cards.append(row)
     return list(columns.values())
 

@@ -195,7 +195,7 @@ def my_cases(actor: Actor, realm: Realm) -> list[dict[str, Any]]:
     for declared in loops.LOOPS.values():
         rows = list(
             declared.model.objects.of(realm).filter(loop=declared.name).filter(Q(closed_at=None) & (Q(post__in=held) | Q(escalated_to__in=held)) | Q(opened_by=actor.person_id, opened_at__gte=since))
-            .select_related("region").order_by("due_at", "id")[:MAX_CASES]
+            .select_related("region").defer("region__area_wkb").order_by("due_at", "id")[:MAX_CASES]
         )
         lines: dict[Any, list[CaseStep]] = {}
         for line in CaseStep.plain.filter(realm_id=realm.pk, case_id__in=[row.pk for row in rows]).order_by("seq"):
