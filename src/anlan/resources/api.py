@@ -174,10 +174,12 @@ def below(request: HttpRequest) -> list[dict[str, Any]]:
 
 @router.get("/equipment/rates")
 def rates(request: HttpRequest) -> dict[str, Any]:
-    """Q14, Q15, Q16 recomputed from the raw rows: held of what is required, required, percent (null: nothing is required)."""
+    """Q14, Q15, Q16 recomputed from the raw rows: held of what is required, required, percent (null: nothing is required), and the towns without communication gear that works."""
     actor, _realm, day = _ask(request)
     found = means.equipment_rates(actor, day)
-    return {name: {"held": found[name][0], "required": found[name][1], "percent": found[name][2]} for name in ("q14", "q15", "q16")} | {"missing": found["missing"][:1000]}
+    return {name: {"held": found[name][0], "required": found[name][1], "percent": found[name][2]} for name in ("q14", "q15", "q16")} | {
+        "missing": found["missing"][:1000], "dead_spots": [{"region": spot["region"].pk, "name": spot["region"].name, "held": spot["held"]} for spot in means.dead_spots(actor, day)[:1000]],
+    }
 
 
 @router.get("/equipment/able")

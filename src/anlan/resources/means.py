@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
-from anlan.kernel import clock, codes
-from anlan.kernel.models import Organisation
+from anlan.kernel import access, clock, codes
+from anlan.kernel.models import Organisation, Region, RegionPath
 from anlan.kernel.registers import get
 from anlan.kernel.shell import localname_is_english
 
@@ -91,8 +91,6 @@ def equipment_rates(actor: Any, day: date) -> dict[str, Any]:
             owner = row.team_id or row.organisation_id
             held[owner, row.kind] = held.get((owner, row.kind), 0) + row.amount
     holders = [(row.pk, row.name, row.kind) for row in Team.objects.seen_by(actor).filter(ended_at=None).order_by("name")]
-    from anlan.kernel import access
-
     reach = access.regions(actor, "resources.read")
     offices = Organisation.objects.filter(Q(kind="township") | Q(business_line="emergency")).order_by("name")
     if reach is not access.ALL:
@@ -121,6 +119,27 @@ def equipment_rates(actor: Any, day: date) -> dict[str, Any]:
         **{name: share([a for a, _b in pairs], [b for _a, b in pairs]) for name, pairs in gathered.items()}, "holders": sorted(found, key=lambda one: (one["rate"], one["name"])),
         "missing": sorted(missing, key=lambda one: (-one["short"], one["holder"])), "pieces": len(pieces),
     }
+
+
+def dead_spots(actor: Any, day: date) -> list[dict[str, Any]]:
+    """Towns in which no communication gear stands that passed its last test, the most populous first: {region, held: pieces that do not count}.
+
+    A piece stands where it is kept: its own place, else its team's, its store's or its office's.
+    """
+    kinds = [code for code, entry in codes.entries("equipment_kind").items() if entry["data"].get("comms")]
+    reach = access.regions(actor, "resources.read")
+    towns = Region.objects.filter(kind="town", valid_to=None).defer("area_wkb")
+    if reach is not access.ALL:
+        towns = towns.filter(pk__in=reach)
+    within = dict(RegionPath.objects.filter(hierarchy="administrative", ancestor__in=towns).values_list("descendant_id", "ancestor_id"))
+    tests, live, held = last_tests(day), set(), Counter[Any]()
+    for row in Equipment.objects.seen_by(actor).filter(ended_at=None, kind__in=kinds).select_related("team", "warehouse", "organisation"):
+        owner = row.team or row.warehouse or row.organisation
+        town = within.get(row.region_id) or within.get(owner.region_id if owner else None)
+        held[town] += row.amount
+        if counts(row, tests, day):
+            live.add(town)
+    return [{"region": town, "held": held[town.pk]} for town in towns.order_by(F("population").desc(nulls_last=True), "name") if town.pk not in live]
 
 
 # --- where by when -------------------------------------------------------------------------------------------------------

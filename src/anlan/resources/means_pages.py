@@ -39,7 +39,7 @@ def rates(request: HttpRequest) -> HttpResponse:
     cards = [
         (_("Team equipment rate"), "Q16", found["q16"]), (_("Communication equipment rate"), "Q14", found["q14"]), (_("Small portable terminal rate"), "Q15", found["q15"]),
     ]
-    return render(request, "resources/rates.html", {**found, "cards": cards, "holders": found["holders"][:400], "missing": found["missing"][:200], "missing_count": len(found["missing"]), "tabs": _tabs(), "here": "resources:rates", "now": clock.now(realm)})
+    return render(request, "resources/rates.html", {**found, "cards": cards, "holders": found["holders"][:400], "missing": found["missing"][:200], "missing_count": len(found["missing"]), "dead_spots": means.dead_spots(actor, day), "tabs": _tabs(), "here": "resources:rates", "now": clock.now(realm)})
 
 
 class PlaceForm(forms.Form):

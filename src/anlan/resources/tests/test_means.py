@@ -16,6 +16,7 @@ from anlan.kernel.registers import actions as registers
 from anlan.kernel.tests.test_loops_steps import png
 from anlan.resources import calls, means, queries
 from anlan.resources.models import CallOut, Compensation, Equipment, Item, Opinion, Requisition, Team
+from anlan.runtime.testing import make_region
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +65,25 @@ def test_rates_are_recomputed_from_the_raw_rows(enter, alice, team, county):
     found = means.equipment_rates(alice, today())
     assert found["q16"] == (3, 5, 60.0) and found["q14"] == (1, 4, 25.0) and found["q15"] == (1, 2, 50.0)
     assert {(one["kind"], one["short"]) for one in found["missing"] if one["holder"] == team.name} == {("satellite", 1), ("video", 1)}
+
+
+def test_a_dead_spot_is_a_town_without_gear_that_passed(enter, alice, charlie, county, client, signed_in):
+    near, far, none = (make_region(name, "town", county, population=people) for name, people in (("甲镇", 100), ("乙镇", 900), ("丙镇", 300)))
+    stands = enter("equipment", code="S1", name="卫星电话", kind="satellite", region=str(near.pk))
+    crew = enter("team", code="T2", name="乙镇队", kind="government", hazards=["flood"], readiness="ready", members=5, region=str(far.pk))
+    enter("equipment", code="S2", name="卫星电话", kind="satellite", amount=2, team=str(crew.pk))
+    enter("equipment", code="P1", name="泵", kind="pump", region=str(none.pk))  # no communication gear
+
+    def spots():
+        return [(spot["region"].name, spot["held"]) for spot in means.dead_spots(alice, today())]
+
+    assert spots() == [("乙镇", 2), ("丙镇", 0), ("甲镇", 1)], "what was never tested does not count"
+    enter("test", equipment=str(stands.pk), kind="link", done_on=days(-1), passed=True)
+    assert spots() == [("乙镇", 2), ("丙镇", 0)]
+    assert means.dead_spots(charlie, today()) == [], "towns of another county"
+    signed_in(client, alice)
+    assert [spot["name"] for spot in client.get("/api/v1/resources/equipment/rates").json()["dead_spots"]] == ["乙镇", "丙镇"]
+    assert "丙镇" in client.get(reverse("resources:rates")).content.decode()
 
 
 def test_a_plate_is_entered_once(enter, team):
