@@ -1,8 +1,9 @@
 """Did it arrive? Receipts at three levels by place, whom nobody has reached yet, and the rates Q28 to Q30.
 
 *Accepted*: a channel has taken it over. *Shown*: a receipt says that it reached a telephone or lies on a desk. *Acted on*: a
-person has confirmed it. A place is the lowest region of the administrative hierarchy inside what was warned; its level is
-the best of its targets'. A place nobody is posted in has no target and is named: the gap is there before the warning.
+person has confirmed it. A place is where a village's people are told from: the lowest region below the county in which
+anybody was told, around it; where there is none, its town, which is named as having nobody to tell. A place's level is the
+best of its targets'.
 """
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ class Target:
 
 @dataclass
 class Place:
-    """A lowest region inside a warned area. `shown_at` and `acted_at` are the first receipts, aware UTC."""
+    """Where people are told from inside a warned area. `shown_at` and `acted_at` are the first receipts, aware UTC."""
 
     region: Region
     level: int = NOTHING
@@ -48,6 +49,9 @@ class Place:
     @property
     def waiting(self) -> list[Target]:
         return [target for target in self.targets.values() if target.level < ACTED]
+
+
+WIDE = ("country", "province", "city", "county")  # who sits there is told, but reaches no village by that
 
 
 def _leaves(regions: set[UUID]) -> dict[UUID, list[UUID]]:
@@ -61,17 +65,33 @@ def _leaves(regions: set[UUID]) -> dict[UUID, list[UUID]]:
     return {region: [key for key in below[region] if key not in parents] or [region] for region in regions}
 
 
+def _chains(leaves: set[UUID]) -> dict[UUID, list[UUID]]:
+    """Each lowest region and what it lies in, nearest first, up to below the county; itself at least."""
+    found: dict[UUID, list[UUID]] = {leaf: [leaf] for leaf in leaves}
+    above = RegionPath.objects.filter(hierarchy="administrative", descendant_id__in=leaves, depth__gt=0).exclude(ancestor__kind__in=WIDE)
+    for leaf, region in above.order_by("descendant_id", "depth").values_list("descendant_id", "ancestor_id"):
+        found[leaf].append(region)
+    return found
+
+
 def places(alerts: Iterable[Alert]) -> dict[UUID, list[Place]]:
-    """The places of each alert, those not yet acted on first and of them the most populous; seven queries for all together."""
+    """The places of each alert, those not yet acted on first and of them the most populous; a few queries for all together."""
     rows = {row.pk: row for row in alerts}
     warned = defaultdict(set)
     for alert, region in AlertRegion.plain.filter(alert__in=rows).values_list("alert_id", "region_id"):
         warned[alert].add(region)
     leaves = _leaves({region for regions in warned.values() for region in regions})
-    known = Region.objects.defer("area_wkb").in_bulk({leaf for found in leaves.values() for leaf in found})
-    found: dict[UUID, dict[UUID, Place]] = {
-        alert: {leaf: Place(known[leaf]) for region in warned[alert] for leaf in leaves[region] if leaf in known} for alert in rows
-    }
+    chains = _chains({leaf for found in leaves.values() for leaf in found})
+    known = Region.objects.defer("area_wkb").in_bulk({region for chain in chains.values() for region in chain})
+    told = defaultdict(set)
+    for alert, region in Attempt.plain.filter(alert__in=rows, region__isnull=False).values_list("alert_id", "region_id").distinct():
+        told[alert].add(region)
+    found: dict[UUID, dict[UUID, Place]] = {alert: {} for alert in rows}
+    for alert in rows:
+        for chain in (chains[leaf] for region in warned[alert] for leaf in leaves[region]):
+            key = next((region for region in chain if region in told[alert]), chain[-1])
+            if key in known:
+                found[alert].setdefault(key, Place(known[key]))
     receipts = defaultdict(list)
     for attempt, kind, at in Receipt.plain.filter(attempt__alert__in=rows).values_list("attempt_id", "kind", "at"):
         receipts[attempt].append((_LEVEL.get(kind, NOTHING), at))

@@ -68,6 +68,20 @@ def test_what_no_channel_took_is_not_reached(sent, towns):
     assert first.level == arrival.NOTHING and first.waiting[0].error == "no answer" and found["people"] == 300
 
 
+def test_a_village_is_told_by_its_town_and_nobody_by_the_county_alone(actual, county, towns, duty_post, alice, bob, drain):
+    for number in (1, 2, 3):
+        make_region(f"{number}村", "village", towns[number - 1][0], population=10 * number)
+    own = make_region("自有村", "village", towns[0][0], population=5)
+    make_post("村值班", own, kind="town_duty")
+    channel("in_app")
+    row = issued(alice, bob, actual, county)
+    drain()
+    assert Attempt.plain.filter(alert=row, region=county).exists(), "the county's own desk was told, too"
+    found = arrival.of(Alert.plain.select_related("realm").get(pk=row.pk))
+    assert sorted((place.region.name, place.level) for place in found["places"]) == [("1镇", 2), ("2镇", 2), ("3镇", 0), ("自有村", 2)]
+    assert [place.region.name for place in found["nobody"]] == ["3镇"]
+
+
 def test_one_unknown_number_of_people_makes_the_sum_unknown(sent, towns):
     Region.objects.filter(pk=towns[0][0].pk).update(population=None)
     assert arrival.of(sent)["people"] is None
