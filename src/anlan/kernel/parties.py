@@ -5,6 +5,7 @@ for by one natural person and confirmed by another; the database refuses the sam
 """
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,7 +32,7 @@ from .facts import (
     TwoPersonAnswered,
     TwoPersonAsked,
 )
-from .models import Account, Assignment, Grant, Organisation, Person, Post, Region, TwoPersonRequest
+from .models import Account, Assignment, Grant, Organisation, Person, Post, Region, RegionPath, TwoPersonRequest
 
 NEEDS_TWO = Kind("kernel.needs_two_persons", 409, _("This gives power and needs two persons: ask for it, and let another administrator confirm."))
 THREE_ADMINISTRATORS = Kind(
@@ -67,6 +68,32 @@ def held_posts(actor: Any) -> list[Assignment]:
         return []
     rows = Assignment.objects.filter(in_force(clock.now()), person_id=actor.person_id, post__active=True)
     return list(rows.select_related("post__organisation", "post__region").order_by("role", "starts_at"))
+
+
+def post_for(region: UUID | None, kinds: list[str]) -> Post | None:
+    """The nearest post of these kinds, in order of kind, at the region or above it; without a region the one highest up."""
+    posts = Post.objects.filter(active=True, kind__in=kinds).select_related("organisation", "region")
+    near = around(region)
+    if near:
+        found = [post for post in posts.filter(Q(region_id__in=near) | Q(region=None))]
+        place = {key: index for index, key in enumerate(near)}
+        best = min(found, key=lambda post: (place.get(post.region_id, 99), kinds.index(post.kind), str(post.pk)), default=None)
+        if best is not None:
+            return best
+    depth = Counter(RegionPath.objects.filter(hierarchy="administrative", descendant__in=posts.values("region")).values_list("descendant_id", flat=True))
+    return min(posts, key=lambda post: (depth.get(post.region_id, 0), kinds.index(post.kind), str(post.pk)), default=None)
+
+
+def around(region: UUID | None) -> list[UUID]:
+    """Keys of the region and of what it lies in, nearest first."""
+    if region is None:
+        return []
+    return [region, *RegionPath.objects.filter(hierarchy="administrative", descendant_id=region, depth__gt=0).order_by("depth").values_list("ancestor_id", flat=True)]
+
+
+def duty_post(region: UUID | None) -> Post | None:
+    """Whose desk it is there: the duty officer's, else the leader's of the shift."""
+    return post_for(region, ["duty_officer", "duty_leader"])
 
 
 def holders(post: Any, at: datetime | None = None) -> list[Assignment]:

@@ -239,7 +239,7 @@ def value_words(name: str, value: Any) -> str:
     """A payload value for a reader."""
     if name in VALUE_WORDS and value not in (None, ""):
         return str(VALUE_WORDS[name](value))
-    if value is None or value == "":
+    if value is None or value in ("", []):
         return str(COLOUR_WORDS[""]) if name in ("old", "new", "said", "true", "colour", "color", "level") else "—"
     if isinstance(value, str):
         if value in COLOUR_WORDS:

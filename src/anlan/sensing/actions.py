@@ -622,12 +622,6 @@ def keep_refused(refusals: list[Refusal], at: datetime) -> None:
 # --- the register ----------------------------------------------------------------------------------------------------
 
 
-def _bump() -> None:
-    """Tell the workers to look at the register again."""
-    Register.objects.get_or_create(pk=1)
-    Register.objects.filter(pk=1).update(revision=F("revision") + 1)
-
-
 def _only_actual(act: Act) -> None:
     if not act.realm.is_actual:
         raise WRONG_REALM()
@@ -734,7 +728,7 @@ def set_thresholds(act: Act, *, station: UUID, thresholds: dict, upstream: dict 
     before, row.thresholds, row.upstream = {"thresholds": row.thresholds, "upstream": row.upstream}, thresholds, upstream
     act.save(row)
     act.state(StationChanged(station=row.pk, code=row.code, what="thresholds", before=before, after={"thresholds": thresholds, "upstream": upstream}), about=row)
-    _bump()
+    Register.changed()
     return row
 
 
@@ -754,7 +748,7 @@ def maintain(act: Act, *, station: UUID, begins: datetime, ends: datetime, reaso
     Maintenance.objects.filter(station=row, ends_at__gt=begins, begins_at__lt=ends).update(ends_at=begins)  # the newest word counts
     made = act.create(Maintenance, station=row, begins_at=begins, ends_at=ends, reason=reason[:200], by_id=act.actor.person_id)
     act.state(MaintenanceSet(station=row.pk, code=row.code, name=row.name, begins=begins, ends=ends, reason=reason[:200]), about=row)
-    _bump()
+    Register.changed()
     return made
 
 
@@ -762,7 +756,7 @@ def maintain(act: Act, *, station: UUID, begins: datetime, ends: datetime, reaso
 def follow_register(act: Act, *, ended: list) -> None:
     """The register of stations was written: the workers look again, and what left it is out of service."""
     Station.plain.filter(pk__in=ended).update(active=False)
-    _bump()
+    Register.changed()
     _later_broker_users()
 
 
@@ -812,7 +806,7 @@ def import_stations(act: Act, *, rows: list, origin: str) -> int:
     act.state(
         StationsImported(count=len(rows), created=len(fresh), digest=f"sha256:{digest}", origin=origin[:200]), subject=f"readings:{act.realm.pk}"
     )
-    _bump()
+    Register.changed()
     _later_broker_users()
     return len(rows)
 
@@ -856,7 +850,7 @@ def save_source(
     act.state(
         SourceChanged(source=row.pk, name=row.name, what="changed" if source else "entered", stations=Station.objects.filter(source=row).count()), about=row
     )
-    _bump()
+    Register.changed()
     _later_broker_users()
     return row
 
@@ -874,7 +868,7 @@ def set_credential(act: Act, *, source: UUID, password_bcrypt: str) -> Source:
     row.password_bcrypt, row.password_set_at = password_bcrypt, clock.now()
     act.save(row)
     act.state(SourceChanged(source=row.pk, name=row.name, what="credential", stations=Station.objects.filter(source=row).count()), about=row)
-    _bump()
+    Register.changed()
     _later_broker_users()
     return row
 
@@ -893,7 +887,7 @@ def bind(act: Act, *, source: UUID, stations: list) -> Source:
     Station.objects.filter(code__in=codes).update(source=row)
     act.save(row)
     act.state(SourceChanged(source=row.pk, name=row.name, what="stations", stations=len(codes)), about=row)
-    _bump()
+    Register.changed()
     _later_broker_users()
     return row
 
@@ -919,7 +913,7 @@ def load_defaults(act: Act) -> int:
         if first:
             _adopted(act, row, "")
     if made:
-        _bump()
+        Register.changed()
     return made
 
 
@@ -963,7 +957,7 @@ def adopt_rules(act: Act, *, ruleset: UUID | None = None, text: str = "", note: 
     row.in_force, row.note = True, note[:200]
     act.save(row)
     _adopted(act, row, str(old.label) if old else "")
-    _bump()
+    Register.changed()
     return row
 
 

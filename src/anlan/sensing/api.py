@@ -89,7 +89,7 @@ def history(request: HttpRequest, key: str, quantity: str, start: datetime, end:
     """Readings in (start, end], at most 20,000, oldest first."""
     row = _station(request, key)
     if quantity not in QUANTITIES:
-        raise NOT_FOUND(kind="quantity", key=quantity[:20])
+        raise NOT_FOUND(kind=_("quantity"), key=quantity[:20])
     for at in (start, end):
         if at is not None and (at.tzinfo is None or not 1970 < at.year < 2500):
             raise BAD_FILTER(why=_("start and end are ISO times with a zone"))

@@ -223,6 +223,14 @@ class MaintenanceSet:
     reason: str
 
 
+@fact("sensing.GaugesCompared")
+class GaugesCompared:
+    """Rain gauges were held against their neighbours, and what is thought of some has changed: codes of those doubted now, and of those no longer."""
+
+    doubted: list
+    cleared: list
+
+
 @fact("sensing.ProbeLost")
 class ProbeLost:
     """The platform's own reading did not come back through broker and worker: readings of gauges may not arrive either."""

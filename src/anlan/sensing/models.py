@@ -119,6 +119,12 @@ class Register(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     revision = models.BigIntegerField(default=0)
 
+    @classmethod
+    def changed(cls) -> None:
+        """Tell the workers to look at the register again."""
+        cls.objects.get_or_create(pk=1)
+        cls.objects.filter(pk=1).update(revision=models.F("revision") + 1)
+
 
 class Series(models.Model):
     """One quantity of one station in one realm: how far its readings have come, and what the rules must remember.

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import Count
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from anlan.kernel import clock
 from anlan.kernel.ids import key_of
 from anlan.kernel.models import Region, RegionPath
+from anlan.kernel.shell import localname
 
 from . import doubt, queries
 from .models import Maintenance, Refused, Source
@@ -185,9 +185,7 @@ def network(actor: Any, realm: Any, *, worst: int = 30) -> Network:
     counties = dict(RegionPath.objects.filter(hierarchy="administrative", descendant_id__in=regions, ancestor__kind="county").values_list("descendant_id", "ancestor_id"))
     for station in found:
         station.region = counties.get(station.region, station.region) if station.region else None
-    names = {row.pk: row for row in Region.objects.filter(pk__in={station.region for station in found if station.region})}
-    english = (get_language() or "").startswith("en")
-    spoken = {pk: (row.name_en if english and row.name_en else row.name) for pk, row in names.items()}
+    spoken = {row.pk: localname(row) for row in Region.objects.filter(pk__in={station.region for station in found if station.region}).defer("area_wkb")}
     bad = [station for station in found if not station.worked_on and (station.share < 0.95 or station.lacking)]
     bad.sort(key=lambda station: (station.share, -len(station.lacking), station.code))
     return Network(

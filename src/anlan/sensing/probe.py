@@ -14,12 +14,12 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext_noop
 
-from anlan.kernel import clock, due, realms, work
+from anlan.kernel import clock, due, parties, realms, work
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.models import Due
 
-from . import broker, ingest, questions
-from .facts import ProbeBack, ProbeLost
+from . import broker, ingest
+from .facts import ProbeBack, ProbeLost, SourceChanged, StationChanged
 from .models import Probe, Register, Series, Source, Station
 from .quantities import PROBE
 
@@ -46,22 +46,28 @@ def on_probe(act: Act, subject: str, params: dict) -> None:
     if settings.PROBE_S:
         look(act)
         # The broker may hang, and all other timers wait for this one.
-        threading.Thread(target=_send_quietly, args=(*station(), act.now), daemon=True, name="probe").start()
+        threading.Thread(target=_send_quietly, args=(sender(act), act.now), daemon=True, name="probe").start()
 
 
-def station() -> tuple[Station, Source]:
-    """The probe's entry in the register, made when first asked for. Bound to a source without a password: nobody else can send for it."""
-    found = Station.objects.filter(code=CODE).select_related("source").first()
-    if found is not None and found.source is not None:
-        return found, found.source
-    source, _new = Source.objects.get_or_create(name=SOURCE, defaults={"kind": Source.HTTP, "title": "Anlan"})
-    found, _new = Station.objects.get_or_create(code=CODE, defaults={
+def sender(act: Act) -> Source:
+    """The source the probe is sent by; bound to its station, and without a password: nobody else can send for it."""
+    return Source.objects.filter(stations__code=CODE).first() or enter(act.child(step="enter")).source
+
+
+@action("sensing.enter_probe")
+def enter(act: Act) -> Station:
+    """Enter the probe in the register, when it is first sent."""
+    source, new = Source.objects.get_or_create(name=SOURCE, defaults={"kind": Source.HTTP, "title": "Anlan"})
+    if new:
+        act.state(SourceChanged(source=source.pk, name=source.name, what="entered", stations=0), about=source)
+    found, new = Station.objects.get_or_create(code=CODE, defaults={
         "name": "平台探针", "name_en": "Probe of the platform", "kind": "level", "quantities": [PROBE], "source": source, "interval_s": 60, "silent_after_s": 0,
         "origin": "anlan", "verified_at": clock.now(), "ended_at": clock.now(),  # in no list of the register
     })
-    Register.objects.get_or_create(pk=1)
-    Register.objects.filter(pk=1).update(revision=Register.objects.get(pk=1).revision + 1)
-    return found, source
+    if new:
+        act.state(StationChanged(station=found.pk, code=found.code, what="entered", before={}, after={"quantities": found.quantities}), about=found)
+    Register.changed()
+    return found
 
 
 def message(source: Source, at: datetime) -> list[tuple[str, bytes]]:
@@ -78,7 +84,7 @@ def send(source: Source, at: datetime) -> None:
     bridge.run(publish())
 
 
-def _send_quietly(_station: Station, source: Source, at: datetime) -> None:
+def _send_quietly(source: Source, at: datetime) -> None:
     try:
         send(source, at)
     except Exception as error:
@@ -96,7 +102,7 @@ def look(act: Act) -> Probe:
         assert row.sent_at is not None
         row.lost_since = row.back_at
         fact = act.state(ProbeLost(sent=row.sent_at, back=row.back_at), subject=SUBJECT, region=None)
-        post = questions.desk(None)
+        post = parties.duty_post(None)
         if post is not None:
             work.open(
                 act, post=post, kind=WORK, subject=SUBJECT, region=None, cause=fact, level="red", due_at=act.now + timedelta(minutes=10),

@@ -7,38 +7,26 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from anlan.kernel import access, due, work
+from anlan.kernel import access, due, parties, work
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import REASON_NEEDED
 from anlan.kernel.ids import derived_id
-from anlan.kernel.models import Due, Post, RegionPath
+from anlan.kernel.models import Due
 
 from . import compute, doubt, history
 from .compute import Judged, QuantityBook
 from .errors import ANSWERED
-from .facts import DoubtAnswered, ReadingDoubted
+from .facts import DoubtAnswered, GaugesCompared, ReadingDoubted
 from .history import moment
-from .models import Doubt, RealmState, Register, Series
+from .models import Doubt, RealmState, Register, Series, Station
 from .quantities import COLOURS, DOUBTFUL, FAULTY, QUANTITIES, SOUND, UNJUDGED, flag_names
 
 WORK = "sensing.doubt"
 COMPARE, SUBJECT = "sensing.compare", "sensing:network"
-
-
-def desk(region: UUID | None) -> Post | None:
-    """The post that watches the gauges of a region: its duty officer, else the leader in charge, the nearest one up."""
-    posts = Post.objects.filter(active=True, kind__in=("duty_officer", "duty_leader"))
-    if region is not None:
-        near = dict(RegionPath.objects.filter(hierarchy="administrative", descendant_id=region).values_list("ancestor_id", "depth"))
-        found = [(near.get(post.region_id, 99), post.kind, str(post.pk), post) for post in posts.filter(Q(region_id__in=near) | Q(region=None))]
-        if found:
-            return min(found, key=lambda row: row[:3])[3]
-    tops = RegionPath.objects.filter(hierarchy="administrative", depth__gt=0).values("descendant_id")
-    return posts.exclude(region_id__in=tops).order_by("kind", "pk").first() or posts.order_by("kind", "pk").first()
 
 
 def ask(act: Act, own: QuantityBook, part: Judged, cause: UUID | None) -> None:
@@ -95,7 +83,7 @@ def _question(act: Act, own: QuantityBook, index: int, row: Doubt, one: doubt.He
         subject=f"station:{station.id}", region=station.region, cause=cause,
         id=derived_id("sensing.ReadingDoubted", act.realm.pk, station.id, quantity.code, one.time, row.would),
     )
-    post = desk(station.region)
+    post = parties.duty_post(station.region)
     if post is not None:
         work.open(
             act, post=post, kind=WORK, subject=f"doubt:{row.pk}", region=station.region, cause=row.fact, level=COLOURS[max(row.would, row.stands)],
@@ -157,8 +145,7 @@ def answer(act: Act, *, doubt_: UUID, true: bool, reason: str) -> Doubt:
         subject=f"station:{station.pk}", region=row.region_id, cause=row.fact,
     )
     work.close(act, kind=WORK, subject=f"doubt:{row.pk}", outcome="answered")
-    Register.objects.get_or_create(pk=1)
-    Register.objects.filter(pk=1).update(revision=F("revision") + 1)
+    Register.changed()
     return row
 
 
@@ -186,6 +173,9 @@ def compare(act: Act) -> int:
         Series.objects.bulk_update(changed, ["suspect", "suspect_why", "revision"], batch_size=1000)
         state.revision += 1
         state.save(update_fields=["revision"])
+        codes = dict(Station.plain.filter(pk__in=[row.station_id for row in changed]).values_list("pk", "code"))
+        said = {flag: sorted(codes[row.station_id] for row in changed if bool(row.suspect) == flag) for flag in (True, False)}
+        act.state(GaugesCompared(doubted=said[True], cleared=said[False]), subject=SUBJECT, region=None)
     return len(changed)
 
 

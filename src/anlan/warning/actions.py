@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_noop
 
 from anlan.engines import cap
-from anlan.kernel import access, due, work
+from anlan.kernel import access, due, parties, work
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import REASON_NEEDED
 from anlan.kernel.ids import derived_id
@@ -151,7 +151,7 @@ def _enter(proposal: Proposal, line: dict[str, Any]) -> None:
 
 
 def _ask(act: Act, proposal: Proposal, cause: UUID) -> None:
-    post = queries.duty_post(proposal.region_id)
+    post = parties.duty_post(proposal.region_id)
     if post is None:
         return
     subject = f"warning_proposal:{proposal.pk}"
@@ -689,7 +689,7 @@ def _outside(act: Act, row: Alert, real: bool) -> None:
     row.save(update_fields=["last_fact"])
     if row.expires:
         due.at(act, row.expires, "warning.expire", subject=f"alert:{row.pk}")
-    post = queries.duty_post(row.region_id)
+    post = parties.duty_post(row.region_id)
     if post is not None:
         minutes = hazards.proposal_rules()["answer_minutes"].get(row.colour, 30)
         work.open(
@@ -865,7 +865,7 @@ def refuse_message(act: Act, *, raw: bytes, source: str, reason: str) -> Origina
         return known  # a feed that serves the same broken bytes each minute asks once
     row = act.create(Original, raw=raw[:KEPT_BYTES], sha256=digest, source=source[:200], refused=reason[:2000])
     fact = act.state(OutsideMessageRefused(original=row.pk, source=source[:200], reason=reason[:500]), about=row)
-    post = queries.duty_post(None)
+    post = parties.duty_post(None)
     if post is not None:
         work.open(
             act, post=post, kind="warning.unreadable", subject=f"original:{row.pk}", msgid=gettext_noop("A message from {source} could not be read: look at it."),
@@ -968,7 +968,7 @@ def ask_issuer_table(act: Act, *, label: str, body: dict, source: str = "") -> I
     issuers.parse(body, label)
     row = act.create(IssuerTable, label=label, body=body, source=source, digest=issuers.digest(body), asked_by=_person(act))
     fact = act.state(IssuerTableAsked(table=row.pk, label=label, digest=row.digest, refused=False, reason=source), about=row)
-    post = queries.post_for(None, ["duty_leader", "deputy_commander", "commander"])
+    post = parties.post_for(None, ["duty_leader", "deputy_commander", "commander"])
     if post is not None:
         work.open(
             act, post=post, kind="warning.confirm_issuers", subject=f"issuer_table:{row.pk}", params={"label": label},

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -10,7 +9,7 @@ from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet, Sum
 
-from anlan.kernel import clock
+from anlan.kernel import clock, parties
 from anlan.kernel.ids import new_id
 from anlan.kernel.models import Post, Region, RegionPath
 
@@ -19,42 +18,16 @@ from .models import RANK, Alert, Attempt, Channel, Proposal, Receipt
 UNDER_WAY = (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED, Alert.ISSUED)
 
 
-def ancestors(region: UUID | None) -> list[UUID]:
-    """The region and what it lies in, nearest first."""
-    if region is None:
-        return []
-    return [region, *RegionPath.objects.filter(hierarchy="administrative", descendant_id=region, depth__gt=0).order_by("depth").values_list("ancestor_id", flat=True)]
-
-
-def post_for(region: UUID | None, kinds: list[str]) -> Post | None:
-    """The nearest post of these kinds, in order of kind, at the region or above it; without a region the one highest up."""
-    posts = Post.objects.filter(active=True, kind__in=kinds).select_related("organisation", "region")
-    near = ancestors(region)
-    if near:
-        found = [post for post in posts.filter(Q(region_id__in=near) | Q(region=None))]
-        place = {key: index for index, key in enumerate(near)}
-        best = min(found, key=lambda post: (place.get(post.region_id, 99), kinds.index(post.kind), str(post.pk)), default=None)
-        if best is not None:
-            return best
-    depth = Counter(RegionPath.objects.filter(hierarchy="administrative", descendant__in=posts.values("region")).values_list("descendant_id", flat=True))
-    return min(posts, key=lambda post: (depth.get(post.region_id, 0), kinds.index(post.kind), str(post.pk)), default=None)
-
-
-def duty_post(region: UUID | None) -> Post | None:
-    """Whose desk a proposal or an outside warning comes to."""
-    return post_for(region, ["duty_officer", "duty_leader"])
-
-
 def approver_post(alert: Alert) -> Post | None:
     """Who is asked for the second approval: the leader of the shift there, else the commander."""
-    return post_for(alert.region_id, ["duty_leader", "deputy_commander", "commander"])
+    return parties.post_for(alert.region_id, ["duty_leader", "deputy_commander", "commander"])
 
 
 def county_of(region: UUID | None, kind: str = "county") -> UUID | None:
     """The region of that kind a region lies in; itself when it is one or lies in none."""
     if region is None:
         return None
-    near = ancestors(region)
+    near = parties.around(region)
     kinds = dict(Region.objects.filter(pk__in=near).values_list("pk", "kind"))
     return next((key for key in near if kinds.get(key) == kind), region)
 
@@ -105,7 +78,7 @@ def live(actor: Any, realm: Any) -> list[Alert]:
 
 def open_for_hand_over(realm: Any, post: Post) -> list[dict[str, Any]]:
     """Live alerts of a post's region, what lies in it and what it lies in, for the shift hand-over."""
-    near = set(RegionPath.objects.filter(ancestor_id=post.region_id).values_list("descendant_id", flat=True)) | set(ancestors(post.region_id))
+    near = set(RegionPath.objects.filter(ancestor_id=post.region_id).values_list("descendant_id", flat=True)) | set(parties.around(post.region_id))
     rows = Alert.objects.of(realm).filter(state__in=Alert.LIVE, regions__region_id__in=near).distinct().order_by("-created_at")[:100]
     return [
         {

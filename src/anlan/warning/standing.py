@@ -13,14 +13,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from anlan.engines import cap
-from anlan.kernel import access, due, work
+from anlan.kernel import access, due, parties, work
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import REASON_NEEDED
 from anlan.kernel.models import Region, RegionPath
 from anlan.sensing.models import Series, Signal
 from anlan.sensing.quantities import COLOURS
 
-from . import actions, compute, hazards, issuers, queries, texts
+from . import actions, compute, hazards, issuers, texts
 from .errors import CONTENT_CHANGED, NOT_OURS, NOT_POSSIBLE, SECOND_PERSON, STANDING_TERMS
 from .facts import AlertIssued, StandingAsked, StandingConfirmed, StandingEnded, StandingUsed
 from .gate import content_hash, standing_digest
@@ -75,7 +75,7 @@ def ask(
         StandingAsked(standing=row.pk, hazard=hazard, colour=colour, region=region, least=least, expires=row.expires, digest=row.digest), about=row
     )
     row.save(update_fields=["last_fact"])
-    post = queries.post_for(region, ["duty_leader", "deputy_commander", "commander"])
+    post = parties.post_for(region, ["duty_leader", "deputy_commander", "commander"])
     if post is not None:
         work.open(
             act, post=post, kind="warning.confirm_standing", subject=f"standing:{row.pk}", region=region,
@@ -140,7 +140,7 @@ def expire(act: Act, *, standing: UUID) -> None:
     if row.state != Standing.IN_FORCE or row.expires > act.now:
         return
     _end(act, row, Standing.EXPIRED, "")
-    post = queries.duty_post(row.region_id)
+    post = parties.duty_post(row.region_id)
     if post is not None:
         work.open(
             act, post=post, kind="warning.standing_over", subject=f"standing:{row.pk}", region=row.region_id,
@@ -197,7 +197,7 @@ def sources(row: Standing, realm: Any, now: datetime) -> list[dict[str, Any]]:
             f"credential:{place.source_id}" if place.source_id else f"station:{place.pk}", COLOURS[signal.colour], name=place.name, code=place.code,
             text=f"{signal.value:g} {signal.unit}", at=signal.since.isoformat(), fact=str(signal.fact or ""),
         )
-    over = {str(key) for key in queries.ancestors(row.region_id)}
+    over = {str(key) for key in parties.around(row.region_id)}
     outside = Alert.plain.filter(realm=realm, kind=Alert.OUTSIDE, state=Alert.RECEIVED, status="Actual" if realm.is_actual else "Exercise")
     for alert in outside.exclude(expires__lte=now).order_by("sent", "pk"):
         if RANK[alert.colour] < RANK[row.colour] or not hazards.matches(alert.hazard, row.hazard) or not over & set(alert.region_ids):
@@ -254,7 +254,7 @@ def use(act: Act, *, standing: UUID) -> Alert | None:
     )
     alert.save(update_fields=["last_fact"])
     due.at(act, alert.expires, "warning.expire", subject=f"alert:{alert.pk}")
-    post = queries.duty_post(row.region_id)
+    post = parties.duty_post(row.region_id)
     if post is not None:
         work.open(
             act, post=post, kind="warning.standing_used", subject=f"alert:{alert.pk}", region=row.region_id,

@@ -11,6 +11,7 @@ WORDS: dict[str, Any] = {
     "sensing.SignalChanged": _("{name}: {quantity} {value} {unit}, from {old} to {new}"),
     "sensing.SignalRevised": _("{name}, {quantity}: {said} was said at once, {true} was true once all readings were in"),
     "sensing.MaintenanceSet": _("{name} is worked on: {reason}"),
+    "sensing.GaugesCompared": _("Rain gauges compared with their neighbours; doubted now: {doubted}; believed again: {cleared}"),
     "sensing.ProbeLost": _("The platform's own probe reading does not come back"),
     "sensing.ProbeBack": _("The platform's own probe reading comes back again"),
     "sensing.ReadingDoubted": _("{name}: {quantity} {value} {unit} is not believed ({stands}; if true {would})"),

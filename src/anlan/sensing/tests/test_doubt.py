@@ -197,6 +197,8 @@ def test_zero_among_wet_neighbours_and_a_gauge_off_by_a_factor_are_told_by_the_n
         sweep()
     suspects = {row.station.code: row.suspect for row in Series.objects.filter(realm=replay, suspect__gt=0).select_related("station")}
     assert suspects == {"N3": STUCK, "N5": BIAS}
+    stated = facts(replay, "sensing.GaugesCompared")
+    assert {code for said in stated for code in said["doubted"]} == {"N3", "N5"} and all(said["doubted"] or said["cleared"] for said in stated)
     newest = dict(Reading.objects.filter(time=at(60 * 13)).values_list("series__station__code", "flags"))
     assert newest.pop("N3") == STUCK and newest.pop("N5") & BIAS and set(newest.values()) == {0}
     put(replay, 60 * 14 + 5)

@@ -55,7 +55,9 @@ def test_the_probe_goes_through_the_chain_and_its_loss_is_told_once(actual, duty
     probe.ensure()
     assert Due.objects.filter(timer="sensing.probe").count() == 1
     worker.prepare()
-    _station, sender = probe.station()
+    sender = probe.sender(act(actual))
+    assert probe.sender(act(actual)) == sender
+    assert [said["code"] for said in facts(actual, "sensing.StationChanged")] == [probe.CODE] and len(facts(actual, "sensing.SourceChanged")) == 1
     now = clock.now()
     row = probe.look(act(actual))
     assert row.lost_since is None and probe.state()["well"]

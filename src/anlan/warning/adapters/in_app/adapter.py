@@ -10,12 +10,12 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from anlan.kernel import clock, work
+from anlan.kernel import clock, parties, work
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.ids import derived_id
 from anlan.kernel.models import Post, RegionPath
 
-from ... import hazards, queries
+from ... import hazards
 from ...models import Alert, Attempt, Channel
 from ...ports import Adapter, Outcome, Target
 
@@ -46,7 +46,7 @@ class InApp(Adapter):
         if alert.kind != Alert.PROMPT:
             where |= Q(region_id__in=RegionPath.objects.filter(hierarchy="administrative", ancestor_id__in=regions).values("descendant_id"))
         # Who stands above the place hears of it too: the duty desks of the regions it lies in.
-        above = {key for region in regions for key in queries.ancestors(region)}
+        above = {key for region in regions for key in parties.around(region)}
         where |= Q(region_id__in=above, kind="duty_officer")
         if alert.silent:  # who has confirmed the warning is not woken for a detail; who has not still has to
             told = Attempt.plain.filter(alert_id=alert.predecessor_id, channel=channel)
