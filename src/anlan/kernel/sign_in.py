@@ -198,7 +198,7 @@ def end_session(act: Act, *, session: UUID) -> None:
     """End one's own session on another device; the security administrator may end anybody's."""
     row = SignInSession.objects.select_related("account").filter(pk=session).first()
     if row is None:
-        raise NOT_FOUND(kind="session", key=session)
+        raise NOT_FOUND(kind=_("session"), key=session)
     if row.account_id != act.actor.account_id:
         access.require(act, "kernel.administer_security")
     if end(session, "ended"):

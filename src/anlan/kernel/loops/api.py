@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from ninja import Router, Schema
 from pydantic import Field
 
@@ -62,7 +63,7 @@ class AssignIn(Schema):
 def _loop(request: HttpRequest, name: str) -> Loop:
     declared = LOOPS.get(name)
     if declared is None or not (access.may(request.actor, declared.read) or access.may(request.actor, declared.open.may)):  # type: ignore[attr-defined]
-        raise NOT_FOUND(kind="loop", key=name[:60])
+        raise NOT_FOUND(kind=_("loop"), key=name[:60])
     return declared
 
 
@@ -187,7 +188,7 @@ def figures(request: HttpRequest, name: str, start: datetime | None = None, end:
     """By organisation, region (rolled up to `level`), source or month; without a period, this year. Shares are percent, null when there is nothing to share."""
     declared = _loop(request, name)
     if not access.may(request.actor, declared.read):  # type: ignore[attr-defined]
-        raise NOT_FOUND(kind="loop", key=name[:60])
+        raise NOT_FOUND(kind=_("loop"), key=name[:60])
     here = clock.local(clock.now(request.realm))  # type: ignore[attr-defined]
     first = start or here.replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
     last = end or here

@@ -191,7 +191,7 @@ def revoke(act: Act, *, device: UUID, why: str) -> PhoneDevice:
     if row is None or row.account_id != act.actor.account_id:
         access.require(act, "kernel.administer_security")
     if row is None:
-        raise NOT_FOUND(kind="phone", key=device)
+        raise NOT_FOUND(kind=_("phone"), key=device)
     if not why.strip():
         raise REASON_NEEDED(fields=[{"field": "why", "why": "needed"}])
     if row.revoked_at is None:
