@@ -124,7 +124,7 @@ def alert_arrival(request: HttpRequest, key: UUID) -> Any:
 @router.get("/record", summary="Release coverage, accuracy and timeliness (Q28 to Q30) of the last days, in per cent")
 def record(request: HttpRequest, days: int = 90) -> Any:
     access.require(request.actor, "warning.read")  # type: ignore[attr-defined]
-    found = arrival.record(queries.issued(request.actor, request.realm, max(1, min(days, 366)))[:200])  # type: ignore[attr-defined]
+    found = arrival.record(queries.issued(request.actor, request.realm, max(1, min(days, 366)))[:arrival.MOST])  # type: ignore[attr-defined]
     return {"alerts": len(found.lines), "coverage": found.coverage, "accuracy": found.accuracy, "timeliness": found.timeliness, "cannot_tell": found.cannot_tell, "minutes": found.minutes}
 
 

@@ -23,6 +23,7 @@ from . import hazards
 from .models import RANK, Alert, AlertRegion, Attempt, Receipt
 
 NOTHING, ACCEPTED, SHOWN, ACTED = 0, 1, 2, 3
+MOST = 200  # alerts in one record
 _LEVEL = {"delivered": SHOWN, "read": SHOWN, "acknowledged": ACTED}
 
 
@@ -140,17 +141,19 @@ def borne_out(alerts: list[Alert]) -> dict[UUID, bool | None]:
         "WHERE f.realm_id = %s AND f.kind = 'sensing.SignalChanged' AND f.occurred_at BETWEEN %s AND %s",
         [realm.pk, min(row.sent for row in alerts), now],
     )
+    changes = [
+        (fact.occurred_at, said["hazard"], UUID(said["region"]), max(RANK.get(said["old"], 0), RANK.get(said["new"], 0)))
+        for fact in facts if (said := fact.payload).get("hazard") and said["region"]
+    ]
     found: dict[UUID, bool | None] = {}
     for row in alerts:
         area = set().union(*(below[region] | {region} for region in warned[row.pk]))
         end, need = min(at for at in (row.ended_at, row.expires, now) if at), RANK[row.colour]
         here = [(colour, since) for hazard, region, colour, since in judged if hazard == row.hazard and region in area]
-        said = [
-            fact.payload for fact in facts
-            if row.sent <= fact.occurred_at <= end and fact.payload.get("hazard") == row.hazard and fact.payload["region"] and UUID(fact.payload["region"]) in area
-        ]
-        # What stood before and still stands has made no fact meanwhile; what ended meanwhile is the `old` of one.
-        reached = any(colour >= need and since <= end for colour, since in here) or any(need <= max(RANK.get(one["old"], 0), RANK.get(one["new"], 0)) for one in said)
+        # What stood before and still stands has made no fact meanwhile; what ended meanwhile is the old colour of one.
+        reached = any(colour >= need and since <= end for colour, since in here) or any(
+            rank >= need and row.sent <= at <= end and hazard == row.hazard and region in area for at, hazard, region, rank in changes
+        )
         found[row.pk] = reached if here else None
     return found
 

@@ -32,7 +32,6 @@ from .registers import CHANNELS
 
 app_name = "warning"
 PAGE = 50
-MOST_RECORDED = 200
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------
@@ -66,11 +65,11 @@ def record(request: HttpRequest) -> HttpResponse:
     """How many places our alerts reached, how soon, and whether the gauges bore them out (Q28 to Q30)."""
     access.require(request.actor, "warning.read")
     days = int(value) if (value := request.GET.get("days", "")).isdigit() and int(value) in PERIODS else 90
-    found = arrival.record(queries.issued(request.actor, request.realm, days)[:MOST_RECORDED])
+    found = arrival.record(queries.issued(request.actor, request.realm, days)[:arrival.MOST])
     for line in found.lines:
         line.alert.hazard_name = hazards.name(line.alert.hazard) or line.alert.event
     return render(request, "warning/record.html", {
-        "record": found, "days": days, "periods": PERIODS, "most": MOST_RECORDED, "now": clock.now(request.realm), "more": len(found.lines) == MOST_RECORDED,
+        "record": found, "days": days, "periods": PERIODS, "most": arrival.MOST, "now": clock.now(request.realm), "more": len(found.lines) == arrival.MOST,
         "limits": [(code, label, arrival.limit_minutes(code)) for code, label in COLOURS if code],
     })
 

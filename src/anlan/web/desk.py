@@ -67,7 +67,7 @@ OPEN: dict[str, Any] = {
 def waiting(actor: Any, realm: Any) -> list[dict[str, Any]]:
     """Open items of the person's posts: actual ones first, then this exercise's; what runs out first on top."""
     actual = realms.actual()
-    rows = work.waiting_for(actor).filter(realm__in={actual.pk, realm.pk}).select_related("region", "post__organisation").defer("region__area_wkb")
+    rows = work.waiting_for(actor).filter(realm__in={actual.pk, realm.pk}).select_related("region", "post__organisation")
     items = [
         {
             "item": item, "text": shell.work_text(item), "buttons": buttons(item), "place": shell.localname(item.region) if item.region_id else "",

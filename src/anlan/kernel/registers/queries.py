@@ -735,7 +735,7 @@ def clusters(
     ages = declared.good_for is not None and "verified_at" in declared.columns
     old = "count(*) FILTER (WHERE t.at IS NULL OR t.at < %s)" if ages else "0::bigint"
     before = [clock.now() - declared.good_for] if ages else []  # type: ignore[operator]
-    counted: list[Any]
+    counted: list[Any] | None = None
     if q.strip():
         # Once by the index of words, or by the map's where fewer lie there; range by range the first would be read for each.
         if ranges and estimate(rows) > _share(declared, ranges) * size(declared):
@@ -764,16 +764,14 @@ def clusters(
             keys = [one[0] for one in cursor.fetchall()]
             if len(keys) <= POINTS:
                 return {"total": len(keys), "clusters": [], "points": [_point(declared, one) for one in fetch(declared, keys)]}
-    if q.strip():
-        pass
-    elif kept is not None:
+    if kept is not None:
         merged: dict[int, list[int]] = {}
         for cell, number, old_here in cells:
             sums = merged.setdefault(cell >> (shift - counting.SHIFT), [0, 0])
             sums[0] += number
             sums[1] += old_here
         counted = [(prefix, *sums) for prefix, sums in merged.items()]
-    else:
+    elif counted is None:
         # A window that holds most rows is counted in one walk, which two workers can share.
         whole = ranges is None or _share(declared, ranges) > 0.4
         walk, cell_params = rows.order_by().values_list("cell", *(["verified_at"] if ages else [])).query.sql_with_params()
