@@ -7,6 +7,9 @@ BIN := .venv/bin
 STAMP := .venv/.stamp
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export PIP_NO_INPUT = 1
+# A slow registry is waited for and asked again, never for ever.
+export PIP_DEFAULT_TIMEOUT = 60
+export PIP_RETRIES = 8
 
 FRONTEND := $(shell find frontend -path frontend/node_modules -prune -o -type f -print 2>/dev/null)
 CATALOGUES := $(shell find src -name '*.po' 2>/dev/null)

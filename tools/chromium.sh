@@ -7,7 +7,8 @@ done
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing Chromium and Chinese fonts for the browser tests …"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null && exit 0
+    patient=(-o Acquire::Retries=4 -o Acquire::http::Timeout=60 -o DPkg::Lock::Timeout=300)
+    apt-get "${patient[@]}" update -qq </dev/null && apt-get "${patient[@]}" install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null </dev/null && exit 0
 fi
 echo "The browser tests need Chromium and Chinese fonts. Install them once:"
 echo "    sudo apt-get install chromium fonts-noto-cjk"

@@ -3,6 +3,17 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 
+# A registry or a build that hangs is stopped and asked again, and at last said: it would hold up everything after it without a word.
+patiently() {
+    local seconds=$1 try said; shift
+    for try in 1 2 3; do
+        said=$(timeout --kill-after=10 "$seconds" "$@" 2>&1 </dev/null) && return 0
+        echo "Try $try of 3 failed or took over $seconds s: $*"
+        echo "$said"
+    done
+    return 1
+}
+
 new_enough() {
     command -v node >/dev/null && command -v npm >/dev/null &&
         node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'
@@ -28,8 +39,8 @@ fi
 
 cd "$root/frontend"
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-    npm ci --no-audit --no-fund --loglevel=error
+    patiently 600 npm ci --no-audit --no-fund --loglevel=error --fetch-timeout=60000 --fetch-retries=4
     touch node_modules/.package-lock.json
 fi
 # A warning about an evaluated string in htmx, which our content security policy forbids anyway, would only worry people.
-said=$(npm run build --silent -- --logLevel=warn 2>&1) || { echo "$said"; exit 1; }
+patiently 300 npm run build --silent -- --logLevel=warn
