@@ -72,6 +72,7 @@ TIMERS: list[Timer] = [
     Timer("orders.silence", "anlan.kernel.orders.on_silence"),
     Timer("orders.overdue", "anlan.kernel.orders.on_overdue"),
     Timer("resources.lapse", "anlan.resources.reactions.on_lapse"),
+    Timer("resources.roll_silence", "anlan.resources.reactions.on_roll_silence"),
     Timer("plans.lapse", "anlan.plans.reactions.on_lapse"),
     Timer("plans.still_met", "anlan.plans.reactions.on_still_met"),
     Timer("plans.term_stale", "anlan.plans.reactions.on_stale"),

@@ -125,7 +125,7 @@ def tables(city: City, today: date, unit: Any) -> Iterator[Table]:
     ])
     yield Table("resources.site", ["code", "name", "channels", "video", "duty_phone", "mobile", "satellite", "video_address", "call_sign", "organisation", "region", "note"], [
         [
-            f"LX{n:03d}", f"{area.name}应急指挥点", "video、landline、mobile、satellite" if n < 10 else "video、landline、mobile" if n % 3 else "landline、mobile、radio", n < 10 or bool(n % 3), f"62{n:04d}",
+            f"LX{n:03d}", f"{area.name}应急指挥点", "video、landline、mobile、satellite" if n < 10 else "app、video、landline、mobile" if n % 3 else "app、landline、mobile、radio", n < 10 or bool(n % 3), f"62{n:04d}",
             f"12909{n:06d}", f"12910{n:06d}" if n < 10 else "", f"h323:{n:04d}" if n < 10 or n % 3 else "", "" if n < 10 or n % 3 else f"150.{n % 90:02d}0 澜{n:03d}", "", area.code, NOTE,
         ]
         for n, area in enumerate([city.city, *city.counties, *city.towns])

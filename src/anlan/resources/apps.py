@@ -1,7 +1,10 @@
 """The room's Django app."""
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.apps import AppConfig
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 
@@ -28,6 +31,7 @@ class ResourcesConfig(AppConfig):
         subjects.register("movement", "resources.Movement", "resources:movement", _("Movement of supplies"))
         subjects.register("reservation", "resources.Reservation", "", _("Reservation"))
         subjects.register("roll", "resources.RollCall", "resources:roll", _("Roll call"))
+        subjects.register("roll_answer", "", lambda key: reverse("resources:roll_answer", args=[UUID(one) for one in key.split(".")]), _("Roll call"))
         subjects.register("expert_draw", "resources.ExpertDraw", "resources:drawn", _("Draw of experts"))
         daily.chore("resources.watch", "anlan.resources.reactions.watch")
         shell.words_for({

@@ -4,18 +4,23 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import numpy as np
+from django.db.models import Q
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
-from anlan.kernel import access, clock, codes
+from anlan.kernel import access, clock, codes, due, work
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import INVALID, NOT_FOUND, REASON_NEEDED
+from anlan.kernel.ids import key_of
 from anlan.kernel.loops import actions as cases
 from anlan.kernel.loops import get as loop
+from anlan.kernel.models import Post, WorkItem
 
 from . import means
 from .errors import CHANNEL_ORDER, NO_EXPERT, ROLL_OVER
@@ -193,22 +198,79 @@ def given_back(act: Act, case: Requisition, data: dict[str, Any]) -> None:
 
 # --- roll calls ----------------------------------------------------------------------------------------------------------
 
+ANSWERING = ("duty_officer", "town_duty", "department_duty", "duty_leader")  # posts that answer for a site, in this order
+
+
+def _call(roll: RollCall, site: Any) -> str:
+    """What the platform's own call of a site is about; short enough for a subject."""
+    return f"roll_answer:{roll.pk.hex}.{key_of(site).hex}"
+
+
+def _answering(site: Site) -> Post | None:
+    """The post that answers for a site: of its organisation, else of its region itself; none further up."""
+    near = Q(organisation_id=site.organisation_id) if site.organisation_id else Q(region_id=site.region_id) & ~Q(kind="department_duty")
+    return min(Post.objects.filter(near, active=True, kind__in=ANSWERING), key=lambda post: (ANSWERING.index(post.kind), str(post.pk)), default=None)
+
+
+def _ring(act: Act, roll: RollCall, site: Site, tried: set[str]) -> None:
+    """Where the turn is the platform's, it calls the site's post and notes by itself what comes of it."""
+    if next((one for one in site.channels if one not in tried), None) != means.OWN:
+        return
+    post = _answering(site)
+    if post is None:
+        _note(act, roll, site, means.OWN, "failed", note=_("no post answers for the site"))
+        return
+    until = act.now + timedelta(minutes=means.policy("answer_min"))
+    work.open(
+        act, post=post, kind="roll_call", subject=_call(roll, site), msgid=gettext_noop("Roll call “{title}”: answer for {site}"), params={"title": roll.title, "site": site.name},
+        region=site.region_id, due_at=until, level="red", on_silence="",
+    )
+    due.at(act, until, "resources.roll_silence", subject=_call(roll, site))
+
+
+def _note(act: Act, roll: RollCall, site: Site, channel: str, result: str, *, quality: str = "", note: str = "", person: UUID | None = None) -> RollCallTry:
+    """One more try in the log; what the platform still called is over, and where the next turn is its own it calls."""
+    earlier = list(RollCallTry.plain.filter(roll=roll, site=site).values_list("channel", flat=True))
+    at = max(roll.started_at, min(act.occurred_at or act.now, act.now))
+    made = act.create(RollCallTry, roll=roll, site=site, seq=len(earlier) + 1, channel=channel, at=at, result=result, quality=quality, person=person, note=note.strip()[:200])
+    if channel == means.OWN:
+        _hang_up(act, roll, site, result)
+    if result != "connected":
+        _ring(act, roll, site, {*earlier, channel})
+    return made
+
+
+def _hang_up(act: Act, roll: RollCall, site: Any, outcome: str) -> None:
+    work.close(act, kind="roll_call", subject=_call(roll, site), outcome=outcome)
+    due.cancel(act, "resources.roll_silence", _call(roll, site))
+
 
 @action("rolls.start")
 def start_roll(act: Act, *, title: str, sites: list | None = None, region: UUID | None = None) -> RollCall:
-    """Begin a roll call of the sites named, else of all one may see. Needs resources.call."""
+    """Begin a roll call of the sites named, else of all one may see. Needs resources.call. Sites whose first channel is the platform are called at once."""
     access.require(act, "resources.call", region)
     rows = Site.objects.seen_by(act.actor).filter(ended_at=None).order_by("code")
     if sites:
         rows = rows.filter(pk__in=sites)
-    keys = [str(key) for key in rows.values_list("pk", flat=True)]
-    if not keys:
+    found = list(rows)
+    if not found:
         raise INVALID([{"field": "sites", "why": _("there is no site to call")}])
     made = act.create(
-        RollCall, title=title.strip()[:160] or _("Roll call"), sites=keys, limit_min=int(means.policy("link_minutes")), started_at=act.now, person=act.actor.person_id, region_id=region,
+        RollCall, title=title.strip()[:160] or _("Roll call"), sites=[str(row.pk) for row in found], limit_min=int(means.policy("link_minutes")), started_at=act.now, person=act.actor.person_id, region_id=region,
     )
-    act.state(RollCallStarted(roll=made.pk, title=made.title, sites=len(keys)), subject=f"roll:{made.pk}", region=region)
+    act.state(RollCallStarted(roll=made.pk, title=made.title, sites=len(found)), subject=f"roll:{made.pk}", region=region)
+    for row in found:
+        _ring(act, made, row, set())
     return made
+
+
+def _open_roll(act: Act, roll: UUID, site: UUID) -> tuple[RollCall, Site]:
+    row = act.lock(RollCall, roll)
+    if row.ended_at is not None:
+        raise ROLL_OVER()
+    if str(site) not in row.sites:
+        raise NOT_FOUND(kind=_("site"), key=str(site)[-6:])
+    return row, Site.plain.get(pk=site)
 
 
 @action("rolls.try")
@@ -217,36 +279,56 @@ def note_try(act: Act, *, roll: UUID, site: UUID, channel: str, result: str, qua
 
     Once connected, further notes of the same channel judge the quality. Rows of the log, told by the roll call's own facts.
     """
-    row = act.lock(RollCall, roll)
+    row, place = _open_roll(act, roll, site)
     access.require(act, "resources.call", row.region_id)
-    if row.ended_at is not None:
-        raise ROLL_OVER()
-    if str(site) not in row.sites:
-        raise NOT_FOUND(kind=_("site"), key=str(site)[-6:])
     if result not in dict(RollCallTry.RESULTS) or quality not in dict(RollCallTry.QUALITIES) or (quality and result != "connected"):
         raise INVALID([{"field": "result", "why": _("choose one of the list")}])
-    earlier = list(RollCallTry.plain.filter(roll=row, site_id=site).order_by("seq"))
+    earlier = list(RollCallTry.plain.filter(roll=row, site=place).order_by("seq"))
     connected = next((one.channel for one in earlier if one.result == "connected"), None)
     tried = {one.channel for one in earlier}
-    order = Site.plain.values_list("channels", flat=True).get(pk=site)
-    turn = connected or next((one for one in order if one not in tried), None)
-    if channel in order and turn and channel != turn and channel not in tried:
+    turn = connected or next((one for one in place.channels if one not in tried), None)
+    if channel in place.channels and turn and channel != turn and channel not in tried:
         raise CHANNEL_ORDER(channel=codes.name("comm_channel", turn))
-    if channel not in order:
+    if channel not in place.channels:
         raise INVALID([{"field": "channel", "why": _("the site has no such channel")}])
-    at = max(row.started_at, min(act.occurred_at or act.now, act.now))
-    return act.create(RollCallTry, roll=row, site_id=site, seq=len(earlier) + 1, channel=channel, at=at, result=result, quality=quality, person=act.actor.person_id, note=note.strip()[:200])
+    return _note(act, row, place, channel, result, quality=quality, note=note, person=act.actor.person_id)
+
+
+def called(actor: Any, realm: Any, roll: RollCall, site: UUID) -> WorkItem | None:
+    """The platform's call of a site, when it waits for a post of this actor's."""
+    return WorkItem.objects.of(realm).filter(kind="roll_call", subject=_call(roll, site), state=WorkItem.OPEN, post_id__in=access.posts(actor)).first()
+
+
+@action("rolls.answer")
+def answer_roll(act: Act, *, roll: UUID, site: UUID, quality: str = "good", note: str = "") -> RollCallTry:
+    """Answer the platform's call of a site: whoever holds the post it was called through. kernel.not_found when it waits for nobody any longer."""
+    row, place = _open_roll(act, roll, site)
+    if called(act.actor, act.realm, row, site) is None:
+        raise NOT_FOUND(kind=_("call"), key=place.code)
+    if quality not in ("good", "poor"):
+        raise INVALID([{"field": "quality", "why": _("choose one of the list")}])
+    return _note(act, row, place, means.OWN, "connected", quality=quality, note=note, person=act.actor.person_id)
+
+
+@action("rolls.silence")
+def roll_silence(act: Act, *, roll: UUID, site: UUID) -> None:
+    """Timer: the site's post has not answered the platform; the next channel's turn has come."""
+    row = act.lock(RollCall, roll)
+    if row.ended_at is None:
+        _note(act, row, Site.plain.get(pk=site), means.OWN, "no_answer")
 
 
 @action("rolls.end")
 def end_roll(act: Act, *, roll: UUID) -> RollCall:
-    """End a roll call; its three rates are stated as they stand."""
+    """End a roll call; its three rates are stated as they stand, and nobody is called any longer."""
     row = act.lock(RollCall, roll)
     access.require(act, "resources.call", row.region_id)
     if row.ended_at is not None:
         raise ROLL_OVER()
     row.ended_at = act.now
     act.save(row)
+    for site in row.sites:
+        _hang_up(act, row, UUID(site), "overtaken")
     found = means.roll_rates(row)
     act.state(
         RollCallEnded(roll=row.pk, sites=found["total"], connected=found["q17"][0], in_time=found["q18"][0], good=found["q19"][0]), subject=f"roll:{row.pk}", region=row.region_id,

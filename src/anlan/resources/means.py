@@ -372,7 +372,22 @@ def on_shift(now: datetime, teams: Any) -> dict[Any, Shift]:
     return {row.team_id: row for row in Shift.plain.filter(ended_at=None, starts_at__lte=now, ends_at__gt=now, team__in=teams).order_by("starts_at")}
 
 
+def twice(now: datetime, teams: Any) -> list[tuple[str, Shift, Shift]]:
+    """(member's code, the shift he is in, the one that begins before it ends), of shifts that are not over; a roster that was imported may ask for somebody twice."""
+    last: dict[str, Shift] = {}
+    found = []
+    for row in Shift.plain.filter(ended_at=None, ends_at__gt=now, team__in=teams).select_related("team").order_by("starts_at", "id"):
+        for code in codes_in(row.crew):
+            before = last.get(code)
+            if before is not None and row.starts_at < before.ends_at:
+                found.append((code, before, row))
+            if before is None or row.ends_at > before.ends_at:
+                last[code] = row
+    return found
+
+
 RINGS = ("landline", "mobile", "satellite")  # channels a telephone can dial by itself
+OWN = "app"  # the channel the platform tries by itself: the site's post is called through its inbox
 
 
 def roll_rates(roll: RollCall) -> dict[str, Any]:
@@ -396,7 +411,7 @@ def roll_rates(roll: RollCall) -> dict[str, Any]:
         used = [one.channel for one in mine if one.result != "connected"]
         lines.append({
             "site": site, "tries": mine, "first": first, "minutes": took, "in_time": took is not None and took <= roll.limit_min, "quality": judged[-1] if judged else "",
-            "next": (turn := next((channel for channel in site.channels if channel not in used), None) if first is None else None), "number": site.number(turn) if turn else "", "rings": turn in RINGS,
+            "next": (turn := next((channel for channel in site.channels if channel not in used), None) if first is None else None), "number": site.number(turn) if turn else "", "rings": turn in RINGS, "own": turn == OWN,
         })
     total = len(lines)
 

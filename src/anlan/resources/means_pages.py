@@ -21,7 +21,7 @@ from anlan.kernel.registers import get, listing
 from anlan.kernel.shell import localname
 
 from . import calls, means
-from .models import ExpertDraw, RollCall, RollCallTry
+from .models import ExpertDraw, RollCall, RollCallTry, Site
 from .supply_pages import _reader, _xlsx
 
 
@@ -203,6 +203,22 @@ def roll_try(request: HttpRequest, key: UUID) -> HttpResponse:
     return redirect("resources:roll", key)
 
 
+def roll_answer(request: HttpRequest, key: UUID, site: UUID) -> HttpResponse:
+    """The platform's call of a site, before the post that answers for it."""
+    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    row, place = RollCall.objects.of(realm).filter(pk=key).first(), Site.plain.filter(pk=site).first()
+    if row is None or place is None:
+        raise NOT_FOUND(kind=_("roll call"), key=str(key)[-6:])
+    if request.method == "POST":
+        calls.answer_roll(request.act(), roll=key, site=site, quality=request.POST.get("quality", ""), note=request.POST.get("note", ""))  # type: ignore[attr-defined]
+        messages.success(request, _("Answered for {site}.").format(site=place.name))
+        return redirect("/")
+    item = calls.called(actor, realm, row, site)
+    if item is None:
+        raise NOT_FOUND(kind=_("call"), key=place.code)
+    return render(request, "resources/roll_answer.html", {"row": row, "site": place, "item": item})
+
+
 @require_POST
 def roll_end(request: HttpRequest, key: UUID) -> HttpResponse:
     calls.end_roll(request.act(), roll=key)  # type: ignore[attr-defined]
@@ -212,5 +228,5 @@ def roll_end(request: HttpRequest, key: UUID) -> HttpResponse:
 urlpatterns = [
     path("rates", rates, name="rates"), path("search", search, name="search"), path("near", near, name="near"), path("training", training, name="training"), path("experts/draw", draw, name="draw"),
     path("experts/draws/<uuid:key>", drawn, name="drawn"), path("rolls", rolls, name="rolls"), path("rolls/<uuid:key>", roll, name="roll"), path("rolls/<uuid:key>/try", roll_try, name="roll_try"),
-    path("rolls/<uuid:key>/end", roll_end, name="roll_end"),
+    path("rolls/<uuid:key>/sites/<uuid:site>", roll_answer, name="roll_answer"), path("rolls/<uuid:key>/end", roll_end, name="roll_end"),
 ]

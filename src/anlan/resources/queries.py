@@ -16,6 +16,7 @@ from . import means
 from .models import Team
 
 SOON = timedelta(days=30)
+MOST_TWICE = 50  # of people two shifts ask for at once, on the board
 
 
 def teams(actor: Any) -> QuerySet[Team]:
@@ -80,7 +81,7 @@ def board(actor: Any, today: date, realm: Any = None) -> dict[str, Any]:
     return {
         "teams": len(rows), "members": sum(row.members for row in rows), "usable": len(able), "kinds": kinds, "states": states, "cover": cover, "places": places,
         "rest": [(row, tired[row.pk]) for row in rows if row.pk in tired], "duty": [(row, duty[row.pk], len(means.codes_in(duty[row.pk].crew))) for row in rows if row.pk in duty],
-        "papers": papers, "stale": len(stale), "today": today, "out": [busy[row.pk] for row in rows if row.pk in busy], "gaps": sum(cell["gap"] for line in cover for cell in line["cells"]),
+        "twice": means.twice(clock.now(realm), [row.pk for row in rows])[:MOST_TWICE], "papers": papers, "stale": len(stale), "today": today, "out": [busy[row.pk] for row in rows if row.pk in busy], "gaps": sum(cell["gap"] for line in cover for cell in line["cells"]),
     }
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import pgettext_lazy
 from anlan.kernel import codes, subjects
 from anlan.kernel.registers import Field, Personal, Register, register
 
+from ..compute import word
 from ..models import Holding, Item, Minimum, Norm, Stock, Warehouse
 from .teams import CALL_OUT, CODE
 
@@ -26,6 +27,14 @@ def item_check(values: dict[str, Any]) -> list[dict[str, str]]:
     if values.get("rotate_days") and values.get("keeps_days") and values["rotate_days"] >= values["keeps_days"]:
         faults.append({"field": "rotate_days", "why": str(_("is longer than it keeps at all"))})
     return faults
+
+
+def units(rows: list[Any]) -> dict[Any, str]:
+    """The unit each row's quantities are counted in: its item's, beside them on every list and sheet."""
+    return {row.pk: word(row.item.unit) for row in rows}
+
+
+UNIT = Field("unit", label=_("Unit"), of=units, column=True)
 
 
 def holding_check(values: dict[str, Any]) -> list[dict[str, str]]:
@@ -71,7 +80,7 @@ register(Register(
     title="item", note=("warehouse", "quantity"), sort="item", tabs=SUPPLIES,
     fields=(
         Field("warehouse", ref="resources.warehouse", required=True, column=True, filter=True, synonyms=("仓库", "仓库编号")), Field("item", ref="resources.item", required=True, column=True, filter=True, synonyms=("物资", "物资编码")),
-        Field("quantity", required=True, column=True, min=0.001, synonyms=("最低储备量",)), Field("basis", column=True, search=True, synonyms=("依据",)),
+        Field("quantity", required=True, column=True, min=0.001, synonyms=("最低储备量",)), UNIT, Field("basis", column=True, search=True, synonyms=("依据",)),
     ),
 ))
 
@@ -80,7 +89,7 @@ register(Register(
     title="item", note=("layer", "quantity"), sort="item", tabs=SUPPLIES,
     fields=(
         Field("layer", codes="reserve_layer", required=True, column=True, filter=True, synonyms=("储备层级",)), Field("item", ref="resources.item", required=True, column=True, filter=True, synonyms=("物资", "物资编码")),
-        Field("quantity", required=True, column=True, min=0.001, synonyms=("储备标准",)), Field("basis", column=True, search=True, synonyms=("依据",)), Field("region", required=True, column=True, filter=True, synonyms=("区域", "行政区划")),
+        Field("quantity", required=True, column=True, min=0.001, synonyms=("储备标准",)), UNIT, Field("basis", column=True, search=True, synonyms=("依据",)), Field("region", required=True, column=True, filter=True, synonyms=("区域", "行政区划")),
     ),
 ))
 
@@ -90,7 +99,7 @@ register(Register(
     fields=(
         Field("code", required=True, pattern=CODE, column=True, search=True, synonyms=("编号",)), Field("name", required=True, column=True, search=True, sort=True, synonyms=("储备单位", "协议单位")),
         Field("form", codes="reserve_form", required=True, column=True, filter=True, synonyms=("储备形式",)), Field("layer", codes="reserve_layer", required=True, column=True, filter=True, synonyms=("储备层级",)),
-        Field("item", ref="resources.item", required=True, column=True, filter=True, synonyms=("物资", "物资编码")), Field("quantity", required=True, column=True, min=0.001, synonyms=("数量",)),
+        Field("item", ref="resources.item", required=True, column=True, filter=True, synonyms=("物资", "物资编码")), Field("quantity", required=True, column=True, min=0.001, synonyms=("数量",)), UNIT,
         Field("hours", unit=_("hours"), max=10_000, sort=True, synonyms=("到货时限",)), Field("agreement", search=True, show_when="form=agreement|capacity", synonyms=("协议编号",)),
         Field("signed_on", synonyms=("签订日期",)), Field("valid_until", column=True, sort=True, synonyms=("有效期至",)),
         Field("contact", group=_("Who answers"), personal=Personal(mask="name", **CALL_OUT), read="resources.contacts", synonyms=("联系人",)),
@@ -105,7 +114,7 @@ register(Register(
     title="item", note=("warehouse", "lot"), sort="expires_on", steps_only=True, tabs=SUPPLIES,
     fields=(
         Field("item", ref="resources.item", column=True, filter=True, search=True), Field("lot", column=True, search=True), Field("warehouse", ref="resources.warehouse", column=True, filter=True, search=True),
-        Field("layer", codes="reserve_layer", column=True, filter=True), Field("quantity", column=True, sort=True), Field("reserved", column=True), Field("made_on"),
+        Field("layer", codes="reserve_layer", column=True, filter=True), Field("quantity", column=True, sort=True), Field("reserved", column=True), UNIT, Field("made_on"),
         Field("expires_on", column=True, sort=True, filter=True), Field("price_yuan", unit=_("yuan")), Field("counted_at", sort=True),
     ),
 ))

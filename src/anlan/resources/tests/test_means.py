@@ -7,16 +7,16 @@ from decimal import Decimal
 import pytest
 from django.urls import reverse
 
-from anlan.kernel import clock
+from anlan.kernel import clock, subjects
 from anlan.kernel.actions import Act, Actor
 from anlan.kernel.errors import Problem
 from anlan.kernel.loops import actions as loops
-from anlan.kernel.models import Due, Organisation
+from anlan.kernel.models import Due, Organisation, WorkItem
 from anlan.kernel.registers import actions as registers
 from anlan.kernel.tests.test_loops_steps import png
-from anlan.resources import calls, means, queries
-from anlan.resources.models import CallOut, Compensation, Equipment, Item, Opinion, Requisition, Team
-from anlan.runtime.testing import make_region
+from anlan.resources import calls, means, queries, reactions
+from anlan.resources.models import CallOut, Compensation, Equipment, Item, Opinion, Requisition, RollCallTry, Team
+from anlan.runtime.testing import make_actor, make_post, make_region
 
 pytestmark = pytest.mark.django_db
 
@@ -206,6 +206,42 @@ def test_one_late_site_fails_the_thirty_minutes(enter, alice, actual, county):
         call(sites[3], "video", "connected", 40)
 
 
+@pytest.fixture
+def far(county):
+    return make_region("甲二镇", "town", county, (119.2, 28.2, 0.1))
+
+
+def test_the_platform_calls_where_its_turn_is_and_notes_what_comes_of_it(town, far, enter, alice, actual, machine, county, client, signed_in):
+    keeper = make_actor("keeper", make_post("镇值班员", town, kind="town_duty", capabilities=["resources.read"]))
+    first = enter("site", code="P1", name="镇点位", channels=["app", "landline"], region=str(town.pk), duty_phone="621000")
+    later = enter("site", code="P2", name="县点位", channels=["radio", "app", "landline"])
+    nobody = enter("site", code="P3", name="无人点位", channels=["app", "landline"], region=str(far.pk))
+    roll = calls.start_roll(Act(alice, actual), title="点名", region=county.pk)
+
+    def log(site):
+        return [(one.channel, one.result, one.person) for one in RollCallTry.plain.filter(roll=roll, site=site).order_by("seq")]
+
+    waiting = WorkItem.plain.filter(kind="roll_call", state="open")
+    assert [(item.post.name, item.level) for item in waiting] == [("镇值班员", "red")] and log(nobody) == [("app", "failed", None)]
+    page = reverse("resources:roll_answer", args=[roll.pk, first.pk])
+    assert subjects.url(waiting.get().subject) == page
+    with pytest.raises(Problem):
+        calls.answer_roll(Act(alice, actual), roll=roll.pk, site=first.pk)  # it waits for another post
+    signed_in(client, keeper)
+    assert client.get(page).status_code == 200 and client.post(page, {"quality": "poor"}).status_code == 302
+    assert log(first) == [("app", "connected", keeper.person_id)] and client.get(page).status_code == 404 and not Due.objects.filter(timer="resources.roll_silence").exists()
+    calls.note_try(Act(alice, actual), roll=roll.pk, site=later.pk, channel="radio", result="no_answer")
+    armed = Due.objects.get(timer="resources.roll_silence")
+    assert waiting.get().post.name == "值班员" and armed.due_at == waiting.get().due_at
+    reactions.on_roll_silence(Act(machine, actual), armed.subject, {})
+    assert log(later) == [("radio", "no_answer", alice.person_id), ("app", "no_answer", None)] and not waiting.all()
+    found = {line["site"].code: (line["next"], line["number"], line["own"]) for line in means.roll_rates(roll)["lines"]}
+    assert found == {"P1": (None, "", False), "P2": ("landline", "", False), "P3": ("landline", "", False)}
+    again = calls.start_roll(Act(alice, actual), title="再点", region=county.pk, sites=[str(first.pk)])
+    calls.end_roll(Act(alice, actual), roll=again.pk)
+    assert not waiting.all() and not Due.objects.filter(timer="resources.roll_silence").exists()
+
+
 def test_a_survey_closes_when_every_entry_was_checked(enter, alice, actual, county, team):
     asked = {"title": "队伍核查", "register": "resources.team", "due_on": days(7), "region": str(county.pk)}
     Team.plain.update(verified_at=clock.now() - timedelta(days=400))
@@ -279,6 +315,9 @@ def test_who_was_out_long_rests_before_being_sent_again(enter, alice, actual, te
         step(alice, actual, "callout", case, "depart", crew="M0 M1", vehicles="1")
     assert "M1" in refused.value.message and "M0" not in refused.value.message
     step(alice, actual, "callout", case, "depart", crew="M0", vehicles="1")
+    assert means.twice(now, [team.pk]) == []
+    one, two, three = (enter("shift", team=str(team.pk), starts_at=(now + timedelta(hours=start)).isoformat(), ends_at=(now + timedelta(hours=end)).isoformat(), crew=crew) for start, end, crew in ((1, 9, "M0、M1"), (9, 17, "M1"), (8, 12, "M0")))
+    assert means.twice(now, [team.pk]) == [("M0", one, three)] and queries.board(alice, today(), actual)["twice"] == [("M0", one, three)]  # M1 takes over from himself: long, but not twice at once
     for start, end in ((now, now), (now, now + timedelta(hours=25))):
         with pytest.raises(Problem):
             enter("shift", team=str(team.pk), starts_at=start.isoformat(), ends_at=end.isoformat(), crew="M1")
