@@ -423,7 +423,7 @@ class _Work:
         guarded = {name: one for name, one in self.fields.items() if one.write or one.readonly}
         required = [one for one in declared.all if one.required]
         defaults = {one.name: one.default for one in declared.all if one.default not in (None, "")}
-        nothing = {one.name: values.blank(one, declared.model) if one.kind != "point" else None for one in declared.all} if declared.check else {}
+        nothing = {one.name: values.blank(one, declared.model) if one.kind != "point" else None for one in declared.all if one.of is None} if declared.check else {}
         for row in self.rows:
             if row.line in self.bad:
                 continue
