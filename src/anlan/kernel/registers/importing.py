@@ -365,7 +365,7 @@ class _Work:
             seen[row.key] = row.line
             wanted[row.key] = row
         attributes = {one.name: values.attribute(declared.model, one.name) for one in self.fields.values() if one.kind != "point"}
-        others = [one for one in declared.all if one.name not in self.fields and (one.required or declared.check or one.show_when)]
+        others = [one for one in declared.all if one.name not in self.fields and one.of is None and (one.required or declared.check or one.show_when)]
         more = {one.name: values.attribute(declared.model, one.name) for one in others if one.kind != "point"}
         columns = ["pk", "version", "region_id", "organisation_id", "left", "lon", "lat", *attributes.values(), *more.values(), *(values.attribute(declared.model, name) for name in names)]
         here = {name: at for at, name in enumerate(columns)}
