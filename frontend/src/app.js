@@ -8,6 +8,7 @@ import './css/registers.css';
 import './css/loops.css';
 import htmx from 'htmx.org';
 import { startClock } from './clock.js';
+import { startDrag } from './drag.js';
 import { startKeys } from './keys.js';
 import { startLive } from './live.js';
 import { startForms } from './forms.js';
@@ -35,6 +36,7 @@ document.addEventListener('htmx:load', (event) => furnish(event.detail.elt));
 
 startClock();
 startForms();
+startDrag();
 startKeys();
 startSelect();
 startSound();

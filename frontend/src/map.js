@@ -52,6 +52,19 @@ function freshDot(state) {
   return g.getImageData(0, 0, 88, 88);
 }
 
+/** A plan's places: depot (square), need that is met (ring filled), short (ring hollow, thick), blocked road (cross). Shapes, not colours. */
+function mark(kind) {
+  const canvas = document.createElement('canvas'); canvas.width = canvas.height = 44;
+  const g = canvas.getContext('2d'), paper = token('surface'), ink = token('ink');
+  g.lineWidth = 5; g.strokeStyle = kind === 'idle' ? token('ink-3') : ink; g.fillStyle = kind === 'met' ? token('accent') : kind === 'depot' ? ink : paper;
+  g.beginPath();
+  if (kind === 'cross') { g.lineWidth = 15; g.strokeStyle = paper; g.moveTo(10, 10); g.lineTo(34, 34); g.moveTo(34, 10); g.lineTo(10, 34); g.stroke(); g.lineWidth = 8; g.strokeStyle = ink; g.stroke(); return g.getImageData(0, 0, 44, 44); }
+  if (kind === 'depot' || kind === 'idle') g.rect(8, 8, 28, 28); else g.arc(22, 22, 14, 0, 7);
+  g.fill(); g.stroke();
+  return g.getImageData(0, 0, 44, 44);
+}
+const MARKS = ['depot', 'idle', 'met', 'short', 'cross'];
+
 function levelBadge(level) {
   const badge = document.createElement('span'); badge.className = `level level-${level || 'none'}`;
   if (level) badge.innerHTML = { red: '<svg viewBox="0 0 16 16"><circle cx="8" cy="8" r="7.5"/></svg>', orange: '<svg viewBox="0 0 16 16"><path d="M8 .2 15.8 8 8 15.8.2 8z"/></svg>', yellow: '<svg viewBox="0 0 16 16"><path d="M8 1 15.8 15H.2z"/></svg>', blue: '<svg viewBox="0 0 16 16"><rect x="1" y="1" width="14" height="14"/></svg>' }[level] ?? '';
@@ -88,6 +101,11 @@ function styleOf(layer) {
   if (layer.tiles) return [
     { id, type: 'symbol', source, layout: { 'icon-image': ['concat', 'fresh-', ['get', 'state']], 'icon-size': ['interpolate', ['linear'], ['ln', ['get', 'n']], 0, 0.42, 2, 0.8, 9, 1.3], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'text-ignore-placement': true, 'text-allow-overlap': true, 'text-field': ['case', ['>', ['get', 'n'], 1], ['get', 'label'], ''], 'text-font': FONT, 'text-size': 12 }, paint: { 'text-color': ['match', ['get', 'state'], 'fresh', token('on-accent'), token('ink')] } },
     { id: `${id}-name`, type: 'symbol', source, minzoom: 11, filter: ['==', ['get', 'n'], 1], layout: { 'text-field': ['get', 'name'], 'text-font': FONT, 'text-size': 11, 'text-offset': [0, 1.1], 'text-anchor': 'top', 'text-optional': true }, paint: halo },
+  ];
+  if (layer.kind === 'flow') return [{ id: `${id}-halo`, type: 'line', source, layout: { 'line-cap': 'round' }, paint: { 'line-color': token('map-halo'), 'line-width': 6, 'line-opacity': 0.7 } }, { id, type: 'line', source, layout: { 'line-cap': 'round' }, paint: { 'line-color': token('accent'), 'line-width': ['interpolate', ['linear'], ['get', 'n'], 1, 2, 6, 4.5] } }];
+  if (layer.marks) return [
+    { id, type: 'symbol', source, layout: { 'icon-image': ['concat', 'mark-', ['get', 'mark']], 'icon-size': 0.8, 'icon-allow-overlap': true, 'icon-ignore-placement': true } },
+    { id: `${id}-name`, type: 'symbol', source, minzoom: 8, layout: { 'text-field': ['get', 'name'], 'text-font': FONT, 'text-size': 12, 'text-offset': [0, 1], 'text-anchor': 'top', 'text-optional': true }, paint: halo },
   ];
   const size = ['interpolate', ['linear'], ['zoom'], 7, ['match', ['get', 'level'], ['', 'none'], 0.26, 0.42], 12, ['match', ['get', 'level'], ['', 'none'], 0.42, 0.6]];
   return [
@@ -136,6 +154,7 @@ export async function drawMap(el) {
   LEVELS.forEach((level) => map.addImage(`lv-${level}`, shape(level, 44, paper), { pixelRatio: 2 }));
   map.addImage('lv-', shape('', 44, paper), { pixelRatio: 2 });
   ['fresh', 'mixed', 'stale'].forEach((state) => map.addImage(`fresh-${state}`, freshDot(state), { pixelRatio: 2 }));
+  MARKS.forEach((kind) => map.addImage(`mark-${kind}`, mark(kind), { pixelRatio: 2 }));
   map.addImage('pin', pin(token('ink'), paper), { pixelRatio: 1 });
 
   const load = async (layer) => {
@@ -225,7 +244,7 @@ function startLegend(el, config, map) {
   if (config.layers.some((layer) => layer.tiles)) ['fresh', 'mixed', 'stale'].forEach((state) => {
     const key = document.createElement('span'); key.className = `fresh-key fresh-${state}`; key.textContent = say(`fresh.${state}`); levels.append(key);
   });
-  else LEVELS.forEach((level) => levels.append(levelBadge(level)));
+  else if (!config.plain) LEVELS.forEach((level) => levels.append(levelBadge(level)));
   details.append(levels);
   box.append(details); el.append(box);
   const times = new Map();

@@ -44,6 +44,7 @@ FOLLOWERS: list[Follower] = [
         ],
         "anlan.plans.reactions.on_facts",
     ),
+    Follower("logistics.roads", ["kernel.CaseOpened", "kernel.CaseStepped"], "anlan.logistics.reactions.on_roads"),
 ]
 
 JOBS: list[Job] = [
@@ -51,6 +52,7 @@ JOBS: list[Job] = [
     Job("web.call", ["web.NoDeskLive", "kernel.DutyCalled"], "anlan.web.reactions.call_next"),
     Job("exchange.sign", ["warning.AlertIssued"], "anlan.exchange.reactions.sign"),
     Job("exchange.publish", ["exchange.AlertSigned", "warning.WarningEnded", "warning.DeliveryFinished", "warning.ChannelChanged"], "anlan.exchange.reactions.publish"),
+    Job("logistics.search", ["logistics.SearchAsked"], "anlan.logistics.reactions.search"),
     Job("warning.deliver", ["warning.AlertIssued", "warning.DeliveryAsked"], "anlan.warning.reactions.deliver"),
 ]
 
@@ -61,6 +63,7 @@ TIMERS: list[Timer] = [
     Timer("warning.expire", "anlan.warning.reactions.on_expire"),
     Timer("warning.standing_expire", "anlan.warning.reactions.on_standing_expire"),
     Timer("warning.retry", "anlan.warning.reactions.on_retry"),
+    Timer("warning.unheard", "anlan.warning.reactions.on_unheard"),
     Timer("web.desk_check", "anlan.web.reactions.desk_check"),
     Timer("loops.remind", "anlan.kernel.loops.actions.on_remind"),
     Timer("loops.overdue", "anlan.kernel.loops.actions.on_overdue"),
@@ -76,6 +79,7 @@ TIMERS: list[Timer] = [
     Timer("plans.lapse", "anlan.plans.reactions.on_lapse"),
     Timer("plans.still_met", "anlan.plans.reactions.on_still_met"),
     Timer("plans.term_stale", "anlan.plans.reactions.on_stale"),
+    Timer("command.inject", "anlan.command.drills.on_inject"),
     Timer("command.report_limit", "anlan.command.actions.on_report_limit"),
 ]
 

@@ -1,4 +1,4 @@
-"""Declared here: the closed loop of blocked roads (道路抢通). What is open in it is closed in the router."""
+"""Declared here: blocked roads (道路抢通; what is open in it is closed in the router), plans of supply (物资调拨), transport orders (运输令)."""
 from __future__ import annotations
 
 from typing import Any
@@ -8,9 +8,11 @@ from django.utils.translation import pgettext_lazy
 
 from anlan.kernel import codes
 from anlan.kernel.loops import Evidence, Loop, State, Step, Up, Within, loop
+from anlan.kernel.loops.actions import posts_that_may
 from anlan.kernel.registers import Field
 
-from .models import Blockage
+from . import actions, supply
+from .models import Blockage, SupplyPlan, Transport
 
 KINDS = (("closed", _("Impassable")), ("slow", _("Slow")), ("water", _("Under water")))
 
@@ -50,4 +52,70 @@ loop(Loop(
     reopen=Step("block", _("Blocked again"), from_=("opened", "dismissed"), to="reported", may="logistics.report", within=within("order_hours"),
                 form=(Field("reason", label=_("Reason"), kind="longtext", required=True),)),
     escalate=Up(every=Within(hours=2)),
+))
+
+
+# --- plans of supply -----------------------------------------------------------------------------------------------------
+
+
+def soon(name: str) -> Any:
+    return lambda case: Within(hours=supply.policy(name))
+
+
+def plan_panel(request: Any, case: SupplyPlan) -> tuple[Any, str, dict[str, Any]]:
+    return _("Plan of supply"), "logistics/_plan_panel.html", {"version": case.versions.filter(number=case.current).first() if case.current else None, "loads": case.transports.count()}
+
+
+REASON = Field("reason", label=_("Reason"), kind="longtext", required=True)
+
+loop(Loop(
+    "logistics.supply", SupplyPlan, label=_("Plans of supply"), one=_("Plan of supply"), read="logistics.read", number="DB-{year}-{n:04}", icon="route", new_page="logistics:plan_new", panels=(plan_panel,),
+    fields=(Field("title", required=True, column=True, search=True), Field("about", readonly=True), Field("vehicle", codes="road_vehicle"), Field("weather", codes="road_weather")),
+    states=(
+        State("draft", _("Being planned"), rest=True), State("asked", _("To be approved")), State("approved", _("Approved, loads ordered"), rest=True), State("done", _("Delivered"), final=True),
+        State("withdrawn", _("Withdrawn"), final=True),
+    ),
+    open=Step("plan", _("Plan supplies"), to="draft", may="logistics.plan", form=("title", "region", "about", "vehicle", "weather")),
+    steps=(
+        Step("ask", _("Submit for approval"), from_=("draft",), to="asked", may="logistics.plan", guard=actions.fit_to_approve, within=soon("approve_hours"),
+             form=(Field("remark", label=_("Remark"), kind="longtext"),)),
+        Step("approve", _("Approve and order the loads"), from_=("asked",), to="approved", may="logistics.approve", other_than=("ask", "change"), guard=actions.fit_to_approve, after=actions.approved),
+        Step("return", _("Return to be changed"), from_=("asked",), to="draft", may="logistics.approve", form=(REASON,)),
+        Step("change", _("Submit the changed plan"), from_=("approved",), to="asked", may="logistics.plan", guard=actions.changed_since_approved, within=soon("approve_hours")),
+        Step("finish", _("All delivered"), from_=("approved",), to="done", may="logistics.plan", guard=actions.nothing_on_the_road),
+        Step("withdraw", _("Withdraw the plan"), from_=("draft", "asked", "approved"), to="withdrawn", may="logistics.plan", form=(REASON,), after=actions.withdrawn, danger=True,
+             confirm=_("Loads that have not left are called back. Withdraw the plan?")),
+    ),
+    escalate=Up(every=Within(hours=1)),
+))
+
+
+# --- transport orders ----------------------------------------------------------------------------------------------------
+
+
+def waybill_panel(request: Any, case: Transport) -> tuple[Any, str, dict[str, Any]]:
+    return _("Waybill"), "logistics/_waybill_panel.html", {}
+
+
+loop(Loop(
+    "logistics.transport", Transport, label=_("Transport orders"), one=_("Transport order"), read="logistics.read", number="YS-{year}-{n:05}", icon="truck", panels=(waybill_panel,),
+    marks=lambda case: [str(case.pk), case.number],
+    fields=(
+        Field("title", column=True, search=True), Field("start", required=True, column=True, search=True), Field("goal", required=True, column=True, search=True), Field("cargo", required=True, search=True),
+        Field("tonnes", unit="t", min=0, max=5000), Field("leave_by", column=True), Field("arrive_by", column=True), Field("vehicle", column=True, search=True), Field("driver"),
+        Field("depot", ref="resources.warehouse", filter=True, readonly=True), Field("received", readonly=True),
+    ),
+    states=(
+        State("ordered", _("Ordered")), State("left", _("On the road")), State("arrived", _("Arrived and signed for"), final=True), State("void", _("Not driven"), final=True),
+    ),
+    open=Step("order", _("Order a transport"), to="ordered", may="logistics.plan", within=Within(field="leave_by"), assign=lambda case: next(iter(posts_that_may(("resources.stock",), case)), None),
+              form=("title", "region", "point", "start", "goal", "cargo", "tonnes", "leave_by", "arrive_by", "vehicle", "driver")),
+    steps=(
+        Step("leave", _("The load has left"), from_=("ordered",), to="left", may="resources.stock", within=Within(field="arrive_by"), after=actions.left,
+             form=(Field("vehicle", required=True), Field("driver", required=True))),
+        Step("arrive", _("Arrived and signed for"), from_=("left",), to="arrived", may="logistics.carry",
+             form=(Field("received", required=True), Field("remark", label=_("Shortages and damage"), kind="longtext"))),
+        Step("void", _("Call the load back"), from_=("ordered",), to="void", may="logistics.plan", form=(REASON,), after=actions.voided, danger=True),
+    ),
+    escalate=Up(every=Within(hours=1)),
 ))

@@ -1,6 +1,7 @@
 """The room's reads: blocked roads as they are now, clearing times by the rule, who is cut off."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -53,8 +54,13 @@ def clearing(actor: Any, realm: Any, *, days: int = 365) -> Clearing:
 
 
 def edits(actor: Any, realm: Any, roads: routing.Router) -> list[routing.Edit]:
-    """What is blocked now, as the router takes it: the road nearest to each place, within 200 m."""
-    rows = [row for row in blocked(actor, realm) if row.lon is not None]
+    """What is blocked now, as the router takes it."""
+    return edits_of(blocked(actor, realm), roads)
+
+
+def edits_of(blockages: Iterable[Blockage], roads: routing.Router) -> list[routing.Edit]:
+    """The road nearest to each place, within 200 m."""
+    rows = [row for row in blockages if row.lon is not None]
     put = roads.snap(np.array([row.lon for row in rows]), np.array([row.lat for row in rows]), within_m=200.0) if rows else None
     return [
         routing.Edit(row.kind, np.array([segment]), share=(row.speed_left or 50) / 100, depth_m=None if row.depth_cm is None else row.depth_cm / 100)

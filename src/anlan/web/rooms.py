@@ -64,10 +64,12 @@ def furnish(shell: Any) -> None:
         Room(gettext_lazy("Exchange"), "exchange:feeds", "arrow-left-right", "x"),
         Room(gettext_lazy("Rescue forces"), "resources:board", "shield-check", "f", MEANS, capability="resources.read"),
         Room(gettext_lazy("Supplies"), "resources:supplies", "package", "u", capability="resources.read"),
+        Room(gettext_lazy("Plans of supply"), "logistics:plans", "route", prefix="/logistics", capability="logistics.read"),
         Room(gettext_lazy("Registers"), "kernel:registers", "library-big", "r", prefix="/registers"),
         Room(gettext_lazy("Closed loops"), "kernel:loops", "refresh-cw", "l", prefix="/loops"),
         Room(gettext_lazy("Journal"), "kernel:journal", "scroll-text", "j", HOUSE),
         Room(gettext_lazy("Exercises"), "web:realms", "flask-conical", "e"),
+        Room(gettext_lazy("Drills"), "command:drills", "flag", capability="command.read"),
         Room(gettext_lazy("Administration"), "kernel:admin", "settings", "", capability="people.read kernel.administer_security kernel.audit"),
     ]
     shell.TABS[:] = [

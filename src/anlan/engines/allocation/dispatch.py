@@ -27,8 +27,9 @@ Line = tuple[int, int, int, int]  # depot, need, good, units
 class Task:
     """D depots, N needs, G goods. `minutes` (D, N), infinite where there is no way; `need` (N, G) units; `priority`, `deadline` (N, G), minutes;
     `stock` (D, G) units; `load` (G) truckloads of one unit; `trucks` (D) truck minutes, infinite where they do not count; `allowed` (D, N, G) or None:
-    who may release what to whom. `kept`: lines a person has decided; they stand. `before`: the plan until now; `change` minutes are what a unit on a new
-    line must save.
+    who may release what to whom. `kept`: lines a person has decided; they stand, and get no more where `shut` (depot, need, good) says so. `before`: the plan until now; `change` minutes are what a unit on a new
+    line must save. `ready` (D) minutes pass before the first truck leaves (loading, a release by the level above). `weight` (G): what a minute of one unit
+    of a good counts; with the goods' loads in its place time is counted in loaded trucks, which is what costs.
     """
 
     minutes: np.ndarray
@@ -42,11 +43,24 @@ class Task:
     kept: Sequence[Line] = ()
     before: Sequence[Line] = ()
     change: float = 0.0
+    shut: Sequence[tuple[int, int, int]] = ()
+    ready: np.ndarray | None = None
+    weight: np.ndarray | None = None
+
+    @property
+    def arrival(self) -> np.ndarray:
+        """(D, N): minutes until the first truck is there."""
+        return self.minutes if self.ready is None else self.minutes + self.ready[:, None]
+
+    @property
+    def counted(self) -> np.ndarray:
+        """(G): what a minute of one unit counts."""
+        return np.ones(self.need.shape[1]) if self.weight is None else self.weight
 
     @property
     def open(self) -> np.ndarray:
         """(D, N, G): which lines are possible in time."""
-        found = np.isfinite(self.minutes)[:, :, None] & (self.minutes[:, :, None] <= self.deadline[None])
+        found = np.isfinite(self.minutes)[:, :, None] & (self.arrival[:, :, None] <= self.deadline[None])
         return found if self.allowed is None else found & self.allowed
 
 
@@ -87,7 +101,7 @@ def judge(task: Task, lines: Sequence[Line]) -> Judged:
             breaks.append(("negative", (d, j, g), float(units)))
         sent[d, j, g] += units
     for d, j, g in np.argwhere((sent > 0) & ~task.open):
-        late = task.minutes[d, j] - task.deadline[j, g]
+        late = task.arrival[d, j] - task.deadline[j, g]
         breaks.append(("late" if np.isfinite(late) and late > 0 else "no way" if not np.isfinite(late) else "not allowed", (int(d), int(j), int(g)), float(late) if np.isfinite(late) else 0.0))
     over = sent.sum(axis=1) - task.stock
     breaks += [("stock", (int(d), int(g)), float(over[d, g])) for d, g in np.argwhere(over > 0)]
@@ -102,7 +116,7 @@ def judge(task: Task, lines: Sequence[Line]) -> Judged:
         old[d, j, g] += units
     changed = int(np.maximum(sent - old, 0).sum()) if task.before else 0
     new_lines = int(sent[old == 0].sum()) if task.before else 0
-    unmet_value, minutes = float((unmet * task.priority).sum()), float((sent * way[:, :, None]).sum())
+    unmet_value, minutes = float((unmet * task.priority).sum()), float((sent * way[:, :, None] * task.counted).sum())
     return Judged(unmet, unmet_value, minutes, changed, UNMET * unmet_value + minutes + task.change * new_lines, used, breaks)
 
 
@@ -178,6 +192,8 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
     stock, wanted, trucks = task.stock - kept.sum(axis=1), task.need - kept.sum(axis=0), task.trucks - fixed.truck_minutes
     way = np.where(np.isfinite(task.minutes), task.minutes, 0.0)
     open_ = task.open
+    for d, j, g in task.shut:
+        open_[d, j, g] = False
     news = np.zeros((depots, needs, goods))
     if task.before and task.change:
         news[:] = task.change
@@ -194,7 +210,8 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
     offer = np.column_stack([jj, gg])[np.argsort(-(task.priority[jj, gg] / np.maximum(task.load[gg], 1e-9)), kind="stable")]
     low, best, best_value, best_judged = -np.inf, kept, np.inf, fixed
     theta, stall, direction, turn = 1.0, 0, np.zeros(depots), 0
-    base = float((news * kept).sum() + (way[:, :, None] * kept).sum())
+    weight = task.counted
+    base = float((news * kept).sum() + (way[:, :, None] * weight * kept).sum())
     for turn in range(1, rounds + 1):
         flows: list[tuple[np.ndarray, ...]] = []
         level, used = base, np.zeros(depots)
@@ -202,7 +219,7 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
             at = places[g]
             if not at.size:
                 continue
-            exact = (way[:, at] * (1 + 2 * task.load[g] * price[:, None]) + news[:, at, g]).T
+            exact = (way[:, at] * (weight[g] + 2 * task.load[g] * price[:, None]) + news[:, at, g]).T
             # Rounded down: the bound stays a bound.
             cost = np.where(open_[:, at, g].T & (exact * scale < transport.LIMIT), np.floor(exact * scale), FAR).astype(np.int64)
             placed = transport.solve(cost, wanted[at, g], stock[:, g], nowhere=(scale * UNMET * task.priority[at, g]).astype(np.int64), first=room_price[:, g])
@@ -220,7 +237,7 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
             stall += 1
         from_, to, good, sent = [np.concatenate(column) for column in zip(*flows, strict=True)] if flows else [np.zeros(0, np.int64)] * 4
         # What a unit is worth where it goes, for each truck minute it takes there.
-        worth = (UNMET * task.priority[to, good] - way[from_, to]) / np.maximum(2 * way[from_, to] * task.load[good], 1e-9)
+        worth = (UNMET * task.priority[to, good] - way[from_, to] * weight[good]) / np.maximum(2 * way[from_, to] * task.load[good], 1e-9)
         out = kept.copy()
         _fit(from_, to, good, sent, worth, way, task.load, trucks.copy(), stock.copy(), wanted.copy(), np.argsort(-worth, kind="stable"), offer, near, open_, out)
         value = _value(task, out, way, news)
@@ -246,7 +263,7 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
 
 def _value(task: Task, sent: np.ndarray, way: np.ndarray, news: np.ndarray) -> float:
     unmet = task.need - sent.sum(axis=0)
-    return float(UNMET * (unmet * task.priority).sum() + (sent.sum(axis=2) * way).sum() + (sent * news).sum())
+    return float(UNMET * (unmet * task.priority).sum() + (sent * way[:, :, None] * task.counted).sum() + (sent * news).sum())
 
 
 def why_unmet(task: Task, plan: Plan) -> list[tuple[int, int, int, str]]:

@@ -1,0 +1,258 @@
+"""A plan of supply from the needs to the signature: searched for, bent by hand, worked out anew round a blocked road, approved by another, driven."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anlan.engines import routing
+from anlan.engines.routing import Router, network
+from anlan.kernel import journal
+from anlan.kernel.actions import Act
+from anlan.kernel.errors import Problem
+from anlan.kernel.loops import actions as loops
+from anlan.kernel.loops import get, lint
+from anlan.kernel.models import Order, WorkItem
+from anlan.logistics import actions, compute, supply
+from anlan.logistics.models import PlanVersion, Search, SupplyPlan, Transport
+from anlan.logistics.tests.test_blockage import report
+from anlan.resources import supplies
+from anlan.resources.models import Reservation, Stock
+from anlan.resources.tests.builders import item, receive, warehouse
+
+pytestmark = pytest.mark.django_db
+EAST, WEST = [119.02, 28.0], [118.98, 28.0]
+
+
+class Ground:
+    """Two depots and two villages on one road: the west depot nearer to the first village, 30 pumps in the west and 100 in the east."""
+
+    def __init__(self, actor, realm, region):
+        self.actor, self.realm, self.region = actor, realm, region
+        self.pump, self.water = item(actor, realm, name="水泵", weight_kg="100"), item(actor, realm, name="饮用水")
+        self.west, self.east = (warehouse(actor, realm, region, name=name, point=point, load_min="10") for name, point in (("西库", WEST), ("东库", EAST)))
+        for place, pumps in ((self.west, 30), (self.east, 100)):
+            receive(actor, realm, place, self.pump, pumps)
+            receive(actor, realm, place, self.water, 500)
+
+    def plan(self, *, depots=None, needs=None, actor=None):
+        act = Act(actor or self.actor, self.realm)
+        row = actions.make(act, title="甲一镇排涝", region=self.region.pk, depots=depots or [{"warehouse": str(self.west.pk)}, {"warehouse": str(self.east.pk)}])
+        return actions.set_needs(Act(actor or self.actor, self.realm), plan=row.pk, needs=needs or [
+            {"id": "a", "name": "甲村", "lon": 118.99, "lat": 28.0, "items": [{"item": str(self.pump.pk), "units": 40, "priority": "life", "hours": 6}]},
+            {"id": "b", "name": "乙村", "lon": 119.01, "lat": 28.0, "items": [{"item": str(self.pump.pk), "units": 20, "priority": "urgent", "hours": 6}, {"item": str(self.water.pk), "units": 100}]},
+        ])
+
+    def lines(self, version: PlanVersion) -> dict:
+        f = version.frozen
+        return {(f["depots"][one["d"]]["name"], f["needs"][one["j"]]["name"], f["items"][one["g"]]["name"]): one["units"] for one in version.answer["lines"]}
+
+    def line(self, depot, need, what, units):
+        return {"depot": str(depot.pk), "need": need, "item": str(what.pk), "units": units}
+
+
+@pytest.fixture
+def ground(actual, county, alice, settings, tmp_path):
+    settings.HOME = tmp_path  # no road file: the straight line, which says so
+    return Ground(alice, actual, county)
+
+
+@pytest.fixture
+def roads(ground):
+    """The road from west to east, and a long way round its middle."""
+    lon, lat = np.array([118.98, 118.99, 119.0, 119.01, 119.02, 119.0]), np.array([28.0, 28.0, 28.0, 28.0, 28.0, 28.05])
+    net = network.straight(lon, lat, np.array([0, 1, 2, 3, 1, 5]), np.array([1, 2, 3, 4, 5, 3]), kind=np.full(6, routing.CLASSES.index("primary"), np.uint8))
+    net.save(compute.road_file(), **Router(net).kept)
+
+
+def searched(ground, plan, drain, **more):
+    actions.search(Act(ground.actor, ground.realm), plan=plan.pk, **more)
+    drain()
+    plan.refresh_from_db()
+    return plan.versions.order_by("-number").first()
+
+
+def step(actor, realm, plan, name, **data):
+    plan.refresh_from_db()
+    return loops.step(Act(actor, realm), loop="logistics.supply", case=plan.pk, step=name, data=data)
+
+
+def test_the_declarations_are_sound():
+    assert lint.lint(get("logistics.supply")) == [] and lint.lint(get("logistics.transport")) == []
+
+
+def test_a_search_gives_alternatives_with_their_numbers_and_says_why(ground, drain):
+    plan = ground.plan()
+    version = searched(ground, plan, drain)
+    assert plan.current == version.number == 1 and set(version.answers) == {"fast", "fair", "cheap"}
+    assert ground.lines(version) == {("西库", "甲村", "水泵"): 30, ("东库", "甲村", "水泵"): 10, ("东库", "乙村", "水泵"): 20, ("东库", "乙村", "饮用水"): 100}
+    numbers = version.answer["numbers"]
+    assert numbers["unmet"] == 0 and numbers["worst_share"] == 1 and numbers["gap"] == pytest.approx(0, abs=1e-6) and numbers["yuan"] > 0
+    why = {(version.frozen["depots"][one["d"]]["name"], version.frozen["needs"][one["j"]]["name"]): one["why"]["code"] for one in version.answer["lines"]}
+    assert why["西库", "甲村"] == "nearest" and why["东库", "甲村"] == "spent" and "直线" in version.frozen["how"]
+    assert [fact.kind for fact in journal.about(f"supply:{plan.pk}")][-2:] == ["logistics.SearchAsked", "logistics.VersionMade"]
+
+
+def test_fairness_shares_a_shortage_and_what_is_missing_has_a_reason(ground, drain):
+    plan = ground.plan(needs=[
+        {"id": "a", "name": "甲村", "lon": 118.99, "lat": 28.0, "items": [{"item": str(ground.pump.pk), "units": 100}]},
+        {"id": "b", "name": "乙村", "lon": 119.01, "lat": 28.0, "items": [{"item": str(ground.pump.pk), "units": 100}]},
+    ])
+    version = searched(ground, plan, drain)
+    worst = {goal: one["numbers"]["worst_share"] for goal, one in version.answers.items()}
+    assert 0.6 <= worst["fair"] <= 0.65 and worst["fast"] < 0.4 and {one["numbers"]["unmet"] for one in version.answers.values()} == {70}
+    assert version.answer["unmet"][0]["why"] == "stock"
+
+
+def test_trucks_drive_several_trips_and_what_the_shift_has_no_room_for_is_told(ground, drain):
+    plan = ground.plan(depots=[{"warehouse": str(ground.east.pk), "trucks": [{"count": 1, "load_t": 1.0, "hours": 2.5}]}])
+    version = searched(ground, plan, drain)
+    trips = version.answer["trips"]
+    assert len(trips) > 1 and all(one["back"] <= 150 for one in trips) and all(a["back"] <= b["leave"] for a, b in zip(trips, trips[1:], strict=False))
+    assert {one["why"] for one in version.answer["unmet"]} & {"shift", "trucks"} and version.answer["numbers"]["unmet"] > 0
+
+
+def test_what_a_person_sets_is_judged_at_once_and_stands_in_every_later_search(ground, drain):
+    plan = ground.plan()
+    first = searched(ground, plan, drain)
+    answer, _ = actions.bent(first, [], [ground.line(ground.west, "a", ground.pump, 35)])
+    told = supply.words_of(first.frozen, answer["breaks"])
+    assert any("5" in one and "西库" in one for one in told), "five more than the west depot has"
+    hand = actions.set_lines(Act(ground.actor, ground.realm), plan=plan.pk, lines=[ground.line(ground.west, "a", ground.pump, 12), ground.line(ground.east, "a", ground.pump, 28)], why="西库留用")
+    plan.refresh_from_db()
+    assert hand.kind == "hand" and plan.current == hand.number and not hand.answer["breaks"] and hand.answer["numbers"]["unmet"] == 0
+    again = searched(ground, plan, drain)
+    assert ground.lines(again)["西库", "甲村", "水泵"] == 12 and ground.lines(again)["东库", "甲村", "水泵"] == 28
+    assert {one["why"]["code"] for one in again.answer["lines"] if again.frozen["needs"][one["j"]]["id"] == "a"} == {"hand"}
+    actions.drop_decision(Act(ground.actor, ground.realm), plan=plan.pk, depot=str(ground.west.pk), need="a", item=str(ground.pump.pk))
+    actions.drop_decision(Act(ground.actor, ground.realm), plan=plan.pk, depot=str(ground.east.pk), need="a", item=str(ground.pump.pk))
+    plan.refresh_from_db()
+    assert ground.lines(searched(ground, plan, drain))["西库", "甲村", "水泵"] == 30
+
+
+def test_a_stopped_search_keeps_its_best_and_a_failed_one_says_why(ground, drain, monkeypatch):
+    plan = ground.plan()
+    asked = actions.search(Act(ground.actor, ground.realm), plan=plan.pk)
+    with pytest.raises(Problem, match="计算|search"):
+        actions.search(Act(ground.actor, ground.realm), plan=plan.pk)
+    actions.stop(Act(ground.actor, ground.realm), search=asked.pk)
+    drain()
+    plan.refresh_from_db()
+    version = plan.versions.get(number=plan.current)
+    assert list(version.answers) == ["fast"] and version.answer["numbers"]["unmet"] == 0
+    with pytest.raises(Problem):
+        actions.set_needs(Act(ground.actor, ground.realm), plan=plan.pk, needs=[{"name": "无处", "items": []}])
+    monkeypatch.setattr(supply, "freeze", lambda plan: (_ for _ in ()).throw(ValueError("priority: from 0 up to 1000")))
+    searched(ground, plan, drain)
+    assert Search.plain.order_by("-at").first().why == "priority: from 0 up to 1000"
+
+
+def test_approval_keeps_goods_and_orders_loads_and_the_ledger_follows_the_trucks(ground, drain, commander, bob, actual):
+    plan = ground.plan()
+    searched(ground, plan, drain)
+    with pytest.raises(Problem):
+        step(ground.actor, actual, plan, "approve")
+    step(ground.actor, actual, plan, "ask")
+    with pytest.raises(Problem):
+        actions.set_lines(Act(ground.actor, actual), plan=plan.pk, lines=[ground.line(ground.west, "a", ground.pump, 1)])
+    with pytest.raises(Problem):
+        step(ground.actor, actual, plan, "approve")  # whoever asks does not approve
+    step(commander, actual, plan, "approve")
+    plan.refresh_from_db()
+    loads = {(row.start, row.goal): row for row in Transport.objects.of(actual)}
+    assert set(loads) == {("西库", "甲村"), ("东库", "甲村"), ("东库", "乙村")} and plan.approved == plan.current
+    assert {row.subject for row in Reservation.objects.of(actual).filter(state="open")} == {f"transport:{row.pk}" for row in loads.values()}
+    order = Order.objects.of(actual).get(source=f"transport:{loads['西库', '甲村'].pk}")
+    assert "水泵 30" in order.text and order.due_at
+    assert [fact.kind for fact in journal.why(f"order:{order.pk}")][-2:] == ["kernel.CaseStepped", "kernel.OrderIssued"], "the order goes back to the approval"
+    first = loads["西库", "甲村"]
+    loops.step(Act(ground.actor, actual), loop="logistics.transport", case=first.pk, step="leave", data={"vehicle": "浙A00001", "driver": "李师傅"})
+    assert Stock.objects.of(actual).get(warehouse=ground.west, item=ground.pump).quantity == 0 and not supplies.audit(actual)
+    loops.step(Act(bob, actual), loop="logistics.transport", case=first.pk, step="arrive", data={"received": "村主任"})
+    # What has arrived is met: a new search asks for the rest only.
+    again = searched(ground, plan, drain)
+    assert ground.lines(again)["东库", "甲村", "水泵"] == 10 and ("西库", "甲村", "水泵") not in ground.lines(again)
+    step(ground.actor, actual, plan, "withdraw", reason="水退了")
+    assert set(Transport.objects.of(actual).values_list("state", flat=True)) == {"arrived", "void"} and not Reservation.objects.of(actual).filter(state="open").exists()
+    assert not supplies.audit(actual) and set(Order.objects.of(actual).exclude(pk=order.pk).values_list("state", flat=True)) == {"withdrawn"}
+
+
+def test_a_blocked_road_proposes_a_plan_with_few_changes_and_names_the_road(ground, roads, drain, commander, county, actual):
+    """The west depot's pumps for the far village must go from the east when the road between is gone."""
+    plan = ground.plan(needs=[
+        {"id": "a", "name": "甲村", "lon": 118.99, "lat": 28.0, "items": [{"item": str(ground.pump.pk), "units": 28, "priority": "life"}, {"item": str(ground.water.pk), "units": 10}]},
+        {"id": "b", "name": "乙村", "lon": 119.01, "lat": 28.0, "items": [{"item": str(ground.water.pk), "units": 600, "hours": 1}]},
+    ])
+    first = searched(ground, plan, drain)
+    assert ground.lines(first)["西库", "乙村", "饮用水"] == 100, "the east holds 500 of the 600"
+    step(ground.actor, actual, plan, "ask")
+    step(commander, actual, plan, "approve")
+    kept = Transport.objects.of(actual).get(start="西库", goal="甲村")
+    for point in ([118.995, 28.0], [118.995, 28.025]):
+        report(ground.actor, actual, county, point=point, road="G104 K12")
+    drain()
+    plan.refresh_from_db()
+    proposed = plan.versions.order_by("-number").first()
+    assert proposed.kind == "replan" and plan.current == first.number, "proposed, not taken over"
+    told = supply.change_words(proposed.frozen, proposed.changes)
+    assert len(told) == 1 and "100" in told[0] and "G104 K12" in told[0] and proposed.answer["unmet"][0]["units"] == 100
+    assert WorkItem.objects.of(actual).filter(kind="logistics.replan", state="open").count() == 1
+    actions.adopt(Act(ground.actor, actual), plan=plan.pk, number=proposed.number)
+    step(ground.actor, actual, plan, "change")
+    step(commander, actual, plan, "approve")
+    states = {(row.start, row.goal): row.state for row in Transport.objects.of(actual).order_by("opened_at")}
+    assert states == {("西库", "甲村"): "ordered", ("东库", "乙村"): "ordered", ("西库", "乙村"): "void"}
+    kept.refresh_from_db()
+    assert kept.state == "ordered" and kept.plan_version == proposed.number, "the load nobody had to change stays as it was ordered"
+    assert not supplies.audit(actual)
+
+
+def test_a_drill_plans_with_its_own_goods_and_outsiders_see_nothing(ground, drain, exercise, charlie, actual):
+    plan = ground.plan()
+    searched(ground, plan, drain)
+    assert not SupplyPlan.objects.seen_by(charlie, actual).exists() and not SupplyPlan.objects.of(exercise).exists()
+    with pytest.raises(Problem):
+        actions.search(Act(charlie, actual), plan=plan.pk)
+    with pytest.raises(Problem):
+        actions.search(Act(ground.actor, exercise), plan=plan.pk)
+
+
+def test_the_pages_lead_from_the_needs_to_the_waybill(ground, drain, town, client, signed_in, commander, charlie, actual):
+    town.lon, town.lat = 119.0, 28.0
+    town.save(update_fields=["lon", "lat"])
+    desk = signed_in(client, ground.actor)
+    made = desk.post("/logistics/plans/new", {"title": "西片供水", "region": str(ground.region.pk), "vehicle": "truck", "weather": "rain"})
+    plan = SupplyPlan.objects.of(actual).get()
+    assert made.status_code == 302 and {one["warehouse"] for one in plan.depots} == {str(ground.west.pk), str(ground.east.pk)}
+    lines = {"lines": "3", "n0-place": town.name, "n0-item": f"水泵 · {ground.pump.code}", "n0-units": "40", "n0-priority": "life", "n0-hours": "4", "n1-place": "营地 119.01, 28.01", "n1-item": "饮用水", "n1-units": "20", "n1-priority": "basic"}
+    wrong = desk.post(f"/logistics/plans/{plan.pk}/needs", lines | {"n2-place": "无此地", "n2-item": "饮用水", "n2-units": "1", "n2-priority": "basic"})
+    assert wrong.status_code == 422 and "119.01" in wrong.content.decode()
+    desk.post(f"/logistics/plans/{plan.pk}/needs", lines)
+    worked_out = {"calculate": "1", "place": town.name, "days": "3", "priority": "urgent", "sheltered": "100", "item_water": str(ground.water.pk), "each_water": "1.5"}
+    desk.post(f"/logistics/plans/{plan.pk}/needs", worked_out)
+    plan.refresh_from_db()
+    needs = {one["name"]: {line["item"]: line["units"] for line in one["items"]} for one in plan.needs}
+    assert needs == {town.name: {str(ground.pump.pk): 40, str(ground.water.pk): 3000}, "营地": {str(ground.water.pk): 20}}, "100 people × 15 l × 3 days in bottles of 1.5 l"
+    west = str(ground.west.pk)
+    desk.post(f"/logistics/plans/{plan.pk}/depots", {f"on-{west}": "on", f"count-{west}": "2", f"load_t-{west}": "2", f"hours-{west}": "10", f"on-{ground.east.pk}": "on", "search": "1"})
+    assert "progress" in desk.get(f"/logistics/plans/{plan.pk}").content.decode()
+    drain()
+    for by, words in (("need", ["水泵", "营地", "未满足"]), ("depot", ["西库", "东库"]), ("vehicle", ["西库"])):
+        page = desk.get(f"/logistics/plans/{plan.pk}?by={by}").content.decode()
+        assert all(word in page for word in words), by
+    drawn = desk.get(f"/logistics/plans/{plan.pk}/map").json()
+    flows = next(layer for layer in drawn["layers"] if layer["id"] == "flows")["data"]["features"]
+    assert len(flows) >= 2 and drawn["bbox"]
+    need = next(one["id"] for one in plan.needs if one["name"] == town.name)
+    tried = {"depot": west, "need": need, "item": str(ground.pump.pk), f"units-{west}": "31", f"units-{ground.east.pk}": "9"}
+    assert "1" in desk.post(f"/logistics/plans/{plan.pk}/line", tried | {"try": "1"}).content.decode() and plan.versions.count() == 1
+    dragged = desk.get(f"/logistics/plans/{plan.pk}/line?depot={west}&need={need}&item={ground.pump.pk}&to={ground.east.pk}").content.decode()
+    assert 'value="40"' in dragged, "all of it to the other depot"
+    assert desk.post(f"/logistics/plans/{plan.pk}/line", tried | {f"units-{west}": "10", f"units-{ground.east.pk}": "30", "why": "留底"}).status_code == 302
+    plan.refresh_from_db()
+    assert plan.current == 2 and "留底" in desk.get(f"/logistics/plans/{plan.pk}").content.decode()
+    step(ground.actor, actual, plan, "ask")
+    step(commander, actual, plan, "approve")
+    load = Transport.objects.of(actual).filter(start="东库").first()
+    paper = desk.get(f"/logistics/transports/{load.pk}/waybill").content.decode()
+    assert "<svg" in paper and load.number in paper and "水泵" in paper
+    assert signed_in(client, charlie).get(f"/logistics/plans/{plan.pk}").status_code == 404
