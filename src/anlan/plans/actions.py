@@ -19,12 +19,12 @@ from django.utils.translation import gettext
 from anlan.engines.conditions import Key, PlanFile, Verdict, digest_of, read_plan
 from anlan.engines.conditions.planfile import ConditionEntry, LevelEntry
 from anlan.engines.conditions.vocabulary import ASKED
-from anlan.kernel import access, due, work
+from anlan.kernel import access, due, search, work
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.errors import FORBIDDEN, REASON_NEEDED, WRONG_REALM
 from anlan.kernel.ids import derived_id
 from anlan.kernel.loops import actions as cases
-from anlan.kernel.models import Post, Region
+from anlan.kernel.models import Post, Region, SearchEntry
 from anlan.sensing.models import Signal, Station
 
 from . import compute
@@ -255,6 +255,8 @@ def _add(act: Act, file: PlanFile, text: str, origin: str, base: PlanVersion | N
         for name, value in titles.items():
             setattr(plan, name, value)
         act.save(plan)
+        plan.versions.filter(newest=True).exclude(pk=version.pk).update(newest=False)
+        SearchEntry.objects.filter(kind__in=("clause", "planaction"), key__in=[*Clause.objects.filter(version_of__plan=plan).values_list("pk", flat=True), *ActionItem.objects.filter(version_of__plan=plan).values_list("pk", flat=True)]).delete()
     _write_parts(version, file)
     act.state(PlanVersionAdded(plan=plan.pk, key=plan.key, plan_version=version.pk, number=number, origin=origin, digest=file.digest), about=plan)
     return version
@@ -268,7 +270,7 @@ def _write_parts(version: PlanVersion, file: PlanFile) -> None:
     def made(model: type, part: str, key: str, order: int, /, **values: Any) -> Any:
         return model(id=part_id(version, part, key), version_of=version, key=key, order=order, **values)
 
-    Clause.objects.bulk_create(made(Clause, "clause", row.key, i, title=dict(row.title), text=dict(row.text), source=row.source) for i, row in enumerate(file.clauses.values()))
+    clauses = Clause.objects.bulk_create(made(Clause, "clause", row.key, i, title=dict(row.title), text=dict(row.text), source=row.source) for i, row in enumerate(file.clauses.values()))
     Level.objects.bulk_create(
         made(Level, "level", row.code, i, kind=row.kind, rank=row.rank, colour=row.colour, label=dict(row.label), approver=row.approver, consent=row.consent,
              clause_id=part_id(version, "clause", row.clause), answer_within_min=row.answer_within_min)
@@ -279,11 +281,13 @@ def _write_parts(version: PlanVersion, file: PlanFile) -> None:
              label=dict(row.label), when=row.when, ask_when=row.ask_when, note=dict(row.note))
         for i, row in enumerate(file.conditions)
     )
-    ActionItem.objects.bulk_create(
+    items = ActionItem.objects.bulk_create(
         made(ActionItem, "action", row.key, i, level_id=part_id(version, "level", row.level), clause_id=part_id(version, "clause", row.clause),
              role=row.post, text=dict(row.text), deadline_min=row.deadline_min, deadline=dict(row.deadline))
         for i, row in enumerate(file.actions)
     )
+    search.put(search.KINDS["clause"], clauses)
+    search.put(search.KINDS["planaction"], items)
 
 
 def load_defaults() -> None:

@@ -11,7 +11,7 @@ from ninja import Field, Router, Schema
 from anlan.kernel import access
 from anlan.kernel.errors import NOT_FOUND
 
-from . import actions, compute, queries
+from . import actions, compute, finding, queries
 from .models import Plan, PlanVersion, ResponseProposal
 from .vocabulary import vocabulary
 
@@ -153,3 +153,22 @@ def terms(request: HttpRequest) -> list[dict[str, Any]]:
 @router.post("/terms", summary="State a forecast or an observed fact")
 def state_term(request: HttpRequest, data: StateIn) -> dict[str, Any]:
     return actions.state_term(request.act(), **data.dict())  # type: ignore[attr-defined]
+
+
+@router.get("/match", summary="Plans that apply to an event: by hazard (code), place, level, warning colour; in order, with reasons")
+def match(request: HttpRequest, hazard: str = "", region: UUID | None = None, colour: str = "", level: str = "", counties: int = 1) -> dict[str, Any]:
+    _reader(request)
+    return finding.match_json(finding.match(request.realm, hazard=hazard, region=region, colour=colour, level=level, counties=counties))  # type: ignore[attr-defined]
+
+
+@router.get("/ask", summary="A question answered with actions of plans: who must do what, at which level, within what time")
+def ask(request: HttpRequest, q: str, plan: str = "", region: UUID | None = None, hazard: str = "", level: str = "") -> dict[str, Any]:
+    _reader(request)
+    return finding.ask_json(finding.ask(q.replace("\x00", ""), plan=plan, region=region, hazard=hazard, level=level))
+
+
+@router.get("/clauses", summary="Clauses that hold the words, in any form of the trade")
+def clauses(request: HttpRequest, q: str, plan: str = "", region: UUID | None = None, hazard: str = "", level: str = "", limit: int = 50) -> dict[str, Any]:
+    _reader(request)
+    found = finding.clauses(q.replace("\x00", ""), plan=plan, region=region, hazard=hazard, level=level, limit=max(1, min(limit, 200)))
+    return {"count": found["count"], "more": found["more"], "clauses": [{"plan": row.version_of.plan.key, "clause": row.key, "text": row.text, "source": row.source} for row in found["rows"]]}

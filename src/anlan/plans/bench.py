@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import random
 import time
 from datetime import UTC, datetime, timedelta
@@ -11,12 +12,14 @@ from typing import Any
 from django.db import connection, transaction
 from shapely.geometry import box
 
-from anlan.kernel import realms
+from anlan.engines.text import document_tokens
+from anlan.kernel import codes, realms
 from anlan.kernel.ids import new_id
 from anlan.kernel.models import Region, RegionPath
 from anlan.sensing.models import Series, Station
 
-from . import compute
+from . import compute, finding
+from .models import Clause, Plan, PlanVersion
 from .vocabulary import vocabulary
 
 GAUGES, DAYS, TRIALS = 2000, 1, 15
@@ -128,8 +131,65 @@ def conditions() -> list[dict[str, Any]]:
     return rows
 
 
+PLANS, EACH = 2000, 100
+
+
+def library(region: Region) -> None:
+    """2,000 plans of 100 clauses and 40 actions: the clauses of the shipped plans in turn, so that words are as common as they are in plans."""
+    mark = new_id().hex[-6:]
+    texts = list({text["zh"]: {"zh": text["zh"]} for text in Clause.objects.filter(version_of__plan__key="hengyang-flood-2023").values_list("text", flat=True)}.values())
+    kinds = list(codes.entries("plan_hazard"))
+    plans = Plan.objects.bulk_create(Plan(key=f"bench-{mark}-{n}", title_zh=f"预案{n}", hazard=kinds[n % len(kinds)], region=region) for n in range(PLANS))
+    posts = ["市水利局 · Water bureau", "市气象局 · Meteorological bureau", "市公安局 · Police", "市应急管理局 · Emergency management bureau", "各成员单位 · All members"]
+    PlanVersion.objects.bulk_create(PlanVersion(plan=plan, number=1, origin="own", text="", digest=plan.key) for plan in plans)
+    with connection.cursor() as cursor:
+        row = "gen_random_uuid(), 1, v.home, now(), v.id"
+        of = f"FROM plans_planversion v JOIN plans_plan p ON p.id = v.plan_id AND p.key LIKE 'bench-{mark}-%%'"
+        cursor.execute(
+            f"INSERT INTO plans_clause (id, version, home, created_at, version_of_id, key, \"order\", title, text, source) SELECT {row}, n::text, n, '{{}}', (%s::jsonb[])[(n * 7 + hashtext(p.key) %% 97 + 97) %% %s + 1], '' {of}, generate_series(0, {EACH - 1}) n",
+            [[json.dumps(text) for text in texts], len(texts)])
+        cursor.execute(
+            f"INSERT INTO plans_level (id, version, home, created_at, version_of_id, key, \"order\", kind, rank, colour, label, approver, consent, clause_id, answer_within_min) SELECT {row}, l.key, 5 - l.rank, 'response', l.rank, '', '{{}}', 'x', '', c.id, 15 "
+            f"{of} JOIN plans_clause c ON c.version_of_id = v.id AND c.\"order\" = 0, (VALUES ('IV', 1), ('III', 2), ('II', 3), ('I', 4)) l(key, rank)")
+        cursor.execute(
+            f"INSERT INTO plans_actionitem (id, version, home, created_at, version_of_id, key, \"order\", level_id, clause_id, role, text, deadline_min, deadline) SELECT {row}, c.key, c.\"order\", l.id, c.id, (c.\"order\" / 5 %% 5)::text, c.text, nullif(30 * (c.\"order\" %% 7), 0), '{{}}' "
+            f"{of} JOIN plans_clause c ON c.version_of_id = v.id AND c.\"order\" %% 5 < 2 JOIN plans_level l ON l.version_of_id = v.id AND l.rank = c.\"order\" %% 4 + 1")
+        # The words of each different text are made once, as the search makes them.
+        cursor.execute("CREATE TEMP TABLE bench_words (text text PRIMARY KEY, words tsvector) ON COMMIT DROP")
+        cursor.executemany("INSERT INTO bench_words VALUES (%s, array_to_tsvector(%s::text[])) ON CONFLICT DO NOTHING", [(text["zh"], document_tokens(text["zh"])) for text in texts])
+        for kind, table, note in (("clause", "plans_clause", "''"), ("planaction", "plans_actionitem", "(%s::text[])[c.role::int + 1]")):
+            cursor.execute(
+                f"INSERT INTO kernel_searchentry (kind, key, title, note, words, updated_at) SELECT '{kind}', c.id, left(c.text->>'zh', 200), {note}, w.words, now() FROM {table} c JOIN plans_planversion v ON v.id = c.version_of_id "
+                f"JOIN plans_plan p ON p.id = v.plan_id JOIN bench_words w ON w.text = c.text->>'zh' WHERE p.key LIKE 'bench-{mark}-%%'", [posts] if note != "''" else [])
+        for table in ("kernel_searchentry", "plans_clause", "plans_actionitem", "plans_plan", "plans_planversion"):
+            cursor.execute(f"ANALYZE {table}")
+
+
+def finds(region: Region) -> list[dict[str, Any]]:
+    """Seconds of matching, searching and asking among 2,000 plans of 200,000 clauses."""
+    asked = {
+        "plans that apply to an event at a place": lambda: finding.match(realms.actual(), hazard="11B03", region=region.pk, level="II"), "clauses by a common word (防汛)": lambda: finding.clauses("防汛"),
+        "clauses by a rare one (溃坝, with 垮坝)": lambda: finding.clauses("溃坝", level="II"), "a question, all plans": lambda: finding.ask("水利局在Ⅱ级响应第一个小时内必须做什么？"),
+        "a question of one place's flood plans": lambda: finding.ask("what must the water bureau do at level II within the first hour?", region=region.pk, hazard="flood"),
+    }
+    rows = []
+    for name, call in asked.items():
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - began)
+        rows.append({"figure": f"plans: {name}, worst of 5", "value": round(max(times) * 1000), "unit": "ms", "note": f"{PLANS:,} plans, {PLANS * EACH:,} clauses, {PLANS * EACH * 2 // 5:,} actions"})
+    return rows
+
+
 def bench() -> list[dict[str, Any]]:
-    """Rain sums over 2,000 gauges: what one rain signal costs the plans; and the logic of 10,000 live conditions. Everything is rolled back."""
+    """Rain sums over 2,000 gauges: what one rain signal costs the plans; the logic of 10,000 live conditions; finding among 2,000 plans. Everything is rolled back."""
+    with transaction.atomic():
+        place = Region.objects.create(name=f"bench {new_id().hex[-8:]}", kind="county")
+        library(place)
+        found = finds(place)
+        transaction.set_rollback(True)
     with transaction.atomic():
         region, names = storm()
         times = sums(region, names)
@@ -138,5 +198,5 @@ def bench() -> list[dict[str, Any]]:
     return [
         {"figure": "plans: rain sums of a city, p50", "value": round(times[len(times) // 2] * 1000, 1), "unit": "ms", "note": note},
         {"figure": "plans: rain sums of a city, worst", "value": round(times[-1] * 1000, 1), "unit": "ms", "note": note},
-        *conditions(),
+        *conditions(), *found,
     ]

@@ -35,6 +35,18 @@ def register(sub: Any) -> None:
     finding.add_argument("file", type=Path, help=_("document; - reads standard input"))
     finding.add_argument("--json", action="store_true", help=_("answer as JSON"))
     finding.set_defaults(func=elements_of, services=None)
+    asking = inner.add_parser("ask", help=_("ask the plans who must do what, at which level, within what time; the answer is clauses"))
+    asking.add_argument("question", help=_("in Chinese or English, such as: what must the water bureau do at level II within the first hour?"))
+    asking.add_argument("--plan", default="", help=_("key of one plan"))
+    asking.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    asking.set_defaults(func=ask)
+    matching = inner.add_parser("match", help=_("the plans that apply to an event, in order, with reasons; and what no plan covers"))
+    matching.add_argument("--hazard", default="", help=_("event code of the code list hazard, such as 11B03"))
+    matching.add_argument("--region", default="", help=_("code or name of the place"))
+    matching.add_argument("--colour", default="", choices=["", "blue", "yellow", "orange", "red"], help=_("colour of a warning"))
+    matching.add_argument("--level", default="", help=_("response level, such as II"))
+    matching.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    matching.set_defaults(func=match)
     listing = inner.add_parser("list", help=_("list plans, versions and where they are adopted"))
     listing.add_argument("--json", action="store_true", help=_("answer as JSON"))
     listing.set_defaults(func=list_plans)
@@ -161,6 +173,49 @@ def list_plans(args: argparse.Namespace) -> int:
     for row in rows:
         print(f"{row['plan']}  v{row['version']} ({row['origin']})  {row['title']}" + (f"  → {'、'.join(row['adopted'])}" if row["adopted"] else ""))
     return 0
+
+
+def ask(args: argparse.Namespace) -> int:
+    """Exit status 0 when the plans say something to it, 1 when they do not."""
+    from . import finding
+    from .vocabulary import in_words
+    from .words import unmatched_words, until_words
+
+    told = finding.ask(args.question, plan=args.plan)
+    if args.json:
+        print(json.dumps(finding.ask_json(told), ensure_ascii=False))
+        return int(not told["answers"])
+    for row in told["answers"]:
+        item = row["item"]
+        print(f"{item.version_of.plan.key} {item.clause.key} [{item.level.key}] {row['unit']} ({until_words(item, row['timing'])}): {in_words(item.text)}")
+    for line in told["unmatched"]:
+        print("· " + unmatched_words(line))
+    return int(not told["answers"])
+
+
+def match(args: argparse.Namespace) -> int:
+    """Exit status 0 when a plan applies, 1 when none does."""
+    from anlan.kernel import realms
+    from anlan.kernel.models import Region
+
+    from . import finding
+
+    region = None
+    if args.region:
+        row = Region.objects.filter(codes__code=args.region).first() or Region.objects.filter(name=args.region).first()
+        if row is None:
+            print(_("There is no place {name}.").format(name=args.region), file=sys.stderr)
+            return 1
+        region = row.pk
+    told = finding.match_json(finding.match(realms.actual(), hazard=args.hazard, region=region, colour=args.colour, level=args.level))
+    if args.json:
+        print(json.dumps(told, ensure_ascii=False))
+        return int(not told["plans"])
+    for number, one in enumerate(told["plans"], 1):
+        print(f"{number}. {one['plan']}  {one['title']['zh'] or one['title']['en']}: {one['words']}")
+    for line in told["unmatched"]:
+        print("· " + line["words"])
+    return int(not told["plans"])
 
 
 def _paper(args: argparse.Namespace) -> Any:

@@ -18,6 +18,7 @@ class Plan(Row):
     title_zh = models.CharField(max_length=200, blank=True)
     title_en = models.CharField(max_length=200, blank=True)
     hazard = models.CharField(max_length=40, blank=True)
+    region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+", help_text="whose plan it is; empty: nobody has said")
 
     def __str__(self) -> str:
         return self.title_zh or self.title_en or self.key
@@ -43,6 +44,7 @@ class PlanVersion(Row):
     based_on = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
     note = models.CharField(max_length=300, blank=True)
     added_by = models.UUIDField(null=True, help_text="person")
+    newest = models.BooleanField(default=True, db_default=True, help_text="the one the search finds; older ones are read from their plan")
 
     class Meta:
         constraints = [
@@ -72,6 +74,11 @@ class Part(Row):
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def active(self) -> bool:
+        """Whether the search finds it: parts of the newest version only."""
+        return self.version_of.newest
 
 
 class Clause(Part):

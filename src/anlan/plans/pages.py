@@ -21,7 +21,7 @@ from anlan.kernel.models import Region
 from anlan.kernel.shell import person_name, post_name
 from anlan.kernel.work import WorkItem
 
-from . import actions, compute, queries
+from . import actions, compute, pages_finding, queries
 from .forms import AdoptForm, DocumentForm, ItemForm, PublishForm, UploadForm, ValueForm, regions_to_adopt
 from .models import Adoption, Draft, DraftItem, Match, Plan, PlanBinding, PlanVersion, Question, ResponseProposal
 from .vocabulary import in_words, label, qualifier_words, source_words, value_words, vocabulary
@@ -489,6 +489,10 @@ urlpatterns = [
     path("terms", terms, name="terms"),
     path("terms/state", state, name="state"),
     path("vocabulary", words, name="vocabulary"),
+    path("find", pages_finding.find, name="find"),
+    path("match", pages_finding.match, name="match_plans"),
+    path("clauses/<uuid:key>", pages_finding.clause, name="clause"),
+    path("actions/<uuid:key>", pages_finding.action, name="action"),
     path("upload", upload, name="upload"),
     path("drafts", drafts, name="drafts"),
     path("drafts/<uuid:key>", draft_page, name="draft"),

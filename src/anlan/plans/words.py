@@ -6,7 +6,11 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop, pgettext_lazy
 
-from .vocabulary import qualifier_words
+from anlan.kernel import codes
+from anlan.kernel.models import Region
+from anlan.kernel.shell import localname, together
+
+from .vocabulary import in_words, qualifier_words
 
 FACT_WORDS: dict[str, Any] = {
     "plans.PlanVersionAdded": _("Version {number} of plan {key} added"),
@@ -90,3 +94,53 @@ def trigger_words(row: dict[str, Any]) -> str:
 
 def change_words(row: dict[str, Any]) -> str:
     return str(CHANGES[row["kind"]]).format(**{**row, "before": row["before"] or "–", "after": row["after"] or "–"})
+
+
+# Why a plan applies, and what nothing was found for.
+REASONS: dict[str, Any] = {
+    "met_now": _("{level}: conditions met now ({conditions})"), "hazard_own": _("made for {hazard}"), "hazard_leads": _("{hazard} leads to what it is made for ({kind})"),
+    "hazard_all": _("general plan: all hazards"), "place_own": _("the place's own"), "place_above": _("of {place}, which contains the place"), "place_below": _("of {place}, inside the place"),
+    "adopted": _("in force"), "not_adopted": _("not adopted here"), "level": _("has level {level}"),
+}
+UNMATCHED: dict[str, Any] = {
+    "no_plan_for_hazard": _("No plan here is made for {hazard} itself."), "no_plan_of_place": _("{place} has no plan of its own for this."), "no_such_level": _("“{plan}” has no level {level}."),
+    "warning_sets_off_nothing": _("“{plan}”: a {colour} warning for this sets off NOTHING by itself."), "word": _("No action speaks of “{word}”; it was left out of the search."),
+    "unit": _("No action is given to “{unit}” itself{at}; what names it among others, or all units, is listed."),
+    "no_limit": _("For {count} of these actions the plan sets no time limit: whether they fall within the time asked for cannot be told."),
+}
+
+
+def _values(values: dict[str, Any]) -> dict[str, Any]:
+    """Codes, keys and rows of a finding in words."""
+    out = dict(values)
+    if "hazard" in out:
+        out["hazard"] = codes.name("hazard", out["hazard"])
+    if "kind" in out:
+        out["kind"] = codes.name("plan_hazard", out["kind"])
+    if "colour" in out:
+        out["colour"] = codes.name("warning_colour", out["colour"])
+    if "place" in out:
+        out["place"] = localname(Region.objects.filter(pk=out["place"]).defer("area_wkb").first())
+    if "plan" in out:
+        out["plan"] = localname(out["plan"])
+    if "conditions" in out:
+        out["conditions"] = together(out["conditions"])
+    if "unit" in out:
+        out["at"] = str(_(" at level {level}")).format(level=out["level"]) if out.get("level") else ""
+    return out
+
+
+def reason_words(row: Any) -> str:
+    """Why a plan applies, as a line."""
+    return "; ".join(str(REASONS[kind]).format(**_values(values)) for kind, values in row.reasons)
+
+
+def unmatched_words(row: tuple[str, dict[str, Any]]) -> str:
+    return str(UNMATCHED[row[0]]).format(**_values(row[1]))
+
+
+def until_words(item: Any, timing: str = "") -> str:
+    """An action's limit in the plan's words or in minutes; says so where the plan sets none."""
+    if item.deadline_min is not None:
+        return str(_("{n} min")).format(n=item.deadline_min)
+    return in_words(item.deadline) or str(_("at once") if timing == "at_once" else _("not set by the plan"))

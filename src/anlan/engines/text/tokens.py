@@ -119,3 +119,34 @@ def query_tokens(text: str) -> list[tuple[str, bool]]:
         else:
             asked += [(run[i : i + 2], False) for i in range(len(run) - 1)]
     return list(dict.fromkeys(asked))
+
+
+def query_expression(text: str, synonyms: list[list[str]]) -> str:
+    """The text as a tsquery over `document_tokens`: all of it must be there, each word of a group of synonyms in any of its forms.
+
+    A form of one character (汛) counts only where it stands alone: inside 汛期 it is part of another word.
+    """
+    forms = {normal(form): group for group in synonyms for form in group}
+    longest = max(map(len, forms), default=0)
+    parts: list[str] = []
+    for run in _runs(text):
+        if not _is_han(run):
+            parts.append(f"'{run}':*")
+            continue
+        at, plain = 0, ""
+        while at < len(run):
+            for length in range(min(longest, len(run) - at), 0, -1):
+                word = run[at : at + length]
+                if word in forms and (length > 1 or word == run):
+                    parts += [_adjacent(plain), "(" + " | ".join(f"({_adjacent(normal(form))})" for form in forms[word]) + ")"]
+                    at, plain = at + length, ""
+                    break
+            else:
+                plain, at = plain + run[at], at + 1
+        parts.append(_adjacent(plain))
+    return " & ".join(dict.fromkeys(part for part in parts if part))
+
+
+def _adjacent(run: str) -> str:
+    # Tokens hold only letters, digits and Chinese characters: nothing in them can leave the quotes.
+    return " & ".join(f"'{token}'" + (":*" if prefix else "") for token, prefix in query_tokens(run))
