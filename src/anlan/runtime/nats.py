@@ -28,7 +28,7 @@ import bcrypt
 from . import errors, folder, process, settings
 
 INTERNAL, REPLAY = "anlan", "replay"
-SUBJECT = re.compile(r"[^\s\"'\\{}#;,\[\]]+")  # what may stand in a permission; anything else could break out of the file
+SUBJECT = re.compile(r"[^\s\"\\{}#;,\[\]]+")  # what may stand in a permission; anything else could break out of the file
 NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 BCRYPT = re.compile(r"\$2[abxy]\$\d{2}\$[./A-Za-z0-9]{53}")
 START_SECONDS = 30
@@ -167,6 +167,8 @@ jetstream {{
 mqtt {{
   listen: "{self.mqtt_host}:{self.ports["mqtt"]}"{tls}
 }}
+# SensorThings' topic v1.1/Datastreams('…')/Observations: what a device publishes goes to the checks; what was stored is told there (stream TOLD).
+mappings: {{ "v1//1.*.Observations": "anlan.v1.sta.{{{{wildcard(1)}}}}" }}
 authorization {{
   timeout: 5
   users: {json.dumps(users, indent=2)}
@@ -237,21 +239,21 @@ def _hash(password: str) -> str:
 
 
 def _source(name: str, source: dict[str, Any]) -> dict[str, Any]:
-    """The broker's user of one sensing source: publishes its own subjects over MQTT, hears nothing.
+    """The broker's user of one sensing source: publishes its own subjects over MQTT, hears what it may read or nothing.
 
     Raises ValueError for a name, hash or subject that could change the meaning of the configuration.
     """
-    subjects = source.get("publish", [])
+    subjects, heard = source.get("publish", []), source.get("subscribe", [])
     if not NAME.fullmatch(name) or name in (INTERNAL, REPLAY):
         raise ValueError(f"not a user name for a source: {name!r}")
     if not BCRYPT.fullmatch(source.get("password_bcrypt", "")):
         raise ValueError(f"source {name}: password_bcrypt is not a bcrypt hash")
-    if not all(isinstance(subject, str) and SUBJECT.fullmatch(subject) for subject in subjects):
+    if not all(isinstance(subject, str) and SUBJECT.fullmatch(subject) for subject in (*subjects, *heard)):
         raise ValueError(f"source {name}: a subject may not be used: {subjects!r}")
     return {
         "user": name,
         "password": source["password_bcrypt"],
-        "permissions": {"publish": {"allow": subjects} if subjects else {"deny": [">"]}, "subscribe": {"deny": [">"]}},
+        "permissions": {"publish": {"allow": subjects} if subjects else {"deny": [">"]}, "subscribe": {"allow": heard} if heard else {"deny": [">"]}},
         "allowed_connection_types": source.get("connection_types", ["MQTT"]),
     }
 

@@ -5,7 +5,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ from .models import (
     Source,
     Station,
 )
-from .quantities import COLOUR_NUMBER, COLOURS, QUANTITIES, SPIKE, STEP, flag_names
+from .quantities import COLOUR_NUMBER, COLOURS, PROBE, QUANTITIES, SPIKE, STEP, flag_names
 from .rules import RuleSpec
 
 # Frames coordinates may come in, by EPSG code or by the name they go by here.
@@ -92,6 +92,8 @@ class Batch:
 
     columns: Columns
     book: Book
+    outcome: Outcome | None = None
+    told: list[tuple[str, str, int, int, int]] = field(default_factory=list)  # (code, quantity, seconds, quanta, flags) of what was stored, when somebody listens
 
     def __repr__(self) -> str:
         return f"<batch of {len(self.columns)}>"
@@ -128,6 +130,9 @@ def record(act: Act, *, batch: Any) -> Any:
         for index in part.touched.tolist():
             codes[quantity_book.keys[index]] = quantity_book.stations[index].code
         keys, time, value = part.series[part.kept].tolist(), part.time[part.kept].tolist(), part.value[part.kept].tolist()
+        if keys and act.realm.is_actual and book.registry.listeners:
+            named = {key: station.code for key, station in zip(quantity_book.keys, quantity_book.stations, strict=True)}
+            batch.told += [(named[k], part.quantity, t, v, f) for k, t, v, f in zip(keys, time, value, part.flags[part.kept].tolist(), strict=True) if part.quantity != PROBE]
         if keys:
             lines += [f"{codes.get(k, k)}|{part.quantity}|{t}|{v}" for k, t, v in zip(keys, time, value, strict=True)]
             times += (min(time), max(time))
@@ -629,7 +634,7 @@ def _only_actual(act: Act) -> None:
 
 FIELDS = (
     "name", "name_en", "kind", "quantities", "river", "elevation_m", "sensor_height_m", "datum", "owner", "interval_s", "silent_after_s", "thresholds",
-    "upstream", "active", "origin",
+    "upstream", "serves_id", "active", "origin",
 )
 
 
@@ -825,7 +830,7 @@ def _later_broker_users() -> None:
 
 @action("sensing.save_source")
 def save_source(
-    act: Act, *, name: str, kind: str, title: str = "", contact: str = "", active: bool = True, source: UUID | None = None
+    act: Act, *, name: str, kind: str, title: str = "", contact: str = "", active: bool = True, reads: bool = False, enters: bool = False, source: UUID | None = None
 ) -> Source:
     """Enter or change a source. It has no credential until one is set."""
     _only_actual(act)
@@ -842,7 +847,7 @@ def save_source(
     if wrong:
         raise BAD_SOURCE(fields=wrong)
     row = act.lock(Source, source) if source else Source()
-    row.name, row.kind, row.title, row.contact, row.active = name, kind, title, contact, active
+    row.name, row.kind, row.title, row.contact, row.active, row.reads, row.enters = name, kind, title, contact, active, reads, enters
     if source:
         act.save(row)
     else:

@@ -13,7 +13,7 @@ from anlan.kernel import access, clock
 from anlan.kernel.errors import NOT_FOUND
 from anlan.kernel.middleware import address
 
-from . import door, queries
+from . import coverage, door, queries, sta_door
 from .errors import BAD_FILTER
 from .models import CODE, Signal, Station
 from .quantities import COLOURS, QUANTITIES, flag_names
@@ -33,6 +33,19 @@ def send(request: HttpRequest) -> Any:
     """
     source = door.credential(request.headers.get("Authorization", ""), address(request))
     return 202, door.take(source, request.body, request.headers.get("Idempotency-Key", "")[:100], request.headers.get("Content-Type", ""))
+
+
+@router.get("/sta/v1.1", auth=None, include_in_schema=False)
+@router.get("/sta/v1.1/", auth=None, include_in_schema=False)
+def sensor_things_root(request: HttpRequest) -> Any:
+    """What there is of OGC SensorThings 1.1 (see sta.py)."""
+    return sta_door.answer(request, "")
+
+
+@router.api_operation(["GET", "POST"], "/sta/v1.1/{path:rest}", auth=None, include_in_schema=False)
+def sensor_things(request: HttpRequest, rest: str) -> Any:
+    """OGC SensorThings 1.1 (see sta.py): a query language of its own, so not in the OpenAPI document."""
+    return sta_door.answer(request, rest)
 
 
 def _station(request: HttpRequest, key: str) -> Station:
@@ -117,6 +130,17 @@ def geojson(request: HttpRequest) -> Any:
     """Stations with coordinates, their worst colour and newest values."""
     access.require(request.actor, queries.CAPABILITY)  # type: ignore[attr-defined]
     return queries.geojson(request.actor, request.realm)  # type: ignore[attr-defined]
+
+
+@router.get("/coverage", summary="Coverage of high-risk objects by data monitoring (Q23)")
+def coverage_(request: HttpRequest) -> Any:
+    """Objects connected of all on the register, in all and by industry, and those that are not connected with the reason. Only the caller's regions."""
+    access.require(request.actor, queries.CAPABILITY)  # type: ignore[attr-defined]
+    found = coverage.coverage(request.actor, request.realm)  # type: ignore[attr-defined]
+    return {
+        "objects": found.all.objects, "connected": found.all.connected, "industries": [{"industry": each.name, "objects": each.objects, "connected": each.connected} for each in found.industries],
+        "lacking": [{"id": each.pk, "code": each.code, "name": each.name, "industry": each.industry, "region": each.region, "why": each.why, "heard": each.heard} for each in found.lacking[:5000]],
+    }
 
 
 @router.get("/rain", summary="Rain by town")

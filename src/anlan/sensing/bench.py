@@ -13,7 +13,7 @@ from anlan.kernel import realms
 from anlan.kernel.actions import Act, Actor
 from anlan.kernel.models import Realm
 
-from . import actions, broker, ingest, queries
+from . import actions, bench_door, broker, ingest, queries
 from .ingest import Sample
 from .models import Register, Station
 from .worker import Processor, feed, prepare
@@ -87,6 +87,7 @@ def bench() -> list[dict[str, Any]]:
     rows.append(_row("sensing: parse, judge and commit, one process", len(samples) / spent, "readings/s", f"{len(samples):,} readings of {STATIONS:,} gauges in packed messages; fsync on"))
     _stop(realm)
     rows += _whole(samples)
+    rows += bench_door.bench()
     Station.objects.filter(code__startswith="BENCH-").update(active=False)
     Register.changed()
     return rows

@@ -29,6 +29,12 @@ def register(sub: Any) -> None:
     check.add_argument("--stations", type=Path, required=True, help=_("CSV with station,lon,lat"))
     check.add_argument("--out", type=Path, help=_("CSV for the flags: station,time,value,flags"))
     check.set_defaults(func=quality, services=None)
+    take = inner.add_parser("import", help=_("take readings of a file in by a mapping: CSV, coded text reports, frames of telemetry stations"))
+    take.add_argument("input", type=Path, metavar="FILE")
+    take.add_argument("--mapping", required=True, metavar="NAME", help=_("what stands where: {names}, or a file of yours in ANLAN_HOME/mappings").format(names=", ".join(sorted(path.stem for path in (Path(__file__).parent / "data" / "mappings").glob("*.yaml")))))
+    take.add_argument("--dry-run", action="store_true", help=_("only read the file and say what would be taken"))
+    take.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    take.set_defaults(func=import_, services="workers")
     out = inner.add_parser("export", help=_("write readings to a Parquet file, which `sense file` reads again"))
     out.add_argument("out", type=Path, metavar="OUT")
     out.add_argument("--start", type=_instant, required=True, metavar="TIME", help=_("first event time, ISO 8601"))
@@ -58,6 +64,30 @@ def _instant(text: str) -> datetime:
 
     at = datetime.fromisoformat(text)
     return at if at.tzinfo else at.replace(tzinfo=ZoneInfo(settings.TIME_ZONE_LOCAL))
+
+
+def import_(args: argparse.Namespace) -> int:
+    """Exit status 0 when readings were taken, whatever else stands in the file."""
+    from . import imports, reports
+
+    how = reports.mapping(args.mapping)
+    told = imports.take(args.input, how, dry=args.dry_run)
+    if args.json:
+        print(json.dumps({
+            "readings": told.readings, "history": told.history, "mapping": how.name, "label": how.label, "digest": how.digest, "taken": not args.dry_run,
+            "refused": [{"line": each.line, "station": each.station, "reason": each.why, "detail": each.detail} for each in told.faults],
+        }, ensure_ascii=False))
+        return 0
+    for each in told.faults[:50]:
+        print(f"{args.input}:{imports.reason(each)}", file=sys.stderr)
+    if len(told.faults) > 50:
+        print(_("and {count} more rows that cannot be read").format(count=len(told.faults) - 50), file=sys.stderr)
+    if how.mark == "M":
+        print(_("Mapping {name} was written from memory; compare it with your stations' reports before you rely on it.").format(name=how.name), file=sys.stderr)
+    words = _("{count} readings would be taken by mapping {name} {label}, {history} of them as history no rule hears; {bad} lines refused") if args.dry_run else _(
+        "{count} readings taken by mapping {name} {label}, {history} of them as history no rule hears; {bad} lines refused")
+    print(words.format(count=told.readings, name=how.name, label=how.label, history=told.history, bad=len(told.faults)))
+    return 0
 
 
 def export(args: argparse.Namespace) -> int:

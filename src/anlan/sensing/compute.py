@@ -25,7 +25,7 @@ from anlan.kernel.models import RegionCode, RegionPath
 from . import doubt, rules
 from .history import FINE, moment
 from .ingest import Columns, StationInfo
-from .models import Maintenance, Series, Station
+from .models import Maintenance, Series, Source, Station
 from .quantities import DOUBTFUL, LATE, QUANTITIES, STEP, TOO_LATE, UNJUDGED
 from .rules import RuleSpec
 
@@ -42,6 +42,7 @@ class Registry:
     members: dict[str, set[UUID]]  # region code named by a rule -> regions inside
     actual: UUID | None = None
     near: dict[UUID, list[UUID]] | None = None
+    listeners: bool = False  # whether any source may hear what is stored
 
     def neighbours(self) -> dict[UUID, list[UUID]]:
         """Rain gauges near each rain gauge; worked out when first asked."""
@@ -80,7 +81,10 @@ def registry() -> Registry:
             row.interval_s < FINE, row.interval_s, row.upstream, tuple(worked_on.get(row.pk, ())),
         )
     specs = [spec for ruleset in rules.in_force() for spec in rules.specs(ruleset)]
-    return Registry(number, stations, {s.id: s for s in stations.values()}, sources_on, specs, members(specs), realms.actual().pk)
+    return Registry(
+        number, stations, {s.id: s for s in stations.values()}, sources_on, specs, members(specs), realms.actual().pk,
+        listeners=Source.objects.filter(active=True, reads=True).exclude(password_bcrypt="").exists(),
+    )
 
 
 def members(specs: Iterable[RuleSpec]) -> dict[str, set[UUID]]:
@@ -194,6 +198,7 @@ class QuantityBook:
         self.suspect: dict[int, tuple[int, dict[str, Any]]] = {}
         self.verdict: dict[int, tuple[int, int]] = {}
         self.asked: set[int] = set()  # with a live Doubt
+        self.history: dict[int, int] = {}  # newest stored reading that came as history, for no rule to hear
         self.silence = next((index for index, spec in enumerate(self.specs) if spec.kind == "silence"), None)
         self.levels = [index for index, spec in enumerate(self.specs) if spec.kind == "level"]
         self.engine = Engine(0, engine_rules(registry, self.specs, []))
@@ -305,6 +310,12 @@ class Book:
                 book.held.setdefault(index[key], {})[int(at)] = value
             cursor.execute("SELECT series_id FROM sensing_doubt WHERE series_id = ANY(%s) AND state IN ('noted', 'open')", [book.keys])
             book.asked = {index[key] for key, in cursor.fetchall()}
+            if self.realm == self.registry.actual:
+                cursor.execute(
+                    "SELECT series_id, extract(epoch FROM max(last))::bigint FROM sensing_rollup WHERE series_id = ANY(%s) AND span_s = 86400 AND start > %s AND flags & %s <> 0 GROUP BY 1",
+                    [book.keys, clock.now() - timedelta(hours=settings.READING_HORIZON_H + 24), TOO_LATE],
+                )
+                book.history = {index[key]: int(newest) for key, newest in cursor.fetchall()}
         if found:
             key, time, value = (np.array(column, np.int64) for column in zip(*found, strict=True))
             book.engine.prime(np.array([index[k] for k in key.tolist()], np.int64), time, value)
@@ -384,13 +395,15 @@ class Book:
     def _fold(self, book: QuantityBook, series: np.ndarray, time: np.ndarray, value: np.ndarray, flags: np.ndarray, horizon: int, columns: Columns) -> Judged:
         engine = book.engine
         keys = np.array(book.keys, np.int64)[series]
-        too_late = time < horizon
+        too_late = (time < horizon) | ((flags & TOO_LATE) > 0)
         # What the engine cannot have in memory is looked up: stored long ago, or never judged.
         far = too_late | ((engine.newest[series] >= 0) & (time <= engine.newest[series] - engine.keep))
         # A reading of this very batch may push T so far that an earlier-timed one behind it falls out of memory, too.
         top = np.full(engine.series, -1, np.int64)
         np.maximum.at(top, series, time)
         far |= time <= top[series] - engine.keep
+        # History of a file is stored within reach of the rules and unknown to the engine.
+        far |= time <= np.array([book.history.get(index, -1) for index in series.tolist()], np.int64) if book.history else False
         drop = np.zeros(len(series), bool)
         duplicates = conflicts = 0
         if far.any():
@@ -432,6 +445,8 @@ class Book:
         conflicts += int((folded.status == CONFLICT).sum())
         kept = ~drop & ((status == NEW) | (status == OLD))
         flags[too_late] |= TOO_LATE
+        for each in np.flatnonzero(kept & too_late & (time >= horizon)).tolist():
+            book.history[int(series[each])] = max(book.history.get(int(series[each]), -1), int(time[each]))
         flags[place[folded.late]] |= LATE
         taken = place[(folded.status == NEW) | (folded.status == OLD)]
         for i in taken.tolist():

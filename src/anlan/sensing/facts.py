@@ -159,6 +159,23 @@ class ReadingsErased:
     digest: str
 
 
+@fact("sensing.ReadingsImported")
+class ReadingsImported:
+    """Readings of a file were put on the broker, under a version of a mapping: how many, how many of them as history no rule hears, how many lines
+    could not be read, and the digests of file and mapping."""
+
+    file: str
+    digest: str
+    mapping: str
+    label: str
+    mapping_digest: str
+    readings: int
+    history: int
+    refused: int
+    first: datetime | None
+    last: datetime | None
+
+
 @fact("sensing.ReadingsExported")
 class ReadingsExported:
     """Readings were written to a file: how many, of which times and stations (all when empty), and the file's digest."""

@@ -79,6 +79,8 @@ class SourceForm(forms.Form):
     kind = forms.ChoiceField(label=_("Door"), choices=[(Source.MQTT, _("MQTT device")), (Source.HTTP, _("HTTP")), (Source.GATEWAY, _("Gateway: MQTT and HTTP"))])
     contact = forms.CharField(label=_("Contact person"), max_length=120, required=False)
     active = forms.BooleanField(label=_("Switched on"), required=False, initial=True)
+    reads = forms.BooleanField(label=_("May read all stations"), required=False, help_text=_("By SensorThings over HTTP and MQTT; otherwise only its own, over HTTP."))
+    enters = forms.BooleanField(label=_("May enter stations"), required=False, help_text=_("By SensorThings over HTTP; they are bound to it."))
 
 
 class BindForm(forms.Form):

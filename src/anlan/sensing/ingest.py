@@ -2,7 +2,9 @@
 
 Subjects, and who may write them (the broker sees to it):
   anlan.v1.<region>.<station>.<quantity>             a source over MQTT (anlan/v1/…), its own stations only; realm actual
+  anlan.v1.sta.Datastreams('<station>:<quantity>')   the same as a SensorThings Observation (v1.1/Datastreams('…')/Observations, which the broker maps to it)
   gate.v1.<source>.<partition>                       our HTTP door, after it has checked the credential; realm actual
+  gate.v1.file.<partition>                           files an operator put in (imports.py), of any station; "h": history, which no rule hears; realm actual
   replay.v1.<realm>.<region>.<station>.<quantity>    the replay credential; the only way into an exercise
   replay.v1.<realm>._.<partition>._                  the same, packed: many stations in one message
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,7 +31,7 @@ import orjson
 from django.utils.translation import gettext_lazy as _
 
 from .models import PARTITIONS
-from .quantities import QUANTITIES, RANGE
+from .quantities import QUANTITIES, RANGE, TOO_LATE
 
 READINGS, REPLAY = "READINGS", "REPLAY"
 STREAMS = {READINGS: ["anlan.v1.>", "gate.v1.>"], REPLAY: ["replay.v1.>"]}
@@ -57,7 +60,8 @@ REASONS = {
     "realm_over": _("The exercise has ended."),
     "internal": _("The platform failed on this message; it was set aside so that the stream goes on."),
 }
-DOORS = {"mqtt": "MQTT", "http": "HTTP", "replay": _("Replay")}
+DOORS = {"mqtt": "MQTT", "http": "HTTP", "replay": _("Replay"), "file": _("File")}
+FILE = "file"
 
 
 def partition_of(code: str) -> int:
@@ -192,6 +196,19 @@ def measured(item: Any, quantity: str) -> tuple[int, int, int]:
     return time, round(value / kind.quantum), RANGE if value > kind.doubtful else 0
 
 
+STREAM = re.compile(r"Datastreams\('?([A-Za-z0-9][A-Za-z0-9-]{0,39}):([a-z]{1,12})'?\)")
+
+
+def sta_item(body: Any, quantity: str, now: int) -> dict[str, Any]:
+    """A SensorThings Observation as a reading: of an interval its end, without a time now; in the quantity's own unit."""
+    if not isinstance(body, dict):
+        raise Refuse("malformed", "an Observation is an object with result and phenomenonTime")
+    at = body.get("phenomenonTime") or body.get("resultTime") or datetime.fromtimestamp(now, UTC).isoformat()
+    if isinstance(at, str):
+        at = at.rpartition("/")[2]
+    return {"t": at, "v": body.get("result"), "u": QUANTITIES[quantity].unit if quantity in QUANTITIES else ""}
+
+
 class Reader:
     """Turns messages into columns per realm, and what cannot be taken into refusals. Never raises on input."""
 
@@ -210,10 +227,13 @@ class Reader:
         past = self.past.get(message.stream, {})
         door, source, code, quantity, realm, packed = "mqtt", "", "", "", self.actual, -1
         try:
+            sensor_things = False
             if words[:2] == ["anlan", "v1"] and len(words) == 5:
                 code, quantity = words[3], words[4]
+            elif words[:3] == ["anlan", "v1", "sta"] and len(words) == 4 and (stream := STREAM.fullmatch(words[3])):
+                sensor_things, code, quantity = True, stream[1], stream[2]
             elif words[:2] == ["gate", "v1"] and len(words) == 4 and words[3].isdigit():
-                door, source, packed = "http", words[2], int(words[3])
+                door, source, packed = ("file", "", int(words[3])) if words[2] == FILE else ("http", words[2], int(words[3]))
             elif words[:2] == ["replay", "v1"] and len(words) == 6:
                 door = "replay"
                 if words[3] == "_" and words[5] == "_" and words[4].isdigit():
@@ -245,6 +265,8 @@ class Reader:
                 self._run(message, body, door, source, code, quantity, realm)
                 return
             items = body if isinstance(body, list) else [body]
+            if sensor_things:
+                items = [sta_item(item, quantity, self.now[realm]) for item in items]
             if len(items) > AT_MOST:
                 raise Refuse("too_many", f"{len(items)}, at most {AT_MOST}")
         except Refuse as no:
@@ -266,6 +288,8 @@ class Reader:
                         raise Refuse("subject", "station of another partition")
                 station = self._bound(door, source, code, quantity)
                 time, value, flags = measured(item, quantity)
+                if door == "file" and item.get("h"):
+                    flags |= TOO_LATE
                 if time > limit:
                     raise Refuse("future", f"{str(item['t'])[:40]} is {time - limit + FUTURE_S} s ahead")
                 if door != "replay" and time < self.oldest:
@@ -404,6 +428,23 @@ async def ensure_streams(js: Any) -> None:
             await js.add_stream(config)
         else:
             await js.update_stream(config)
+
+
+TOLD = "TOLD"
+
+
+async def ensure_told(js: Any) -> None:
+    """Where a worker says which observations were stored; the broker tells them on to SensorThings' own topics. In memory: nobody asks twice."""
+    from nats.js.api import RePublish, StorageType, StreamConfig
+    from nats.js.errors import NotFoundError
+
+    try:
+        await js.stream_info(TOLD)
+    except NotFoundError:
+        await js.add_stream(StreamConfig(
+            name=TOLD, subjects=["told.*"], storage=StorageType.MEMORY, max_msgs=1,
+            republish=RePublish(src="told.*", dest="v1//1.{{wildcard(1)}}.Observations"),
+        ))
 
 
 MARK = "gate.v1.mark.0"  # an empty packed message of no source

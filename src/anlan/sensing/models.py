@@ -38,10 +38,24 @@ class Source(Row):
     password_bcrypt = models.CharField(max_length=80, blank=True)
     contact = models.CharField(max_length=120, blank=True)
     active = models.BooleanField(default=True)
+    reads = models.BooleanField(default=False, db_default=False, help_text="may read every station's observations (SensorThings), not only its own")
+    enters = models.BooleanField(default=False, db_default=False, help_text="may enter stations of its own (SensorThings)")
     password_set_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.name
+
+
+class RiskObject(RegisterRow):
+    """A high-risk object that is to be watched by instruments (高风险监测对象): a plant, a mine, a pit of works, a gas main. Stations say which they serve."""
+
+    code = models.CharField(pgettext_lazy("object", "Code"), max_length=40)
+    name = models.CharField(_("Name"), max_length=120)
+    industry = models.CharField(_("Industry"), max_length=20)
+    note = models.TextField(_("Note"), blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.code})"
 
 
 class Known(ScopedManager):
@@ -75,6 +89,7 @@ class Station(RegisterRow):
     thresholds = models.JSONField(default=dict)
     # {"rain": [codes of rain gauges upstream], "hours": 12, "mm": 5, "source": "…"}: without so much rain there, a rise here is a question first.
     upstream = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))  # type: ignore[call-overload]
+    serves = models.ForeignKey(RiskObject, null=True, blank=True, on_delete=models.SET_NULL, related_name="stations", verbose_name=_("Watches the object"))
     active = models.BooleanField(_("In service"), default=True)
     origin = models.CharField(_("Entry comes from"), max_length=200, blank=True)
 

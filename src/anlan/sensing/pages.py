@@ -25,12 +25,12 @@ from anlan.kernel.middleware import public
 from anlan.kernel.models import Region
 from anlan.kernel.shell import address
 
-from . import actions, network, preview, probe, queries, questions, rules, sources, tables
+from . import actions, coverage, imports, network, preview, probe, queries, questions, rules, sources, tables
 from .errors import BAD_FILTER
 from .forms import LIMIT_WORDS, AdoptForm, AnswerForm, BindForm, MaintainForm, RulesForm, SourceForm, ThresholdsForm
 from .ingest import DOORS, REASONS
 from .models import BatchStat, Doubt, Partition, Refused, RefusedCount, RuleSet, Series, Signal, Source, Station
-from .quantities import COLOURS, DOUBTFUL, FLAG_WORDS, KINDS, QUANTITIES, flag_names
+from .quantities import COLOURS, DOUBTFUL, FLAG_WORDS, KINDS, PROBE, QUANTITIES, flag_names
 
 PAGE = 50
 CURVE_HOURS = {"24": 24, "72": 72, "168": 168, "720": 720, "8760": 8760}
@@ -294,7 +294,8 @@ def maintain(request: HttpRequest, key: UUID) -> HttpResponse:
 def source_list(request: HttpRequest) -> HttpResponse:
     """Who sends readings, over which door, for how many stations, and when last."""
     access.require(request.actor, "sensing.sources", region=None)  # type: ignore[attr-defined]
-    return render(request, "sensing/sources.html", {"lines": queries.sources_with_counts()})
+    files = journal.select("WHERE f.kind = 'sensing.ReadingsImported' ORDER BY f.recorded_at DESC LIMIT 20", [])
+    return render(request, "sensing/sources.html", {"lines": queries.sources_with_counts(), "files": files, "inbox": imports.root()})
 
 
 def _source(key: UUID) -> Source:
@@ -308,7 +309,7 @@ def edit_source(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
     """One source: its entry, its stations, its credential."""
     access.require(request.actor, "sensing.sources", region=None)  # type: ignore[attr-defined]
     row = _source(key) if key else None
-    initial = {name: getattr(row, name) for name in ("name", "title", "kind", "contact", "active")} if row else None
+    initial = {name: getattr(row, name) for name in ("name", "title", "kind", "contact", "active", "reads", "enters")} if row else None
     form = SourceForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
@@ -382,7 +383,7 @@ def rule_list(request: HttpRequest) -> HttpResponse:
         entry = sets.setdefault(row.name, {"versions": [], "current": None, "specs": ()})
         entry["versions"].append(row)
         if row.in_force:
-            entry["current"], entry["specs"] = row, rules.specs(row)
+            entry["current"], entry["specs"], entry["source"], entry["mark"] = row, rules.specs(row), rules.source_words(row, _chinese()), rules.MARK_WORDS.get(row.mark, row.mark)
     return render(request, "sensing/rules.html", {"sets": list(sets.values()), "chinese": _chinese()})
 
 
@@ -398,7 +399,7 @@ def ruleset(request: HttpRequest, key: UUID) -> HttpResponse:
         for line in difflib.unified_diff(current.text.splitlines(), row.text.splitlines(), current.label, row.label, lineterm="", n=2):
             difference.append({"text": line, "kind": "add" if line.startswith("+") else "cut" if line.startswith("-") else ""})
     return render(request, "sensing/ruleset.html", {
-        "ruleset": row, "specs": [_spec(spec) for spec in rules.specs(row)], "difference": difference, "current": current, "chinese": _chinese(),
+        "ruleset": row, "source": rules.source_words(row, _chinese()), "mark": rules.MARK_WORDS.get(row.mark, row.mark), "specs": [_spec(spec) for spec in rules.specs(row)], "difference": difference, "current": current, "chinese": _chinese(),
         "may_adopt": access.may(actor, "sensing.rules", None) and request.realm.is_actual,  # type: ignore[attr-defined]
         "adopt": AdoptForm(), "own": RulesForm(initial={"text": row.text}),
     })
@@ -472,6 +473,30 @@ def health(request: HttpRequest) -> HttpResponse:
     })
 
 
+def feed(request: HttpRequest) -> HttpResponse:
+    """What comes in, newest first. The part that renews itself is of one size, whatever the rate."""
+    actor = _read(request)
+    quantity = request.GET.get("quantity", "") if request.GET.get("quantity", "") in QUANTITIES else ""
+    realm = request.realm  # type: ignore[attr-defined]
+    lines = [{**each, "words": [FLAG_WORDS[flag] for flag in each["flags"]]} for each in queries.feed(actor, realm, quantity=quantity)]
+    worst = queries.worst(realm, {each["station"].pk for each in lines})
+    return render(request, "sensing/feed.html" if not getattr(request, "htmx", False) else "sensing/_feed.html", {
+        "lines": [{**each, "colour": worst.get(each["station"].pk, "none")} for each in lines], "pace": queries.pace(), "quantity": quantity,
+        "kinds": [(code, kind.name) for code, kind in QUANTITIES.items() if code != PROBE],
+    })
+
+
+def coverage_page(request: HttpRequest) -> HttpResponse:
+    """How many of the high-risk objects on the register are watched by instruments that report (Q23), and which are not."""
+    actor = _read(request)
+    found = coverage.coverage(actor, request.realm)  # type: ignore[attr-defined]
+    chosen = request.GET.get("industry", "")[:60]
+    lacking = [each for each in found.lacking if not chosen or each.industry == chosen]
+    if request.GET.get("csv"):
+        return tables.answer("coverage.csv", ["code", "name", "industry", "region", "why", "last_heard"], ([each.code, each.name, each.industry, each.region, each.why, each.heard.isoformat() if each.heard else ""] for each in lacking))  # type: ignore[return-value]
+    return render(request, "sensing/coverage.html", {"coverage": found, "page": _page(request, lacking), "chosen": chosen})
+
+
 @public
 @never_cache
 def probe_state(request: HttpRequest) -> JsonResponse:
@@ -531,7 +556,9 @@ urlpatterns = [
     path("rules/<uuid:key>", ruleset, name="ruleset"),
     path("rules/preview", preview_rules, name="preview"),
     path("rules/adopt", adopt, name="adopt"),
+    path("feed", feed, name="feed"),
     path("health", health, name="health"),
+    path("coverage", coverage_page, name="coverage"),
     path("probe", probe_state, name="probe_state"),
     path("rain", rain, name="rain"),
 ]

@@ -1,16 +1,25 @@
-"""A reading the platform sends itself every minute, through broker, stream, worker and database, like any gauge's; and the alarm when it
-does not come back. Peers stop taking readings in silence.
+"""A reading the platform sends itself every minute, in at the HTTP door with a credential of its own and through broker, stream, worker and
+database, like any gauge's; and the alarm when it does not come back. Peers stop taking readings in silence. Where no web server runs
+beside us it goes onto the broker.
 
 The job worker's clock sends and looks. `GET /sensing/probe` looks again, in the web process: there a monitor outside sees a dead
 clock and a dead worker alike.
 """
 from __future__ import annotations
 
+import base64
 import logging
+import os
+import secrets
+import ssl
 import threading
+import urllib.request
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
+import bcrypt
+import orjson
 from django.conf import settings
 from django.utils.translation import gettext_noop
 
@@ -18,7 +27,7 @@ from anlan.kernel import clock, due, parties, realms, work
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.models import Due
 
-from . import broker, ingest
+from . import broker, ingest, sources
 from .facts import ProbeBack, ProbeLost, SourceChanged, StationChanged
 from .models import Probe, Register, Series, Source, Station
 from .quantities import PROBE
@@ -50,14 +59,46 @@ def on_probe(act: Act, subject: str, params: dict) -> None:
 
 
 def sender(act: Act) -> Source:
-    """The source the probe is sent by; bound to its station, and without a password: nobody else can send for it."""
-    return Source.objects.filter(stations__code=CODE).first() or enter(act.child(step="enter")).source
+    """The source the probe is sent by, bound to its station; its password lies in the key folder, where only the platform reads it."""
+    found = Source.objects.filter(stations__code=CODE).first() or enter(act.child(step="enter")).source
+    assert found is not None
+    if sources.check(found.name, _word()) is None:
+        give_word(act.child(step="word"), source=found.pk)
+        found.refresh_from_db()
+    return found
+
+
+def _word() -> str:
+    """The probe's password; made when it is first asked for."""
+    path = settings.HOME / "keys" / "probe"
+    try:
+        return path.read_text().strip()
+    except OSError:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            word = secrets.token_urlsafe(18)
+            file.write(word)
+        return word
+
+
+def _hash() -> str:
+    return bcrypt.hashpw(_word().encode(), bcrypt.gensalt(10)).decode()
+
+
+@action("sensing.give_probe_word")
+def give_word(act: Act, *, source: UUID) -> None:
+    """The key folder is a new one, or the credential was changed: let the probe in by what lies there."""
+    row = act.lock(Source, source)
+    row.password_bcrypt, row.password_set_at = _hash(), clock.now()
+    act.save(row)
+    act.state(SourceChanged(source=row.pk, name=row.name, what="credential", stations=1), about=row)
+    Register.changed()
 
 
 @action("sensing.enter_probe")
 def enter(act: Act) -> Station:
     """Enter the probe in the register, when it is first sent."""
-    source, new = Source.objects.get_or_create(name=SOURCE, defaults={"kind": Source.HTTP, "title": "Anlan"})
+    source, new = Source.objects.get_or_create(name=SOURCE, defaults={"kind": Source.HTTP, "title": "Anlan", "password_bcrypt": _hash(), "password_set_at": clock.now()})
     if new:
         act.state(SourceChanged(source=source.pk, name=source.name, what="entered", stations=0), about=source)
     found, new = Station.objects.get_or_create(code=CODE, defaults={
@@ -75,7 +116,16 @@ def message(source: Source, at: datetime) -> list[tuple[str, bytes]]:
 
 
 def send(source: Source, at: datetime) -> None:
-    """Onto the broker; returns when it has it on disk."""
+    """In at the HTTP door, or onto the broker where there is no web server; returns when it is on disk there."""
+    web = str(settings.ADDRESSES.get("web", ""))
+    if web:
+        [sample] = [ingest.Sample(CODE, PROBE, at, at.timestamp() // 60).body(packed=True)]
+        token = base64.b64encode(f"{source.name}:{_word()}".encode()).decode()
+        request = urllib.request.Request(f"{web}/api/v1/sensing/readings", orjson.dumps([sample]), {"Authorization": f"Basic {token}", "Content-Type": "application/json"})
+        # Our own server, by the name it listens on: its certificate speaks of another.
+        with urllib.request.urlopen(request, timeout=20, context=ssl._create_unverified_context() if web.startswith("https") else None) as answer:
+            assert answer.status == 202
+        return
     bridge = broker.bridge()
 
     async def publish() -> None:

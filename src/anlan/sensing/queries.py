@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection
 from django.db.models import Q, QuerySet
+from django.utils.translation import get_language
 
 from anlan.kernel import access, clock
 from anlan.kernel.ids import key_of
 from anlan.kernel.models import RegionPath
 
 from . import broker, history, ingest, rules
-from .models import PARTITIONS, Series, Signal, Source, Station
+from .models import PARTITIONS, BatchStat, Series, Signal, Source, Station
 from .quantities import COLOURS, PROBE, QUANTITIES, flag_names
 
 CAPABILITY = "sensing.read"
@@ -254,6 +255,33 @@ def long_curve(realm: Any, station: Station, quantity: str, start: datetime, end
     return span, [(at, count, value(total), value(low), value(high), flags) for at, total, count, low, high, flags in found]
 
 
+FEED = 60  # lines of the feed: what a browser redraws stays the same however much comes in
+
+
+def feed(actor: Any, realm: Any, *, quantity: str = "") -> list[dict[str, Any]]:
+    """The series that were heard last, newest first, one line each: so a thousand readings a second are still FEED lines."""
+    rows = Series.objects.filter(realm_id=key_of(realm), last_received__isnull=False, station__in=stations_seen_by(actor).values("pk")).select_related("station")
+    if quantity:
+        rows = rows.filter(quantity=quantity)
+    found = []
+    for row in rows.order_by("-last_received", "-last_time")[:FEED]:
+        kind = QUANTITIES[row.quantity]
+        doubted = row.doubt_time is not None and (row.last_time is None or row.doubt_time > row.last_time)
+        found.append({
+            "station": row.station, "quantity": kind.name, "unit": kind.unit, "decimals": kind.decimals, "value": kind.value(row.doubt_value if doubted else row.last_value),
+            "time": row.doubt_time if doubted else row.last_time, "received": row.last_received, "flags": flag_names(row.doubt_flags if doubted else row.last_flags), "doubted": doubted,
+        })
+    return [each for each in found if each["time"] is not None]
+
+
+def pace(minutes: int = 1) -> dict[str, float]:
+    """Readings taken and refused in the last minutes, a second. Of the whole installation."""
+    from django.db.models import Sum
+
+    got = BatchStat.objects.filter(at__gte=clock.now() - timedelta(minutes=minutes)).aggregate(taken=Sum("accepted"), refused=Sum("refused"))
+    return {name: (count or 0) / (60 * minutes) for name, count in got.items()}
+
+
 def signals_of(realm: Any, station: Station) -> QuerySet[Signal]:
     return Signal.objects.of(realm).filter(station=station).order_by("-colour", "rule")
 
@@ -269,7 +297,7 @@ def thresholds_of(station: Station, quantity: str) -> list[dict[str, Any]]:
             for place, name in enumerate(rules.COLOUR_NAMES):
                 value = given.get(name) if spec.thresholds is None else spec.thresholds[place]
                 if value is not None:
-                    lines.append({"colour": name, "value": value, "rule": spec.code, "version": spec.version, "source": given.get("source", "") if spec.thresholds is None else ruleset.source})
+                    lines.append({"colour": name, "value": value, "rule": spec.code, "version": spec.version, "source": given.get("source", "") if spec.thresholds is None else rules.source_words(ruleset, (get_language() or "").startswith("zh"))})
     return lines
 
 

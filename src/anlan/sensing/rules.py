@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from .errors import BAD_RULES
 from .models import NAME, RuleSet
@@ -57,6 +58,19 @@ class RuleSpec:
     def code(self) -> str:
         """Its name everywhere else: rule set and key."""
         return f"{self.ruleset}.{self.key}"
+
+
+MARK_WORDS = {"V1": gettext_lazy("own text or run"), "V2": gettext_lazy("two sources"), "V3": gettext_lazy("one source"), "M": gettext_lazy("from memory, unverified"), "own": gettext_lazy("own")}
+
+
+@lru_cache(maxsize=1)
+def _chinese_sources() -> dict[str, str]:
+    return yaml.safe_load((FOLDER.parent / "rule_sources.yaml").read_text(encoding="utf-8"))
+
+
+def source_words(ruleset: RuleSet, chinese: bool) -> str:
+    """The source of a rule set in the reader's language; of a user's own as it was written."""
+    return _chinese_sources().get(ruleset.source.strip(), ruleset.source) if chinese else ruleset.source
 
 
 class _Loader(yaml.SafeLoader):

@@ -52,15 +52,17 @@ _DUMMY = bcrypt.hashpw(secrets.token_bytes(16).hex().encode(), bcrypt.gensalt(10
 
 
 def broker_users() -> dict[str, dict[str, object]]:
-    """name -> {password_bcrypt, publish}: each may publish its own stations' topics and nothing else."""
+    """name -> {password_bcrypt, publish, subscribe}: each may publish its own stations' topics, hear what it may read, and nothing else."""
     users: dict[str, dict[str, object]] = {}
     bound: dict[object, list[str]] = {}
-    for code, source in Station.objects.filter(active=True, source__isnull=False).values_list("code", "source_id"):
-        bound.setdefault(source, []).append(code)
+    for code, source, quantities in Station.objects.filter(active=True, source__isnull=False).order_by("code").values_list("code", "source_id", "quantities"):
+        bound.setdefault(source, []).extend([f"anlan.v1.*.{code}.*", *(f"anlan.v1.sta.Datastreams({mark}{code}:{quantity}{mark})" for quantity in quantities for mark in ("'", ""))])
     for source in Source.objects.filter(active=True, kind__in=[Source.MQTT, Source.GATEWAY]).exclude(password_bcrypt=""):
         users[source.name] = {
             "password_bcrypt": source.password_bcrypt,
-            "publish": [f"anlan.v1.*.{code}.*" for code in sorted(bound.get(source.pk, []))],
+            "publish": bound.get(source.pk, []),
+            # Stored observations of every station, under SensorThings' topics.
+            **({"subscribe": ["v1//1.*.Observations"]} if source.reads else {}),
         }
     return users
 

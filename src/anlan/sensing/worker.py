@@ -27,7 +27,7 @@ from anlan.kernel import brokers, clock, realms
 from anlan.kernel.ids import new_id
 from anlan.kernel.models import Realm
 
-from . import actions, broker, compute, ingest, keeping, probe, queries, sources
+from . import actions, broker, compute, imports, ingest, keeping, probe, queries, sources, sta_door
 from .compute import Book, Registry
 from .ingest import READINGS, REPLAY, Message, Reader, Refusal
 from .models import PARTITIONS, BatchStat, Partition, RuleSet
@@ -56,6 +56,7 @@ class Processor:
         self.books: dict[UUID, Book] = {}
         self.past: dict[str, dict[int, int]] = {}
         self.created: dict[str, str] = {}
+        self.told: list[tuple[str, str, int, int, int]] = []  # stored and not told to SensorThings' subscribers yet
 
     def forget(self) -> None:
         """Throw away what is held in memory; the database decides again."""
@@ -162,6 +163,7 @@ class Processor:
             reader.take(message)
         by_key = {actual.pk: actual, **{realm.pk: realm for realm in known.values()}}
         totals = dict.fromkeys(("messages", "readings", "accepted", "duplicates", "conflicts", "late", "refused", "transitions"), 0)
+        told: list[tuple[str, str, int, int, int]] = []
         totals["messages"], totals["readings"], totals["refused"] = len(messages), reader.readings, len(reader.refusals)
         try:
             with transaction.atomic():
@@ -171,7 +173,7 @@ class Processor:
                         continue
                     batch = actions.Batch(columns, self._book(by_key[key]))
                     actions.record(actions.machine_act(by_key[key]), batch=batch)
-                    outcome = getattr(batch, "outcome", None)
+                    outcome, told = batch.outcome, [*told, *batch.told]
                     if outcome is not None:
                         for name in ("accepted", "duplicates", "conflicts", "late", "transitions"):
                             totals[name] += getattr(outcome, name)
@@ -189,6 +191,7 @@ class Processor:
             # The engines may be ahead of the database now.
             self.books = {}
             raise
+        self.told += told
         if stream in self.past:
             self.past[stream] = {part: max(at, messages[-1].seq) for part, at in self.past[stream].items()}
         return totals
@@ -408,6 +411,7 @@ class Worker:
             await self.db(probe.ensure)
             js = nc.jetstream(timeout=10)
             await ingest.ensure_streams(js)
+            await ingest.ensure_told(js)
             self.mark, self.suspect = None, True
             await self._settle_mqtt(js)
             await self.db(self.processor.lease)
@@ -440,6 +444,7 @@ class Worker:
                         busy = True
                         await self.db(self.processor.take, messages)
                         await feed.done()
+                        await self._tell(nc)
                     if feed.stream == READINGS and not feed.queue.empty():
                         break
                 if not busy:
@@ -464,6 +469,12 @@ class Worker:
             # Asked and nothing on the way: nothing is pending.
             if feed.queue.empty() and feed.open == MESSAGES and time.monotonic() - feed.asked > 0.5:
                 feed.pending = 0
+
+    async def _tell(self, nc: Any) -> None:
+        """Say what was stored to who subscribes to a Datastream. After the commit and once: who was away reads it by HTTP."""
+        told, self.processor.told = self.processor.told, []
+        for subject, body in sta_door.told(told):
+            await nc.publish(subject, body)
 
     async def _begin(self, js: Any, feeds: list[Feed]) -> None:
         for feed in feeds:
@@ -526,6 +537,8 @@ def run(stop: threading.Event, beat: Callable[[], None] | None = None, url: str 
 
     # On a new installation the compiler needs some seconds: better now than when the first reading comes.
     threading.Thread(target=warm, daemon=True, name="warm").start()
+    if broker.is_own() or not url:
+        threading.Thread(target=imports.watch, args=(stop,), daemon=True, name="inbox").start()
     worker = Worker(stop, beat, url)
     try:
         asyncio.run(worker.main())

@@ -20,6 +20,7 @@ WORDS: dict[str, Any] = {
     "sensing.GaugeHeard": _("{name} reports again: {quantity} {value} {unit}"),
     "sensing.ReadingsErased": _("{count} readings older than the installation keeps were erased"),
     "sensing.ReadingsExported": _("{count} readings were written to a file"),
+    "sensing.ReadingsImported": _("{readings} readings were taken from {file} by mapping {mapping} {label}, {history} of them as history; {refused} lines refused"),
     "sensing.StationChanged": _("Station {code} was changed in the register"),
     "sensing.StationsImported": _("{count} stations were entered from {origin}"),
     "sensing.SourceChanged": _("Source of readings {name} was changed"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import orjson
 import pytest
 
 from anlan.kernel import clock
@@ -97,3 +98,76 @@ def test_other_rules_are_judged_on_the_last_storm(actual, replay, alice, county)
     told = preview.compare(replay, text, seen)
     orange = next(line for line in told["lines"] if line.colour == "orange")
     assert (orange.now, orange.then, orange.more, orange.earlier, orange.typical) == (1, 2, 1, 1, -60)
+
+
+def test_coverage_counts_objects_whose_gauges_report_and_names_the_others(actual, alice, county, client):
+    """Five objects of two industries: heard; silent; served by a gauge out of service; never heard; served by none. One of five, and why of each."""
+    from anlan.kernel.actions import Actor
+    from anlan.sensing.coverage import coverage
+    from anlan.sensing.models import RiskObject, Series, Station
+
+    now = clock.now()
+    rows = [RiskObject(code=f"O{n}", name=f"对象{n}", industry="chemical" if n < 3 else "mine", region=county) for n in range(5)]
+    RiskObject.plain.bulk_create(rows)
+    for n, (active, silent, last) in enumerate([(True, 0, now), (True, 1, now - timedelta(hours=3)), (False, 0, now), (True, 0, None)]):
+        row = station(actual, f"G{n}", ("gas",), region=county, serves_id=rows[n].pk, active=active)
+        Series.objects.create(realm=actual, station=row, quantity="gas", partition=0, silent=silent, last_time=last)
+    found = coverage(alice, actual)
+    assert (found.all.connected, found.all.objects, found.all.percent) == (1, 5, "20 %")
+    assert [(share.objects, share.connected) for share in found.industries] == [(2, 0), (3, 1)]
+    assert {each.code: each.why for each in found.lacking} == {"O1": "失联", "O2": "没有在用测站监测", "O3": "从未报数", "O4": "没有在用测站监测"}
+    Series.objects.filter(station__code="G0").update(last_time=now - timedelta(hours=25))
+    assert coverage(alice, actual).all.connected == 0
+    assert coverage(Actor(), actual).all.objects == 0
+    Station.objects.filter(code="G3").update(serves=None)
+    assert {each.code: each.why for each in coverage(alice, actual).lacking}["O3"] == "没有在用测站监测"
+
+
+def test_the_probe_comes_in_at_the_http_door_with_its_own_credential(actual, live_web, settings, tmp_path):
+    settings.HOME = tmp_path
+    sender = probe.sender(act(actual))
+    at = clock.now()
+    sent = live_web(settings)
+    probe.send(sender, at)
+    assert [(subject.rpartition(".")[0], orjson.loads(body)[0]["s"]) for subject, body in sent] == [(f"gate.v1.{sender.pk.hex}", probe.CODE)]
+    (tmp_path / "keys" / "probe").unlink()  # another key folder: a new credential, and it goes on
+    probe.send(probe.sender(act(actual)), at)
+    assert len(sent) == 2 and oct((tmp_path / "keys" / "probe").stat().st_mode)[-3:] == "600"
+
+
+@pytest.fixture
+def live_web(client, monkeypatch):
+    """Our HTTP door behind urllib, in place of a server; what it puts on the broker."""
+    import asyncio
+    import io
+
+    from anlan.sensing import door
+
+    sent = []
+
+    class Bridge:
+        def run(self, work, timeout=20):
+            return asyncio.run(work)
+
+        async def connection(self):
+            return None
+
+    async def publish(nc, messages, ids=""):
+        sent.extend(messages)
+
+    def urlopen(request, timeout, context):
+        answer = client.post(request.selector, request.data, content_type=request.headers["Content-type"], HTTP_AUTHORIZATION=request.headers["Authorization"])
+        body = io.BytesIO(answer.content)
+        body.status = answer.status_code
+        return body
+
+    def serve(settings):
+        settings.ADDRESSES = {"web": "http://here"}
+        return sent
+
+    monkeypatch.setattr(door, "_registry", None)
+    monkeypatch.setattr(door, "_guesses", {})
+    monkeypatch.setattr(door.broker, "bridge", Bridge)
+    monkeypatch.setattr(door.ingest, "publish", publish)
+    monkeypatch.setattr(probe.urllib.request, "urlopen", urlopen)
+    return serve

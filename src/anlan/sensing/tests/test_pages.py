@@ -31,7 +31,7 @@ def storm(actual, alice, county, town):
     return actual
 
 
-PAGES = ["stations", "rain", "health", "refused", "rules", "sources", "new_source"]
+PAGES = ["stations", "rain", "health", "refused", "rules", "sources", "new_source", "feed", "coverage"]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -50,6 +50,33 @@ def test_the_stations_as_they_report_are_filtered(storm, alice, client, signed_i
     assert "站L1" in client.get(reverse("sensing:stations") + "?kind=level").content.decode()
     assert "站R0" in client.get(reverse("sensing:stations") + "?state=never").content.decode()
     assert client.get(reverse("sensing:stations") + "?region=nonsense").status_code == 422
+
+
+def test_the_feed_is_of_one_size_whatever_comes_in(storm, alice, client, signed_in, monkeypatch):
+    """A part without the page around it, as many lines as there may be, newest first; and rules' sources in the reader's language."""
+    signed_in(client, alice)
+    part = client.get(reverse("sensing:feed") + "?quantity=", HTTP_HX_REQUEST="true").content.decode()
+    assert "<html" not in part and "上溪雨量站" in part and "20.5 mm" in part and "2.25 m" in part
+    monkeypatch.setattr(queries, "FEED", 1)
+    assert client.get(reverse("sensing:feed"), HTTP_HX_REQUEST="true").content.decode().count("<tr>") == 2
+    assert "20.5" not in client.get(reverse("sensing:feed") + "?quantity=level").content.decode()
+    rules = client.get(reverse("sensing:rules")).content.decode()
+    assert "中国气象局令第16号" in rules and "own defaults" not in rules and "hysteresis used" not in rules
+    client.cookies["django_language"] = "en"
+    assert "CMA Order No. 16" in client.get(reverse("sensing:rules")).content.decode()
+
+
+def test_a_person_enters_a_station_by_sensor_things_where_they_may(storm, alice, client, signed_in):
+    signed_in(client, alice)
+    body = {"name": "新站", "description": "x", "properties": {"code": "P-1"}, "Datastreams": [{"ObservedProperty": {"@iot.id": "rain"}}]}
+    url = "/api/v1/sensing/sta/v1.1"
+    made = client.post(f"{url}/Things", body, content_type="application/json")
+    assert made.status_code == 201 and made.headers["Location"].endswith("/Things('P-1')") and Station.objects.get(code="P-1").source is None
+    assert client.get(f"{url}/Datastreams('R1:rain')/Observations?$count=true&$top=0").json()["@iot.count"] == 6
+    # Readings are a source's to send; and nothing else can be made, changed or taken away.
+    refused = client.post(f"{url}/Datastreams('R1:rain')/Observations", {"result": 1}, content_type="application/json")
+    assert refused.status_code == 403 and client.post(f"{url}/Sensors", body, content_type="application/json").status_code == 405
+    assert client.delete(f"{url}/Things('P-1')").status_code == 405
 
 
 def test_the_station_page_and_its_curve(storm, alice, client, signed_in):

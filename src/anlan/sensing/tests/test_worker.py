@@ -52,12 +52,13 @@ class Broker:
         for name, user in dict(users).items():
             everyone.append({
                 "user": name, "password": user["password_bcrypt"], "allowed_connection_types": ["MQTT"],
-                "permissions": {"publish": {"allow": user["publish"]}, "subscribe": {"deny": [">"]}},
+                "permissions": {"publish": {"allow": user["publish"]} if user["publish"] else {"deny": [">"]}, "subscribe": {"allow": user["subscribe"]} if "subscribe" in user else {"deny": [">"]}},
             })
         self.conf = folder / "nats.conf"
         self.conf.write_text(
             f'server_name: "t"\nlisten: "127.0.0.1:{self.port}"\nhttp: "127.0.0.1:{self.http}"\n'
             f'jetstream {{ store_dir: "{folder}/js", sync_interval: always }}\nmqtt {{ listen: "127.0.0.1:{self.mqtt}" }}\n'
+            'mappings: { "v1//1.*.Observations": "anlan.v1.sta.{{wildcard(1)}}" }\n'
             f"authorization {{ users: {json.dumps(everyone)} }}\n"
         )
         self.start()
@@ -314,6 +315,53 @@ def test_mqtt_device_lands_and_a_foreign_topic_does_not(actual, alice, server, h
         running.end()
     assert [(row.station.code, row.last_value) for row in Series.objects.select_related("station")] == [("R1", 2500)]
     assert [row.reason for row in Refused.objects.all()] == ["malformed"]
+
+
+def test_sensor_things_over_mqtt_is_judged_before_it_is_told(actual, alice, server, here):
+    """A device publishes to its Datastream's topic; who may read hears what was stored, from this door and another, and nothing that was refused."""
+    from anlan.sensing import actions
+
+    station(actual, "R1")
+    station(actual, "R2")
+    _row, word = source(actual, alice, "gauge-1", "mqtt", ["R1"])
+    reader, secret = source(actual, alice, "reader", "mqtt")
+    actions.save_source(act(actual, alice), source=reader.pk, name="reader", kind="mqtt", reads=True)
+    broker_ = server(sources.broker_users())
+    here(broker_)
+    make_streams(broker_)
+    running = Running(broker_.url())
+    heard = []
+    try:
+        until(lambda: Processor().positions("READINGS", "") == 0 and worker.Partition.objects.exclude(owner="").exists())
+        listener = device(broker_, "reader", secret)
+        listener.on_message = lambda _client, _data, message: heard.append((message.topic, orjson.loads(message.payload)))
+        granted = []
+        listener.on_subscribe = lambda _client, _data, _id, codes, _more: granted.append([code.value for code in codes])
+        listener.subscribe("v1.1/Datastreams('R1:rain')/Observations", 1)
+        until(lambda: granted)
+        assert granted == [[1]]
+        gauge = device(broker_, "gauge-1", word)
+        now = clock.now().replace(microsecond=0)
+        times = [(now - timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ") for minutes in (3, 2, 1)]
+        for topic, body in (
+            ("v1.1/Datastreams('R2:rain')/Observations", {"phenomenonTime": times[0], "result": 9}),  # another's: the broker refuses
+            ("v1.1/Datastreams('R1:rain')/Observations", {"phenomenonTime": times[0], "result": -5}),  # impossible: the worker refuses
+            ("v1.1/Datastreams('R1:rain')/Observations", {"phenomenonTime": times[0], "result": 1.5}),
+            ("v1.1/Datastreams(R1:rain)/Observations", {"phenomenonTime": f"{times[0]}/{times[1]}", "result": 2}),
+        ):
+            gauge.publish(topic, orjson.dumps(body), qos=1).wait_for_publish(5)
+        gauge.publish("anlan/v1/anywhere/R1/rain", orjson.dumps({"t": times[2], "v": 2.5, "u": "mm"}), qos=1).wait_for_publish(5)
+        until(lambda: len(heard) == 3)
+        until(lambda: queries.drained(actual))
+        for client in (gauge, listener):
+            client.loop_stop()
+            client.disconnect()
+    finally:
+        running.end()
+    assert [(topic, body["phenomenonTime"], body["result"]) for topic, body in heard] == [
+        ("v1.1/Datastreams('R1:rain')/Observations", when, value) for when, value in zip(times, (1.5, 2, 2.5), strict=True)
+    ]
+    assert [row.reason for row in Refused.objects.all()] == ["out_of_range"] and Reading.objects.filter(series__station__code="R1").count() == 3
 
 
 def device(broker_, name, word):
