@@ -16,8 +16,6 @@ from enum import StrEnum
 from itertools import combinations
 from math import comb
 
-import cel
-
 from .syntax import COMPARE, Binary, Call, ConditionError, ListOf, Literal, Logic, Node, Unary, parse
 from .vocabulary import ASKED, Key, Value, Vocabulary
 
@@ -72,6 +70,8 @@ class Condition:
         self.text, self.tree, self.vocabulary, self.places = text, tree, vocabulary, places
         self._names: dict[Key, str] = {}
         self.cel_text = self._lower(tree)
+        import cel  # the package brings a command line along, 0.4 s of every start: only whoever compiles a condition pays for it
+
         self.program = cel.compile(self.cel_text)
         self.keys: tuple[Key, ...] = tuple(self._names)
 

@@ -7,6 +7,9 @@ Time of one page is about 0.1 s; the same values and `made_at` give the same PDF
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
 from .pdf import pdf
 from .values import (
     Band,
@@ -24,7 +27,14 @@ from .values import (
     chinese_ordinal,
     document_number,
 )
-from .word import docx
+
+
+def docx(document: Official | Pack, *, made_at: datetime | None = None, pictures: Mapping[str, bytes] | None = None) -> bytes:
+    """`word.docx`; its package is read when the first one is asked for."""
+    from .word import docx as made
+
+    return made(document, made_at=made_at, pictures=pictures)
+
 
 __all__ = [
     "Band", "Block", "Column", "DocumentRefused", "Heading", "Official", "Pack", "Paragraph", "Picture", "Table", "Words",
