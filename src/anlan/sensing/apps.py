@@ -22,7 +22,6 @@ class SensingConfig(AppConfig):
         access.declare("sensing.rules", _("Put rule sets in force"), second_factor=True)
         # A station's subject leads to what it reports; its entry in the register is one click from there.
         subjects.register("station", "sensing.Station", "sensing:station", _("Station"))
-        subjects.register("risk_object", "sensing.RiskObject", "", _("High-risk object"))
         subjects.register("source", "sensing.Source", "sensing:source", _("Source of readings"))
         subjects.register("ruleset", "sensing.RuleSet", "sensing:ruleset", _("Rule set"))
         daily.chore("sensing.forget_readings", "anlan.sensing.keeping.forget_readings")

@@ -31,7 +31,7 @@ def storm(actual, alice, county, town):
     return actual
 
 
-PAGES = ["stations", "rain", "health", "refused", "rules", "sources", "new_source", "feed", "coverage"]
+PAGES = ["stations", "rain", "health", "refused", "rules", "sources", "new_source", "incoming", "coverage"]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -55,11 +55,11 @@ def test_the_stations_as_they_report_are_filtered(storm, alice, client, signed_i
 def test_the_feed_is_of_one_size_whatever_comes_in(storm, alice, client, signed_in, monkeypatch):
     """A part without the page around it, as many lines as there may be, newest first; and rules' sources in the reader's language."""
     signed_in(client, alice)
-    part = client.get(reverse("sensing:feed") + "?quantity=", HTTP_HX_REQUEST="true").content.decode()
+    part = client.get(reverse("sensing:incoming") + "?quantity=", HTTP_HX_REQUEST="true").content.decode()
     assert "<html" not in part and "上溪雨量站" in part and "20.5 mm" in part and "2.25 m" in part
     monkeypatch.setattr(queries, "FEED", 1)
-    assert client.get(reverse("sensing:feed"), HTTP_HX_REQUEST="true").content.decode().count("<tr>") == 2
-    assert "20.5" not in client.get(reverse("sensing:feed") + "?quantity=level").content.decode()
+    assert client.get(reverse("sensing:incoming"), HTTP_HX_REQUEST="true").content.decode().count("<tr>") == 2
+    assert "20.5 mm" not in client.get(reverse("sensing:incoming") + "?quantity=level").content.decode()
     rules = client.get(reverse("sensing:rules")).content.decode()
     assert "中国气象局令第16号" in rules and "own defaults" not in rules and "hysteresis used" not in rules
     client.cookies["django_language"] = "en"
