@@ -16,7 +16,7 @@ from django.db.models import Max
 from django.utils.translation import gettext_noop
 
 from anlan.engines.documents import DocumentRefused
-from anlan.kernel import access, clock, due, orders, work
+from anlan.kernel import access, clock, due, orders, parties, work
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import INVALID, REASON_NEEDED
 from anlan.kernel.ids import derived_id
@@ -147,7 +147,7 @@ def report_limit(act: Act, *, report: UUID, limit: str) -> None:
     if row.merged_into_id or (row.incident and row.incident.state == Incident.CLOSED) or (limit == "first_up" and row.passed_on_at):
         return
     stated = act.state(ReportLate(report=row.pk, limit=limit), about=row)
-    post = Post.objects.filter(kind="duty_officer", region_id=row.region_id, active=True).first() or Post.objects.filter(kind="duty_officer", active=True).first()
+    post = parties.duty_post(row.region_id)
     if post is not None:
         work.open(
             act, post=post, kind=f"command.report_late.{limit}", subject=f"report:{row.pk}", region=row.region_id, cause=stated,
