@@ -53,6 +53,7 @@ JOBS: list[Job] = [
     Job("exchange.sign", ["warning.AlertIssued"], "anlan.exchange.reactions.sign"),
     Job("exchange.publish", ["exchange.AlertSigned", "warning.WarningEnded", "warning.DeliveryFinished", "warning.ChannelChanged"], "anlan.exchange.reactions.publish"),
     Job("logistics.search", ["logistics.SearchAsked"], "anlan.logistics.reactions.search"),
+    Job("plans.revise", ["command.DrillEvaluated", "command.ResponseEnded", "kernel.PartyChanged"], "anlan.plans.reactions.revise"),
     Job("warning.deliver", ["warning.AlertIssued", "warning.DeliveryAsked"], "anlan.warning.reactions.deliver"),
 ]
 

@@ -22,6 +22,8 @@ class CommandConfig(AppConfig):
         access.declare("command.approve", _("Approve, refuse, change and end responses"), second_factor=True)
         access.declare("command.record", _("Record a decision given by telephone"), second_factor=True)
         access.declare("command.report", _("Make situation reports and notices"))
+        access.declare("command.drill", _("Plan, script, hold and evaluate drills"), machine=False)
+        subjects.register("inject", "command.Inject", "command:inject", _("Drill message"))
         subjects.register("incident", "command.Incident", "command:incident", _("Incident"))
         subjects.register("report", "command.Report", "command:report", _("Report"))
         subjects.register("observed", "command.ObservedFact", "", _("Observed fact"))
@@ -50,5 +52,11 @@ class CommandConfig(AppConfig):
             "command.DecisionDenied": _("The decision given by telephone was denied: {reason}"),
             "command.SituationReported": _("Document made: {number}"),
             "command.GapClosed": _("Gap of a review closed: {changed}"),
+            "command.DrillScripted": _("Script of drill {subject} written"),
+            "command.DrillBegun": _("Drill {subject} began"),
+            "command.InjectTold": _("Told in the drill: {text}"),
+            "command.DrillEnded": _("Drill {subject} ended"),
+            "command.DrillScored": _("Drill {subject} scored by an observer"),
+            "command.DrillEvaluated": _("Drill {subject} evaluated: {total} of 100, {late} steps late, {findings} findings"),
             "command.ReviewWritten": _("First review written: {late} of {steps} steps late"),
         })

@@ -195,3 +195,57 @@ class GapClosed:
 
     gap: UUID
     changed: str
+
+
+@fact("command.DrillScripted")
+class DrillScripted:
+    """The script of a drill was written or changed. Only its digest is stated: what it says is not for those who will be drilled."""
+
+    drill: UUID
+    digest: str
+
+
+@fact("command.DrillBegun")
+class DrillBegun:
+    """A drill began in a realm of its own; so many injects wait for their time."""
+
+    drill: UUID
+    exercise: UUID
+    injects: int
+
+
+@fact("command.InjectTold")
+class InjectTold:
+    """An inject of a drill was given to the players (stated in the exercise)."""
+
+    inject: UUID
+    kind: str
+    text: str
+
+
+@fact("command.DrillEnded")
+class DrillEnded:
+    """A drill is over; its exercise was stopped."""
+
+    drill: UUID
+    exercise: UUID | None
+
+
+@fact("command.DrillScored")
+class DrillScored:
+    """An observer scored criteria of a drill."""
+
+    drill: UUID
+    criteria: list
+
+
+@fact("command.DrillEvaluated")
+class DrillEvaluated:
+    """The evaluation of a drill was written: its score of 100, how many steps were late, how many findings follow."""
+
+    drill: UUID
+    plan: str
+    report: UUID
+    total: float | str
+    late: int
+    findings: int

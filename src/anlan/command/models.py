@@ -5,7 +5,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from anlan.kernel.models import RealmRow, SameRealm
+from anlan.kernel.models import CaseRow, RealmRow, SameRealm
 
 
 class Incident(RealmRow):
@@ -267,3 +267,108 @@ class Gap(RealmRow):
 
     def __str__(self) -> str:
         return self.text[:60]
+
+
+class Drill(CaseRow):
+    """A drill (演练): one line of the year's drill plan, then held in a realm of its own, then evaluated (`command/loops.py`).
+
+    What participants must not see before it begins (time and content of a double-blind one, the injects of any) stands in `DrillScript`.
+    """
+
+    SCOPE = "command.read"
+    TABLETOP, LIVE, BLIND = "tabletop", "live", "blind"
+    FORMS = [(TABLETOP, _("Table-top")), (LIVE, _("Live")), (BLIND, _("Double-blind, no script"))]
+    BREADTHS = [("comprehensive", _("Comprehensive")), ("special", _("Special"))]
+
+    year = models.PositiveSmallIntegerField(_("Year"))
+    month = models.PositiveSmallIntegerField(_("Month"), null=True, blank=True)
+    plan_key = models.CharField(_("Plan"), max_length=60, blank=True)
+    form = models.CharField(_("Form of drill"), max_length=10, choices=FORMS, default=TABLETOP)
+    breadth = models.CharField(_("Breadth"), max_length=14, choices=BREADTHS, default="special")
+    exercise = models.ForeignKey("kernel.Realm", null=True, editable=False, on_delete=models.PROTECT, related_name="+")
+
+
+class DrillScript(RealmRow):
+    """What a drill's controllers know: when it begins, what is told to whom and when, what observers look for, who plays which part. No list and no search reads it."""
+
+    drill = models.OneToOneField(Drill, on_delete=models.PROTECT, related_name="script")
+    plan_key = models.CharField(max_length=60, blank=True)
+    begins_at = models.DateTimeField(null=True, help_text="when it is to begin")
+    clock_at = models.DateTimeField(null=True, help_text="the exercise's own time at its beginning; empty: the present")
+    rate = models.FloatField(default=1.0, help_text="exercise seconds per second; 0: the clock is moved by hand")
+    note = models.TextField(blank=True, help_text="where the scenario comes from; synthetic data are named so")
+    injects = models.JSONField(default=list, help_text="[{after_min, kind, to, text, …}]")
+    criteria = models.JSONField(default=list, help_text="[{code, text, weight}] that observers score")
+    expects = models.JSONField(default=list, help_text="[{level, by_min}] the plan should reach")
+    parts = models.JSONField(default=dict, help_text="{controller: [post], player: [post], observer: [post]}")
+    saved_by = models.UUIDField(null=True, help_text="person")
+
+    class Meta:
+        constraints = [SameRealm("drill", name="drill_script_realm", to="command_drill")]
+
+    def __str__(self) -> str:
+        return f"script {self.drill_id}"
+
+
+class Inject(RealmRow):
+    """One thing told to the players, in the exercise's realm, at its time on the exercise's clock."""
+
+    drill = models.ForeignKey(Drill, on_delete=models.PROTECT, related_name="injects")
+    order = models.PositiveIntegerField()
+    due_at = models.DateTimeField()
+    data = models.JSONField(default=dict)
+    post = models.ForeignKey("kernel.Post", null=True, on_delete=models.PROTECT, related_name="+")
+    told_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["due_at", "order"]
+
+    def __str__(self) -> str:
+        return str(self.data.get("text") or self.data.get("kind") or self.pk)
+
+
+class DrillScore(RealmRow):
+    """What an observer gave one criterion."""
+
+    drill = models.ForeignKey(Drill, on_delete=models.PROTECT, related_name="scores")
+    criterion = models.CharField(max_length=40)
+    observer = models.UUIDField(help_text="person")
+    score = models.PositiveSmallIntegerField(help_text="0 to 5")
+    remark = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            SameRealm("drill", name="drill_score_realm", to="command_drill"), models.UniqueConstraint(fields=["drill", "criterion", "observer"], name="drill_score_once"),
+            models.CheckConstraint(condition=models.Q(score__lte=5), name="drill_score_range"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.criterion}: {self.score}"
+
+
+class DrillReport(RealmRow):
+    """The evaluation of a drill, as it was when it was written."""
+
+    drill = models.OneToOneField(Drill, on_delete=models.PROTECT, related_name="report")
+    written_at = models.DateTimeField()
+    body = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [SameRealm("drill", name="drill_report_realm", to="command_drill")]
+
+    def __str__(self) -> str:
+        return f"report {self.drill_id}"
+
+
+class Finding(CaseRow):
+    """What a drill found wanting: a task that closes only when the plan, stock, duty or training record it names has changed (`command/loops.py`)."""
+
+    SCOPE = "command.read"
+    CONCERNS = [("plan", _("Plan")), ("stock", _("Stock or equipment")), ("duty", _("Duty roster of a post")), ("training", _("Training of a person"))]
+
+    drill = models.ForeignKey(Drill, null=True, editable=False, on_delete=models.PROTECT, related_name="findings")
+    text = models.TextField(_("Finding"))
+    concerns = models.CharField(_("What has to change"), max_length=10, choices=CONCERNS, blank=True)
+    target = models.CharField(_("Which one"), max_length=160, blank=True)
+    concerned = models.CharField(max_length=36, blank=True, help_text="key of the post that has it")
+    proof = models.CharField(_("Changed by"), max_length=300, blank=True, editable=False)

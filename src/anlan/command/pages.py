@@ -20,13 +20,15 @@ from anlan.kernel.forms import attempt
 from anlan.kernel.middleware import address as peer
 from anlan.kernel.shell import address, person_name, post_name, say
 from anlan.plans import compute as plan_compute
+from anlan.plans import finding
 from anlan.plans import queries as plan_queries
 from anlan.plans.forms import ValueForm
 from anlan.plans.models import Level
 from anlan.plans.vocabulary import in_words, label, source_words, value_words, vocabulary
+from anlan.plans.words import reason_words
 from anlan.sensing import queries as sensing_queries
 
-from . import actions, papers, queries
+from . import actions, pages_drills, papers, queries
 from .forms import DecisionForm, FactForm, IncidentForm, InstructionForm, IntakeForm, region_in, regions_of
 from .models import Decision, Document, Gap, Incident, Instruction, ObservedFact, Report, Response, Review
 from .settings import reporting_limits
@@ -227,11 +229,13 @@ def incident_page(request: HttpRequest, key: UUID) -> HttpResponse:
     row = queries.one(Incident, key, actor, realm)
     taken = list(queries.reports(actor, realm).filter(incident=row))
     counted = queries.losses(taken)
+    applies = finding.match(realm, hazard=row.kind, region=row.region_id)["plans"][:5] if row.kind and row.region_id and access.may(actor, "plans.read") else []
     context = {
+        "applies": [{"found": one, "why": reason_words(one)} for one in applies],
         "row": row, "state": STATES[row.state], "kind": codes.name("hazard", row.kind) if row.kind else "", "reports": taken,
         "losses": [(COUNTS[name], number) for name, number in counted.items()], "responses": [_response_row(actor, realm, one) for one in queries.responses(actor, realm).filter(incident=row)],
         "lines": [_line(fact) for fact in queries.timeline(actor, realm, incident=row, limit=150)], "documents": queries.documents(actor, realm).filter(incident=row),
-        "instructions": queries.instructions(actor, realm).filter(incident=row), "may_close": access.may(actor, "command.incident", row.region_id), "may_report": access.may(actor, "command.report", row.region_id),
+        "instructions": queries.instructions(actor, realm).filter(incident=row), "may_close": access.may(actor, "command.incident", row.region_id), "may_supply": access.may(actor, "logistics.plan", row.region_id), "may_report": access.may(actor, "command.report", row.region_id),
     }
     return render(request, "command/incident.html", context)
 
@@ -530,4 +534,10 @@ urlpatterns = [
     path("rain", rain, name="rain"),
     path("reviews/<uuid:key>", review_page, name="review"),
     path("gaps/<uuid:key>", gap, name="gap"),
+    path("drills", pages_drills.drill_list, name="drills"),
+    path("drills/new", pages_drills.drill_new, name="drill_new"),
+    path("drills/<uuid:key>/script", pages_drills.script_page, name="drill_script"),
+    path("drills/<uuid:key>/score", pages_drills.score, name="drill_score"),
+    path("drills/<uuid:key>/report", pages_drills.report, name="drill_report"),
+    path("drills/messages/<uuid:key>", pages_drills.inject, name="inject"),
 ]

@@ -11,6 +11,7 @@ STEPS = {
     "reading_to_signal": _("From the reading to the signal"), "warning_to_decision": _("From the warning to the decision"),
     "proposal_to_decision": _("From the proposal to the decision"), "decision_to_order": _("From the decision to the last order given"),
     "order_to_read": _("From the order to its reading"), "order_to_accept": _("From the order to its acceptance"), "order_to_done": _("From the order to its completion"),
+    "message_to_read": _("From the drill message to its reading"),
 }
 CONFIRMATION = {
     "direct": "", "waiting": _("recorded by telephone, not yet confirmed"), "confirmed": _("recorded by telephone, confirmed"), "denied": _("recorded by telephone, denied"),

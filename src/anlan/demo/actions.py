@@ -292,8 +292,19 @@ def event_post(event: str, post: str) -> UUID:
 @action("demo.load_event")
 def load_event(act: Act, *, event: str) -> dict[str, Any]:
     """Load places, posts, persons and gauges of a documented event, once: they are reference data and have no realm."""
-    record = records.load(event)
-    about = record.about
+    return _furnish(act, records.load(event), "复盘", "replay")
+
+
+@action("demo.load_drill")
+def load_drill(act: Act, *, drill: str) -> dict[str, Any]:
+    """Load places, posts, persons and gauges of a drill that ships, once. All of them are invented."""
+    from .drill import Example
+
+    return _furnish(act, Example(drill).record, "演练", "drill")
+
+
+def _furnish(act: Act, record: Any, what: str, what_en: str) -> dict[str, Any]:
+    event, about = record.name, record.about
     if Region.objects.filter(pk=event_region(event, about["home"])).exists():
         return {}
     regions, links, paths = [], [], []
@@ -318,7 +329,7 @@ def load_event(act: Act, *, event: str) -> dict[str, Any]:
     search.put(search.KINDS["region"], regions)
     home = event_region(event, about["home"])
     unit = Organisation.objects.create(
-        id=key("event", event, "unit"), name=f"{about['name']['zh']}（复盘）", name_en=f"{about['name']['en']} (replay)", kind="government", region_id=home,
+        id=key("event", event, "unit"), name=f"{about['name']['zh']}（{what}）", name_en=f"{about['name']['en']} ({what_en})", kind="government", region_id=home,
     )
     known = [code for code in access.CAPABILITIES if not code.startswith(town_hall.ADMINISTRATION)]
     for post in about["posts"]:

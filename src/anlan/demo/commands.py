@@ -29,6 +29,12 @@ def register(sub: Any) -> None:
     replay_parser.add_argument("--outcome", metavar="FILE", default="", help=_("write what happened in canonical form to a file, to compare two runs"))
     replay_parser.set_defaults(func=replay, services="workers")
 
+    drill_parser = sub.add_parser("drill", help=_("hold a drill that ships, with scripted players, and print its evaluation; everything in it is synthetic"))
+    drill_parser.add_argument("drill", nargs="?", default="hengyang-2026", help=_("hengyang-2026"))
+    drill_parser.add_argument("--speed", default="max", help=_("event seconds per second, or max (default)"))
+    drill_parser.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    drill_parser.set_defaults(func=drill, services="workers")
+
     test_parser = sub.add_parser("backtest", help=_("score the rules on documented events: hit, miss, false alarm, lead, other thresholds"))
     test_parser.add_argument("event", nargs="+", help=_("names of events, as `anlan replay` lists them"))
     test_parser.add_argument("--horizon-h", type=float, default=6.0, help=_("hours before an incident within which an alarm counts"))
@@ -243,6 +249,36 @@ def replay(args: argparse.Namespace) -> int:
     print(json.dumps(account.as_data(), ensure_ascii=False, indent=1) if args.json else report.as_text(account), flush=True)
     if not args.keep:
         realms.stop(Act(Actor.machine("replay"), realms.actual()), realm=realm.pk, reason="replay finished")
+    return 0
+
+
+def drill(args: argparse.Namespace) -> int:
+    """Exit status 0 when the drill was held and evaluated."""
+    from anlan.command.words import STEPS
+
+    from .drill import Exercise
+    from .playing import Player, speed_of
+
+    speed, broker = speed_of(args.speed), _broker(args)
+    try:
+        report = Exercise(args.drill, lambda realm: Player(realm, broker, speed), say=(lambda text: None) if args.json else (lambda text: print(text, flush=True))).run()
+    finally:
+        broker.close()
+    body = report.body
+    if args.json:
+        print(json.dumps({"drill": report.drill.number, **body}, ensure_ascii=False, indent=1))
+        return 0
+    print(_("{number} {title}: {total} of 100; measured {on} of {of} in time, {findings} findings").format(
+        number=report.drill.number, title=report.drill.title, total=body["total"], on=body["on_time"], of=body["judged"], findings=body["findings"]))
+    for row in body["levels"]:
+        print(_("Level {level}: {min} min after the beginning (wanted within {by})").format(level=row["level"], min="–" if row["min"] is None else row["min"], by=row["by_min"]))
+    for row in body["steps"]:
+        if row["late"]:
+            print(_("Late: {step}, {what}: {min} min, limit {limit}").format(step=STEPS.get(row["step"], row["step"]), what=row["what"][:60], min="–" if row["minutes"] is None else row["minutes"], limit=row["limit"]))
+    touched = body["touched"]
+    if touched:
+        print(_("{never} of {of} conditions were never met, {actions} actions never ordered").format(
+            never=len(touched["conditions_never"]), of=len(touched["conditions_met"]) + len(touched["conditions_never"]), actions=len(touched["actions_never"])))
     return 0
 
 

@@ -13,3 +13,4 @@ NOT_EMPTY = Kind(
     _("{home} already holds other data. The demonstration city goes only into a folder of its own: set ANLAN_HOME to another one."),
 )
 STUCK = Kind("demo.stuck", 500, _("The replay waited {seconds} s at {at} and its queues did not drain: {what}."), blame="ours")
+NO_DRILL = Kind("demo.no_drill", 404, _("There is no drill {drill} that ships. There are: {known}."))

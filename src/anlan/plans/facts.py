@@ -230,3 +230,11 @@ class DraftPublished:
     people: int
     dropped: int
     digest: str
+
+
+@fact("plans.ContactTreeTested")
+class ContactTreeTested:
+    """Every post of an adopted plan was asked to answer; who does not is called and passed up."""
+
+    binding: UUID
+    posts: int

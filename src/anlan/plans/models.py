@@ -170,6 +170,22 @@ class Adoption(CaseRow):
     binding = models.ForeignKey(PlanBinding, null=True, editable=False, on_delete=models.PROTECT, related_name="adoptions")
 
 
+class Life(CaseRow):
+    """A plan on its way through the six stages: drafted, reviewed, published, filed, in force, revised or replaced (`plans/loops.py`). Also of plans on paper alone."""
+
+    SCOPE = "plans.read"
+    kind = models.CharField(_("Kind of document"), max_length=20)
+    hazard = models.CharField(_("Kind of plan"), max_length=40)
+    plan_key = models.CharField(_("Digital plan"), max_length=60, blank=True)
+    parent_key = models.CharField(_("Supports the plan"), max_length=60, blank=True)
+    issuer = models.CharField(_("Issued by"), max_length=160, blank=True)
+    paper_no = models.CharField(_("Document number"), max_length=80, blank=True)
+    published_on = models.DateField(_("Published on"), null=True, blank=True)
+    filed_with = models.CharField(_("Filed with"), max_length=160, blank=True)
+    valid_until = models.DateField(_("Valid until"), null=True, blank=True)
+    trigger = models.CharField(_("Revision opened by"), max_length=20, blank=True)
+
+
 class BoundPlace(Row):
     """What a place of the plan is here."""
 

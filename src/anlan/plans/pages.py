@@ -21,7 +21,7 @@ from anlan.kernel.models import Region
 from anlan.kernel.shell import person_name, post_name
 from anlan.kernel.work import WorkItem
 
-from . import actions, compute, pages_finding, queries
+from . import actions, compute, pages_finding, pages_lives, queries
 from .forms import AdoptForm, DocumentForm, ItemForm, PublishForm, UploadForm, ValueForm, regions_to_adopt
 from .models import Adoption, Draft, DraftItem, Match, Plan, PlanBinding, PlanVersion, Question, ResponseProposal
 from .vocabulary import in_words, label, qualifier_words, source_words, value_words, vocabulary
@@ -493,6 +493,10 @@ urlpatterns = [
     path("match", pages_finding.match, name="match_plans"),
     path("clauses/<uuid:key>", pages_finding.clause, name="clause"),
     path("actions/<uuid:key>", pages_finding.action, name="action"),
+    path("matrix", pages_lives.matrix, name="matrix"),
+    path("laws", pages_lives.laws, name="laws"),
+    path("adopted/<uuid:key>/cards", pages_lives.cards, name="cards"),
+    path("adopted/<uuid:key>/contacts", pages_lives.contacts, name="contacts"),
     path("upload", upload, name="upload"),
     path("drafts", drafts, name="drafts"),
     path("drafts/<uuid:key>", draft_page, name="draft"),

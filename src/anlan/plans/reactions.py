@@ -9,7 +9,7 @@ from anlan.kernel.actions import Act, Actor
 from anlan.kernel.ids import derived_id
 from anlan.kernel.journal import FactView
 
-from . import actions, compute
+from . import actions, compute, lives
 
 # Both say that there is something new among the readings. One look takes in all that is stored, so a run of them needs one.
 LOOKS = {"sensing.ReadingsAccepted": "last", "sensing.SignalChanged": "reading_time"}
@@ -72,3 +72,12 @@ def on_still_met(act: Act, subject: str, params: dict[str, Any]) -> None:
     """Timer plans.still_met."""
     _kind, binding, track = subject.split(":", 2)
     actions.propose_again(act, binding=UUID(binding), track=track)
+
+
+def revise(fact: FactView) -> None:
+    """Job plans.revise: a drill found something, a plan was used, or an organisation changed: the plans concerned are looked at again."""
+    if fact.payload.get("_erased") or not fact.realm.is_actual:
+        return
+    for number, (case, trigger, reason) in enumerate(lives.concerned(fact)):
+        act = Act(Actor.machine("plans"), fact.realm, op_id=derived_id("plans.revise", fact.id, number), cause=fact.id)
+        lives.revise(act, case=case, trigger=trigger, reason=reason)

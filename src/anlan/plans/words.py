@@ -32,6 +32,7 @@ FACT_WORDS: dict[str, Any] = {
     "plans.ProposalOvertaken": _("Proposal overtaken: {level}"),
     "plans.ProposalGroundless": _("What the proposal of {level} rested on is no longer met"),
     "plans.ProposalGrounded": _("What the proposal of {level} rests on is met again"),
+    "plans.ContactTreeTested": _("{subject}: contact tree tested, {posts} posts asked"),
     "plans.ProposalLapsed": _("Proposal of {level} lapsed: its conditions stayed unmet and nobody had answered"),
 }
 VERDICTS = {"met": _("Met"), "not_met": _("Not met"), "cannot_tell": _("Cannot tell"), "": _("Not judged")}
@@ -54,6 +55,7 @@ WORK = (
     gettext_noop("{level} was proposed for {place}, but its conditions are no longer met: answer, or it lapses at {until}"),
     gettext_noop("{level} for {place} lapsed unanswered at {until}: its conditions had fallen away. Take note."),
     gettext_noop("Cannot tell whether “{plan}” applies. Please state: {term}, {where}"),
+    gettext_noop("Test of the contact tree of “{plan}”: answer that you are reached"),
 )
 # What lint finds, said with the values of the finding.
 FINDINGS: dict[str, Any] = {

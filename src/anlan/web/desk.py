@@ -31,6 +31,8 @@ class Button:
 # kind of work item → its buttons. A kind without an entry gets the page of its subject.
 BUTTONS: dict[str, list[Button]] = {
     "plans.answer_proposal": [Button(_("Look and decide"), "command:decide", "btn-primary"), Button(_("Read the proposal"), "plans:proposal")],
+    "plans.contact_test": [Button(_("Answer"), "plans:contacts", "btn-primary")],
+    "command.inject": [Button(_("Read the message"), "command:inject", "btn-primary")],
     "plans.state_term": [Button(_("State what you know"), "plans:question", "btn-primary")],
     "warning.answer_proposal": [Button(_("Look and decide"), "warning:proposal", "btn-primary")],
     "warning.approve": [Button(_("Read and approve"), "warning:alert", "btn-primary")],

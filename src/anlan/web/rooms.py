@@ -69,7 +69,7 @@ def furnish(shell: Any) -> None:
         Room(gettext_lazy("Closed loops"), "kernel:loops", "refresh-cw", "l", prefix="/loops"),
         Room(gettext_lazy("Journal"), "kernel:journal", "scroll-text", "j", HOUSE),
         Room(gettext_lazy("Exercises"), "web:realms", "flask-conical", "e"),
-        Room(gettext_lazy("Drills"), "command:drills", "flag", capability="command.read"),
+        Room(gettext_lazy("Drill plans"), "command:drills", "flag", capability="command.read"),
         Room(gettext_lazy("Administration"), "kernel:admin", "settings", "", capability="people.read kernel.administer_security kernel.audit"),
     ]
     shell.TABS[:] = [

@@ -36,7 +36,7 @@ LEADIN = re.compile(r"(?:下列|以下|如下|上述)(?:情况|情形|条件|标
 OTHER = re.compile(r"^[（(]?\d*[）)]?(?:其他|其它|符合其他|.{0,12}认为|.{0,8}需要启动|.{0,16}要求启动)")
 STARTS = re.compile(r"(?:启动|进入|实施|宣布|发布|为)(?:[^，,。;；]{0,10}?)(Ⅰ|Ⅱ|Ⅲ|Ⅳ|[ⅰ-ⅳ]|I{1,3}V?|IV|V|[一二三四])级(?:[（(][^）)]*[）)])?(?:[\u4e00-\u9fff]{0,8}?)(?:应急)?(响应|预警)")
 INLINE = re.compile(r"^(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.]|[①-⑳●◆])?\s*([^,。;，；:：]{0,24}?)[:：]")
-MEANT = re.compile(r"^(特别重大|重大|较大|一般)[^,。;]{0,14}?,?是指")
+MEANT = re.compile(r"^(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.])?\s*(特别重大|重大|较大|一般)[^,。;]{0,14}?,?是指")
 MEANS = re.compile(r"(?:初判为|定为|属于?|(?<![视认])为)(特别重大|重大|较大|一般|特大型|大型|中型|小型)[^,。;]{0,14}[。;]?$")
 
 
@@ -179,6 +179,9 @@ def _whole(title: str) -> str:
     return "全国" if title.startswith(("国家", "中国")) else ""
 
 
+# The sentence that closes a list of conditions: where no heading says the level, it may.
+CLOSING = re.compile(r"(?:凡|当)?(?:符合|具备|达到|出现|发生|满足)(?:上述|以上|前述)[^。;,]{0,8}(?:条件|情形|情况|标准)之一")
+
 HEADED = re.compile(r"响应|预警|启动|级\)?$|级[(:]|灾害|事件|事故|险情|灾情|火灾|地震|疫情|标准")
 
 
@@ -207,6 +210,11 @@ def _levels(paper: Paper, above: dict[int, list[Clause]], out: dict[str, Any]) -
     def kind(chain: list[Clause], at: int) -> str:
         return next((said for one in chain[at:] if (said := kind_of(one.heading or one.text[:30]))), "") or kind_of(paper.title) or "response"
 
+    closed: dict[int, tuple[str, str]] = {}
+    for clause in paper.clauses:
+        tail = plain(clause.children[-1].text)[-200:] if clause.children else ""
+        if (ends := CLOSING.search(tail)) and (said_at_end := _only(tail[ends.start() :])):
+            closed[id(clause)] = said_at_end
     for clause in paper.clauses:
         chain = above[id(clause)]
         for at, one in enumerate(chain):
@@ -214,6 +222,9 @@ def _levels(paper: Paper, above: dict[int, list[Clause]], out: dict[str, Any]) -
                 found[id(clause)] = headings[id(one)], kind(chain, at)
                 break
         else:
+            if at_end := next((closed[id(one)] for one in chain[:2] if id(one) in closed), None):
+                found[id(clause)] = at_end
+                continue
             for one in (chain[1:2] or []) + [clause]:
                 words = plain(one.text or one.heading)
                 if re.search(r"基础上", words):
@@ -318,7 +329,7 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
             for row in rows:
                 x, y = row.pop("at")
                 out["conditions"].append({"level": level[0], "kind": level[1], "hazard": row.pop("hazard") or hazard, "scope": scope, "text": piece.exact(x, y), **row, "clause": clause.id, "span": list(piece.span(x, y))})
-            if not rows and mode == "condition":
+            if not rows and mode == "condition" and not CLOSING.match(inner):
                 first_at = text.index(inner, a)
                 why = "left to judgement" if OTHER.match(inner) else "no threshold that the vocabulary knows"
                 out["unmatched"].append({"level": level[0], "kind": level[1], "text": piece.exact(first_at, first_at + len(inner)), "why": why, "clause": clause.id, "span": list(piece.span(first_at, first_at + len(inner)))})

@@ -125,6 +125,11 @@ def _open(act: Act, declared: Loop, given: dict, attached: list[UUID], key: UUID
     return row
 
 
+def follow(act: Act, *, loop: str, values: dict) -> CaseRow:
+    """A case that follows from a step of another loop, in its transaction and on its authority (`Step.after`); one follows by `Step.opens`, several by this."""
+    return _open(act, get(loop), values, [], None, "", trusted=True)
+
+
 @action("loop.step")
 def step(act: Act, *, loop: str, case: UUID, step: str, data: dict | None = None, files: list | tuple = (), note: str = "") -> CaseRow:
     """Take one step. Needs its capability, the right state, the form, the evidence and, where asked, another natural person.

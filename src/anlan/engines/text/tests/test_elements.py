@@ -144,3 +144,20 @@ def test_traditional_characters_are_read_by_the_same_words():
 def test_a_sentence_may_name_its_own_level(body, expected):
     found = elements(read(f"某市应急预案\n\n1 总则\n\n1.1 目的\n\n无。\n\n2 响应\n\n2.1 响应分级\n\n{body}\n\n3 附则\n\n无。"))
     assert [(row["level"], row["quantity"], row["op"], row["value"]) for row in found["conditions"]] == expected
+
+
+def test_a_sentence_that_closes_a_list_says_its_level_and_general_counts_are_known():
+    paper = """某县应急预案
+
+6 响应
+
+6.1 启动条件
+（1）滞留旅客5000人以上；
+（2）高速公路连续封闭12小时以上；
+（3）10例以上病例；
+（4）其他需要启动的情况。
+符合上述条件之一时，由指挥部决定启动Ⅲ级响应。
+"""
+    found = elements(read(paper))
+    assert [(row["level"], row["quantity"], row["op"], row["value"]) for row in found["conditions"]] == [("III", "stranded", ">=", 5000), ("III", "hours", ">=", 12), ("III", "cases", ">=", 10)]
+    assert [row["text"] for row in found["unmatched"]] == ["其他需要启动的情况"]
