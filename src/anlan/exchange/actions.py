@@ -2,15 +2,17 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from cryptography import x509
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from anlan.engines import cap
-from anlan.kernel import access
+from anlan.kernel import access, parties, work
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import INVALID
 from anlan.kernel.ids import derived_id
@@ -20,7 +22,16 @@ from anlan.warning.models import Alert, Original
 
 from . import keys
 from .errors import BAD_ADDRESS, BAD_CERTIFICATE
-from .facts import AlertSigned, FeedFailed, FeedRecovered, MessagesTakenIn, SourceChanged
+from .facts import (
+    AlertSigned,
+    FeedFailed,
+    FeedHeard,
+    FeedRecovered,
+    FeedSilent,
+    MessagesTakenIn,
+    PagePublished,
+    SourceChanged,
+)
 from .models import FeedSource, SignedAlert
 
 
@@ -91,6 +102,7 @@ def take_in(act: Act, *, raw: bytes, digest: str, source: str, heard_by: str, li
 def save_source(
     act: Act, *, name: str, kind: str = FeedSource.POLL, url: str = "", hosts: list | None = None, mode: str = "lenient", issuer: str = "other",
     issuer_name: str = "", certificate: str = "", interval_s: int = 300, enabled: bool = True, token_hash: str = "", source: UUID | None = None,
+    silent_after_min: int | None = None,
 ) -> FeedSource:
     """Add or change a link. A push link's credential is made by the caller; only its digest comes here."""
     access.require(act, "exchange.manage")
@@ -108,6 +120,7 @@ def save_source(
     values = {
         "name": name.strip()[:120], "kind": kind, "url": url.strip(), "hosts": [str(host).strip() for host in hosts or [] if str(host).strip()], "mode": mode,
         "issuer": issuer, "issuer_name": issuer_name.strip(), "certificate": certificate.strip(), "interval_s": max(60, int(interval_s)), "enabled": enabled,
+        "silent_after_min": silent_after_min or None,
     }
     if source is None:
         row = act.create(FeedSource, **values, token_hash=token_hash, added_by=act.actor.person_id)
@@ -130,6 +143,35 @@ def note_health(act: Act, *, source: UUID, ok: bool, cause: str = "") -> None:
     """State when a feed's health changes; each single poll is a row, not a fact."""
     row = act.lock(FeedSource, source, check_version=False)
     act.state(FeedRecovered(source=row.pk, name=row.name) if ok else FeedFailed(source=row.pk, name=row.name, cause=cause[:300]), about=row)
+
+
+@action("exchange.note_silence")
+def note_silence(act: Act, *, source: UUID, silent: bool) -> None:
+    """State once that a feed fell silent, with work for the duty officer, whose other ways to its issuer are open; or that it speaks again."""
+    row = act.lock(FeedSource, source, check_version=False)
+    if silent == (row.silent_since is not None):
+        return
+    row.silent_since = act.now if silent else None
+    row.save(update_fields=["silent_since"])
+    subject = f"feed_source:{row.pk}"
+    if not silent:
+        act.state(FeedHeard(source=row.pk, name=row.name), about=row)
+        work.close(act, kind="exchange.feed_silent", subject=subject, outcome="overtaken")
+        return
+    cause = act.state(FeedSilent(source=row.pk, name=row.name, minutes=row.silent_after_min), about=row)
+    post = parties.duty_post(None)
+    if post is not None:
+        work.open(
+            act, post=post, kind="exchange.feed_silent", subject=subject, on_silence="", due_at=act.now + timedelta(hours=1), cause=cause,
+            msgid=gettext_noop("{source} has said nothing new for {minutes} minutes: ask its issuer by telephone whether a warning is in force."),
+            params={"source": row.name, "minutes": row.silent_after_min},
+        )
+
+
+@action("exchange.note_published")
+def note_published(act: Act, *, version: str, digest: str, by: str) -> None:
+    """The command line has no session: the machine's user is who there is to name."""
+    act.state(PagePublished(version=version, digest=digest, by=by[:60]), subject=f"realm:{act.realm.pk}")
 
 
 @action("exchange.sign_alert")

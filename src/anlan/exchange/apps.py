@@ -23,5 +23,8 @@ class ExchangeConfig(AppConfig):
             "exchange.SourceChanged": _("Link {subject}: {change}"),
             "exchange.FeedFailed": _("{name} cannot be read: {cause}"),
             "exchange.FeedRecovered": _("{name} can be read again"),
+            "exchange.PagePublished": _("The public page was written by hand ({by})"),
+            "exchange.FeedSilent": _("{name} has said nothing new for {minutes} minutes"),
+            "exchange.FeedHeard": _("{name} speaks again"),
             "exchange.AlertSigned": _("Signed for the CAP feed ({algorithm})"),
         })

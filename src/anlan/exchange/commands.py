@@ -30,9 +30,18 @@ def register(sub: Any) -> None:
 
 def publish_now(args: argparse.Namespace) -> int:
     """One new version; prints its folder."""
-    from . import publishing
+    import getpass
+    import hashlib
 
-    print(publishing.publish())
+    from anlan.kernel import realms
+    from anlan.kernel.actions import Act, Actor
+
+    from . import actions, publishing
+
+    found = publishing.publish()
+    digest = "sha256:" + hashlib.sha256((found / "index.html").read_bytes()).hexdigest()
+    actions.note_published(Act(Actor.machine("publish"), realms.actual()), version=found.name, digest=digest, by=getpass.getuser())
+    print(found)
     return 0
 
 

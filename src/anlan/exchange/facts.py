@@ -43,6 +43,23 @@ class FeedRecovered:
     name: str
 
 
+@fact("exchange.FeedSilent")
+class FeedSilent:
+    """A feed has said nothing new for longer than it may, however well it answers."""
+
+    source: UUID
+    name: str
+    minutes: int
+
+
+@fact("exchange.FeedHeard")
+class FeedHeard:
+    """A feed that had been silent said something new."""
+
+    source: UUID
+    name: str
+
+
 @fact("exchange.AlertSigned")
 class AlertSigned:
     """The CAP message of an issued alert was signed for the feed."""
@@ -50,3 +67,12 @@ class AlertSigned:
     alert: UUID
     algorithm: str
     key_id: str
+
+
+@fact("exchange.PagePublished")
+class PagePublished:
+    """Somebody at the machine had the public page written by hand; digest of its index (sha256). The page's own writing follows other facts and is none."""
+
+    version: str
+    digest: str
+    by: str

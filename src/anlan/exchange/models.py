@@ -30,6 +30,10 @@ class FeedSource(Row):
     next_at = models.DateTimeField(null=True)
     last_ok_at = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0, help_text="in a row")
+    # An answer is not a word: a feed that is served but never written looks healthy and says nothing.
+    silent_after_min = models.PositiveIntegerField(null=True, help_text="minutes without a new message of any kind; empty: it may be silent")
+    last_new_at = models.DateTimeField(null=True, help_text="when it last said something new, a test or a refused message too")
+    silent_since = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["token_hash"], condition=~Q(token_hash=""), name="feed_token_once")]

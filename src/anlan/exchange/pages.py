@@ -121,7 +121,7 @@ def edit(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
             hosts=[line for line in data.get("hosts", "").replace(",", "\n").splitlines() if line.strip()], mode=data.get("mode", "lenient"),
             issuer=data.get("issuer", "other"), issuer_name=data.get("issuer_name", ""), certificate=data.get("certificate", ""),
             interval_s=int(data["interval_min"]) * 60 if data.get("interval_min", "").isdigit() else 300, enabled=bool(data.get("enabled")),
-            token_hash=token_digest(token) if token else "",
+            token_hash=token_digest(token) if token else "", silent_after_min=int(data["silent_h"]) * 60 if data.get("silent_h", "").isdigit() else None,
         )
         if token:
             answer = render(request, "exchange/token.html", {"source": saved, "token": token})

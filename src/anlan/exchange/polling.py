@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin
 
@@ -45,6 +46,7 @@ def poll(source: FeedSource) -> FeedLog:
         row.ok = False
     row.save()
     _note(source, row)
+    _spoke(source, row)
     return row
 
 
@@ -60,6 +62,7 @@ def _fetch(source: FeedSource, row: FeedLog) -> None:
         row.unchanged = True
         return
     if answer.status != 200:
+        _asked_to_wait(source, row, answer.headers.get("retry-after", ""))
         row.code = f"http_{answer.status}" if answer.status in (401, 403, 404) else "http"
         row.code = {"http_403": "http_401"}.get(row.code, row.code)
         raise outbound.FAILED(host=source.url, reason=f"HTTP {answer.status}")
@@ -69,6 +72,15 @@ def _fetch(source: FeedSource, row: FeedLog) -> None:
     if complete:
         # Kept only when everything behind it was fetched: an unfinished index is asked for again in full.
         source.etag, source.last_modified = answer.headers.get("etag", "")[:200], answer.headers.get("last-modified", "")[:80]
+
+
+def _asked_to_wait(source: FeedSource, row: FeedLog, word: str) -> None:
+    """Retry-After, in seconds or as a date: the other side says when to come again, and we do, within a day."""
+    try:
+        wait = int(word) if word.isdigit() else (parsedate_to_datetime(word) - row.at).total_seconds() if word else 0
+    except (TypeError, ValueError):
+        return
+    source.not_before = row.at + timedelta(seconds=max(0, min(wait, 86400)))
 
 
 def _follow(source: FeedSource, base: str, raw: bytes, row: FeedLog) -> bool:
@@ -112,12 +124,31 @@ def _count(row: FeedLog, taken: dict[str, Any]) -> None:
     row.code = row.code or taken["code"]
 
 
+def _spoke(source: FeedSource, row: FeedLog) -> None:
+    """Something new came, be it a test or something we could not use: it lives."""
+    if row.received or row.refused:
+        source.last_new_at = row.at
+        FeedSource.objects.filter(pk=source.pk).update(last_new_at=row.at)
+
+
+def watch(now: Any = None) -> int:
+    """Note links that fell silent or speak again since the last look; how many changed."""
+    now, changed = now or clock.now(), 0
+    for source in FeedSource.objects.filter(enabled=True, silent_after_min__isnull=False):
+        silent = now - (source.last_new_at or source.created_at) > timedelta(minutes=source.silent_after_min)
+        if silent != (source.silent_since is not None):
+            actions.note_silence(Act(Actor.machine("exchange"), realms.actual()), source=source.pk, silent=silent)
+            changed += 1
+    return changed
+
+
 def note_push(source: FeedSource, taken: dict[str, Any], at: Any) -> None:
     """Log what a link pushed to us, as a poll is logged."""
     row = FeedLog(source=source, at=at, ok=not taken["code"], status=None)
     _count(row, taken)
     row.save()
     FeedSource.objects.filter(pk=source.pk).update(last_ok_at=at)
+    _spoke(source, row)
 
 
 def _note(source: FeedSource, row: FeedLog) -> None:
@@ -129,7 +160,7 @@ def _note(source: FeedSource, row: FeedLog) -> None:
     else:
         source.failures += 1
         wait = min(timedelta(seconds=source.interval_s) * 2 ** min(source.failures - 1, 6), max(LONGEST_WAIT, timedelta(seconds=source.interval_s)))
-    source.next_at = row.at + wait
+    source.next_at = max(row.at + wait, getattr(source, "not_before", row.at))
     source.save(update_fields=["etag", "last_modified", "failures", "last_ok_at", "next_at"])
     if was_failing == row.ok:
         act = Act(Actor.machine("exchange"), realms.actual())
@@ -147,6 +178,7 @@ def poll_due() -> int:
             source.refresh_from_db()
             poll(source)
             count += 1
+    watch(now)
     FeedEntry.objects.filter(seen_at__lt=now - ENTRIES_KEPT).delete()
     FeedLog.objects.filter(at__lt=now - timedelta(days=180)).delete()  # security logs are kept at least six months
     return count

@@ -34,3 +34,11 @@ def test_strict_agrees_with_the_index_and_lenient_takes_what_real_issuers_send(c
     assert all(row["ok"] or row["errors"] for row in strict)
     _status, lenient = run(capsys, *files, strict=False)
     assert all(row["ok"] for row, said in zip(lenient, index, strict=True) if said["suggested_handling"].startswith(("accept", "split")))
+
+
+def test_who_publishes_by_hand_says_so_in_the_journal(actual, capsys):
+    from anlan.kernel import journal
+
+    assert commands.publish_now(argparse.Namespace()) == 0
+    (said,) = journal.select("WHERE f.kind = 'exchange.PagePublished'")
+    assert capsys.readouterr().out.strip().endswith(said.payload["version"]) and said.payload["digest"].startswith("sha256:") and said.payload["by"]

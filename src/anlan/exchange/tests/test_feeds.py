@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -10,7 +11,7 @@ from django.urls import reverse
 from anlan.engines import cap
 from anlan.exchange import actions, keys, polling
 from anlan.exchange.models import FeedLog, FeedSource, SignedAlert
-from anlan.kernel import clock, journal, outbound
+from anlan.kernel import clock, journal, outbound, work
 from anlan.kernel.actions import Act
 from anlan.kernel.errors import Problem
 from anlan.warning import actions as warning
@@ -84,6 +85,36 @@ def test_a_failure_says_cause_and_remedy_and_backs_off_and_recovers(actual, coun
     assert polling.poll(source).ok
     kinds = [fact.kind for fact in journal.about(f"feed_source:{source.pk}")]
     assert kinds.count("exchange.FeedFailed") == 1 and kinds.count("exchange.FeedRecovered") == 1
+
+
+def test_who_asks_us_to_wait_is_not_asked_before(actual, county, alice, site):
+    source = feed_of(site, alice, actual)
+    site.pages["/feed"] = (503, {"Retry-After": "7200"}, b"")
+    log = polling.poll(source)
+    assert not log.ok and source.next_at == log.at + timedelta(hours=2)
+    site.pages["/feed"] = (429, {"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}, b"")
+    assert polling.poll(source).at < source.next_at < clock.now() + timedelta(hours=2)
+
+
+def test_the_same_message_by_two_links_is_one_warning_and_each_link_says_so(actual, county, alice, site):
+    first, second = (actions.save_source(Act(alice, actual), name=name, url=f"{site.url}/{name}") for name in ("a", "b"))
+    site.pages["/a"] = site.pages["/b"] = (200, {}, message())
+    logs = [polling.poll(first), polling.poll(second)]
+    assert [(log.received, log.duplicates) for log in logs] == [(1, 0), (0, 1)] and Alert.plain.count() == 1
+
+
+def test_a_feed_that_answers_but_says_nothing_new_is_work_until_it_speaks(actual, county, alice, site):
+    source = feed_of(site, alice, actual, silent_after_min=60)
+    site.pages["/feed"] = (200, {}, atom())
+    assert polling.poll(source).ok and polling.watch() == 0
+    later = clock.now() + timedelta(minutes=61)
+    assert polling.watch(later) == 1 and polling.watch(later) == 0
+    waiting = work.waiting_for(alice, actual).filter(kind="exchange.feed_silent")
+    assert waiting.count() == 1 and waiting[0].params["source"] == "feed"
+    site.pages["/feed"] = (200, {}, message())
+    polling.poll(FeedSource.objects.get())
+    assert polling.watch() == 1 and not waiting.all().exists() and FeedSource.objects.get().silent_since is None
+    assert [fact.kind for fact in journal.about(f"feed_source:{source.pk}") if "Silent" in fact.kind or "Heard" in fact.kind] == ["exchange.FeedSilent", "exchange.FeedHeard"]
 
 
 def test_a_page_instead_of_a_feed_is_named(actual, alice, site):
