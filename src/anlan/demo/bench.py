@@ -204,13 +204,15 @@ def starts() -> list[Row]:
 # --- all of it -------------------------------------------------------------------------------------------------------
 
 
-def of_rooms() -> list[tuple[str, Callable[[], list[Row]]]]:
-    """The rooms' own measurements."""
+def of_rooms(only: str = "") -> list[tuple[str, Callable[[], list[Row]]]]:
+    """The rooms' own measurements. What takes long (`LONG`) is measured only where it is asked for by name."""
     found: list[tuple[str, Callable[[], list[Row]]]] = []
     for room in settings.ROOMS:
         name = f"anlan.{room}.bench"
         if room != "demo" and f"anlan.{room}" in settings.INSTALLED_APPS and importlib.util.find_spec(name):
-            found.append((room, importlib.import_module(name).bench))
+            module = importlib.import_module(name)
+            found.append((room, module.bench))
+            found += [(part, measure) for part, measure in getattr(module, "LONG", {}).items() if part == only]
     for part in ("loops", "registers"):
         found.append((part, importlib.import_module(f"anlan.kernel.{part}.bench").bench))
     return found
@@ -219,7 +221,7 @@ def of_rooms() -> list[tuple[str, Callable[[], list[Row]]]]:
 def collect(broker: Any, only: str = "") -> dict[str, list[Row]]:
     """All figures by part, or those of the parts whose name contains `only`."""
     parts: list[tuple[str, Callable[[], list[Row]]]] = [
-        ("order", lambda: signal_to_order(broker)), ("import", lambda: under_import(broker)), ("start", starts), *of_rooms(),
+        ("order", lambda: signal_to_order(broker)), ("import", lambda: under_import(broker)), ("start", starts), *of_rooms(only),
     ]
     found: dict[str, list[Row]] = {}
     for name, measure in parts:

@@ -12,7 +12,7 @@ from ninja import Router, Schema
 from anlan.kernel import access, clock
 from anlan.kernel.errors import NOT_FOUND
 
-from . import actions, arrival, compute, delivery, proof, queries, secrets
+from . import actions, arrival, compute, delivery, devices, passing, proof, queries, secrets, texts
 from .adapters.webhook.adapter import signature
 from .models import Alert, Channel, Proposal
 
@@ -83,6 +83,23 @@ class GatewayReceipt(Schema):
     reference: str
     ok: bool
     text: str = ""
+    kind: str = ""
+
+
+class DeviceReport(Schema):
+    device: str
+    kind: str = "heartbeat"
+    id: str = ""
+    text: str = ""
+
+
+class DeviceReports(Schema):
+    reports: list[DeviceReport]
+
+
+class Told(Schema):
+    region: UUID
+    by: str
 
 
 def _one(request: HttpRequest, key: UUID) -> Alert:
@@ -232,4 +249,39 @@ def _gateway(request: HttpRequest) -> Any:
 
 @router.post("/receipts/{key}", auth=_gateway, summary="A gateway reports what became of a message")
 def receipt(request: HttpRequest, key: UUID, body: GatewayReceipt) -> Any:
-    return {"known": delivery.record_receipt(request.auth, body.reference, body.ok, body.text)}  # type: ignore[attr-defined]
+    return {"known": delivery.record_receipt(request.auth, body.reference, body.ok, body.text, body.kind)}  # type: ignore[attr-defined]
+
+
+@router.post("/devices/{key}", auth=_gateway, summary="A platform of loudspeakers reports heartbeats, plays and test tones of its devices")
+def device_reports(request: HttpRequest, key: UUID, body: DeviceReports) -> Any:
+    reports = [report for one in body.reports[:1000] if (report := devices.report_of(one.dict())) is not None]
+    return devices.take_reports(request.auth, reports)  # type: ignore[attr-defined]
+
+
+@router.get("/alerts/{uuid:key}/nobody-skipped", summary="For each channel: the targets it was given held against the rows it has, by count and by a sum that needs no order")
+def nobody_skipped(request: HttpRequest, key: UUID) -> Any:
+    return queries.nobody_skipped(_one(request, key))
+
+
+@router.post("/alerts/{uuid:key}/told", summary="Note that a place was told by voice, and who confirmed it there")
+def told(request: HttpRequest, key: UUID, body: Told) -> Any:
+    _one(request, key)
+    return {"attempt": passing.told(request.act(), alert=key, region=body.region, by=body.by).pk}  # type: ignore[attr-defined]
+
+
+@router.get("/loudspeakers", summary="Villages a loudspeaker reaches (Q21): heard lately, last test tone no older than a month")
+def loudspeakers(request: HttpRequest) -> Any:
+    access.require(request.actor, "warning.read")  # type: ignore[attr-defined]
+    found = devices.coverage(request.actor, clock.now())  # type: ignore[attr-defined]
+    if found is None:
+        return {"villages": 0, "good": 0, "rate": None, "lacking": []}
+    return {"villages": found["count"], "good": found["good"], "rate": found["rate"], "states": found["states"], "lacking": [
+        {"region": one.region.pk, "name": one.region.name, "population": one.region.population, "state": one.state, "devices": one.devices, "heard_at": one.heard_at, "tone_at": one.tone_at}
+        for one in found["lacking"][:2000]
+    ]}
+
+
+@router.get("/words", summary="Prepared words for a hazard and colour, Chinese and English")
+def words(request: HttpRequest, hazard: str, colour: str, places: str = "") -> Any:
+    access.require(request.actor, "warning.read")  # type: ignore[attr-defined]
+    return texts.prepared(hazard, colour, places)

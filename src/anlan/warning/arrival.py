@@ -94,9 +94,10 @@ def places(alerts: Iterable[Alert]) -> dict[UUID, list[Place]]:
             if key in known:
                 found[alert].setdefault(key, Place(known[key]))
     receipts = defaultdict(list)
-    for attempt, kind, at in Receipt.plain.filter(attempt__alert__in=rows).values_list("attempt_id", "kind", "at"):
+    # What lies nowhere reaches no place: a million numbers of an operator's list are not read here.
+    for attempt, kind, at in Receipt.plain.filter(attempt__alert__in=rows, attempt__region__isnull=False).values_list("attempt_id", "kind", "at"):
         receipts[attempt].append((_LEVEL.get(kind, NOTHING), at))
-    for attempt in Attempt.plain.filter(alert__in=rows).order_by("number").iterator(5000):
+    for attempt in Attempt.plain.filter(alert__in=rows, region__isnull=False).order_by("number").iterator(5000):
         place = found[attempt.alert_id].get(attempt.region_id)
         if place is None:
             continue

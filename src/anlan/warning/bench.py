@@ -1,24 +1,32 @@
 """What this room measures of itself, for `anlan bench`: the gate's cost, and an alert's way to every receipt.
 
 The way is the real one: the running workers send over HTTP to the gateway simulator in this process, and each receipt it
-reports is recorded. It needs a folder of its own in which 127.0.0.1 may be called.
+reports is recorded. It needs a folder of its own in which 127.0.0.1 may be called. `anlan bench --only million` tells a million
+numbers, with the job worker killed in the middle (ANLAN_BENCH_MANY says another number than a million).
 """
 from __future__ import annotations
 
+import json
+import os
+import signal
+import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
 
+import psutil
 from django.conf import settings
 from django.db import connection, transaction
 
-from anlan.kernel import realms
+from anlan.kernel import journal, realms
 from anlan.kernel.actions import Act, Actor
 from anlan.kernel.ids import new_id
 from anlan.kernel.models import Account, Assignment, Grant, Organisation, Person, Post, Region
 
-from . import actions, delivery
+from . import actions, delivery, people, queries
 from .adapters.sms.simulator import SETTINGS, Simulator
 from .gate import may_be_sent
 from .models import Alert, Attempt, Channel, Receipt
@@ -123,3 +131,164 @@ def _whole() -> list[dict[str, Any]]:
 def bench() -> list[dict[str, Any]]:
     """What the gate costs for one target, and how long an alert takes to every receipt through running services."""
     return _gate() + _whole()
+
+
+# --- a million -------------------------------------------------------------------------------------------------------
+
+BATCH = 500
+KILL_AT = 0.3
+LONGEST_S = 3600
+
+
+class Bulk:
+    """A gateway on loopback that takes many in one call. With `drops_repeats` a key it has had is answered, and not delivered again."""
+
+    def __init__(self, drops_repeats: bool) -> None:
+        self.drops_repeats = drops_repeats
+        self.keys: set[int] = set()
+        self.delivered, self.repeats, self.last = 0, 0, 0.0
+        self.targets: set[int] = set()
+        self.lock = threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                messages = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["messages"]
+                raw = json.dumps({"results": [outer.take(one) for one in messages]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/send"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self, message: dict[str, str]) -> dict[str, Any]:
+        key, number = UUID(message["key"]).int, int(message["to"])
+        with self.lock:
+            self.last = time.perf_counter()
+            if self.drops_repeats and key in self.keys:
+                self.repeats += 1
+            else:
+                self.keys.add(key)
+                self.delivered += 1
+                self.targets.add(number)
+        return {"code": 0, "id": message["key"]}
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def _jobs_pid() -> int | None:
+    pids = json.loads((settings.HOME / "run" / "addresses.json").read_text())["pids"]
+    return pids.get("work")
+
+
+def _many(count: int, drops_repeats: bool, kill: bool, at: Callable[[Alert, Bulk], bool] | None = None) -> dict[str, Any]:
+    """One alert to so many numbers through the running worker; killed at `KILL_AT` of them if asked."""
+    region, author, approver = two()
+    gateway, name = Bulk(drops_repeats), f"bench-{new_id().hex[-8:]}"
+    path = people.list_path(name)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    with path.open("w", encoding="ascii") as file:
+        file.writelines(f"13{number:09d}\n" for number in range(count))
+    channel = Channel.objects.create(
+        name=name, adapter="sms", audience="public", enabled=True, test=True, again_if_unsure=drops_repeats,
+        settings={
+            "url": gateway.url, "list": name, "batch": BATCH, "each": {"to": "{number}", "key": "{id}", "content": "{text}"}, "body": {"messages": "{messages}"}, "results": "results",
+            "ok": {"path": "code", "value": 0}, "reference": "id",
+        },
+    )
+    row = approved([str(channel.pk)], region, author, approver)
+    began = time.perf_counter()
+    actions.issue(Act(approver, realms.actual()), alert=row.pk)
+    found: dict[str, Any] = {"peak": 0.0, "queued": 0.0, "killed": 0.0, "resumed": 0.0, "first": 0.0}
+    tried, ended, looked = Attempt.plain.filter(alert=row, channel=channel), False, 0.0
+    while not ended and time.perf_counter() - began < LONGEST_S:
+        time.sleep(0.05)
+        now, pid = time.perf_counter(), _jobs_pid()
+        if pid is not None and psutil.pid_exists(pid):
+            try:
+                found["peak"] = max(found["peak"], psutil.Process(pid).memory_info().rss / 2**20)
+            except psutil.Error:
+                pass
+        if not found["queued"] and any(fact.kind == "warning.DeliveryQueued" and fact.payload["channel"] == str(channel.pk) for fact in journal.about(f"alert:{row.pk}")):
+            found["queued"] = now - began
+        if gateway.delivered and not found["first"]:
+            found["first"] = now - began
+        if kill and not found["killed"] and gateway.delivered >= KILL_AT * count and pid is not None:
+            os.kill(pid, signal.SIGKILL)
+            time.sleep(1)  # what it had on the line is answered meanwhile
+            found["killed"], found["before"] = time.perf_counter(), gateway.delivered
+            found["in_flight"] = tried.filter(state=Attempt.CLAIMED).count()
+        if found["killed"] and not found["resumed"] and gateway.last > found["killed"]:
+            found["resumed"] = gateway.last - found["killed"]
+        if at is not None and at(row, gateway):
+            at = None
+            found["cancelled_at"] = gateway.delivered
+        if found["queued"] and now - looked > 2:
+            looked = now
+            ended = not tried.filter(state__in=[Attempt.QUEUED, Attempt.CLAIMED]).exists()
+    found["sent"] = gateway.last - began
+    found |= {"delivered": gateway.delivered, "repeats": gateway.repeats, "numbers": len(gateway.targets), "unsure": tried.filter(state=Attempt.UNSURE).count(), "ended": ended}
+    found["refused"] = tried.filter(state=Attempt.REFUSED).count()
+    found["whole"] = next((one for one in queries.nobody_skipped(Alert.plain.get(pk=row.pk)) if one["channel"] == str(channel.pk)), None)
+    Channel.objects.filter(pk=channel.pk).update(enabled=False)
+    gateway.close()
+    path.unlink()
+    return found
+
+
+def million() -> list[dict[str, Any]]:
+    """One alert to a million numbers: pace, memory, a killed worker, a gateway that knows repeats and one that does not, a cancel in the middle."""
+    if "127.0.0.1" not in settings.OUTBOUND_ALLOW:
+        return [_row("a million: issued → all sent", None, "s", "not measured: 127.0.0.1 may not be called")]
+    count = int(os.environ.get("ANLAN_BENCH_MANY", "1000000"))
+    bound = delivery.SENDERS * BATCH
+    once = _many(count, drops_repeats=True, kill=True)
+    whole = once["whole"] or {}
+    note = f"{count:,} numbers, {BATCH} a call to a gateway in another process, a row each, fsync on; the job worker killed (-9) at {KILL_AT:.0%}"
+    busy = once["sent"] - once["first"] - once["resumed"]
+    rows = [
+        _row("a million: rows made", count / once["queued"] if once["queued"] else None, "/s", note),
+        _row("a million: messages sent", count / busy if busy > 0 else None, "/s", "from the first to the last message, the pause after the kill left out"),
+        _row("a million: issued → last message", once["sent"], "s", "the pause after the kill and the wait for its open rows in it"),
+        _row("a million: memory of the job worker, most", once["peak"], "MB", "resident"),
+        _row("a million: killed → sending again", once["resumed"], "s", "the supervisor starts a worker, the job is taken over, the rest is claimed"),
+        _row("a million: numbers told exactly once", once["delivered"], "", f"gateway that drops repeats: {once['numbers']:,} numbers, {once['repeats']:,} repeats dropped, {once['in_flight']:,} were in flight"),
+        _row("a million: rows held against the list", whole.get("rows"), "", f"same targets: {whole.get('same')}, without an end: {whole.get('open')}"),
+    ]
+    part = max(count // 5, 4 * bound)
+    blind = _many(part, drops_repeats=False, kill=True)
+    rows.append(_row(
+        "killed, gateway that knows no repeat: unknown", blind["unsure"], "", f"of {part:,}; never more than {bound:,} ({delivery.SENDERS} senders × {BATCH}); shown as unknown and sent again, being a warning: "
+        f"{blind['delivered'] - blind['numbers']:,} numbers got it twice, {part - blind['numbers']:,} not at all",
+    ))
+
+    def cancel(row: Alert, gateway: Bulk) -> bool:
+        if gateway.delivered < part * KILL_AT:
+            return False
+        actions.end_as_prepared(Act(_actor(Alert.plain.get(pk=row.pk).issued_by), realms.actual()), alert=row.pk, how="cancel")
+        return True
+
+    stopped = _many(part, drops_repeats=True, kill=False, at=cancel)
+    after = stopped["delivered"] - stopped.get("cancelled_at", 0)
+    rows.append(_row(
+        "cancelled in the middle: messages after the cancel was kept", after, "",
+        f"of {part:,}, cancelled at {stopped.get('cancelled_at', 0):,}; the cancel's own messages are among them; {stopped['refused']:,} of the warning's rows refused by the gate",
+    ))
+    return rows
+
+
+def _actor(person: UUID | None) -> Actor:
+    held = Assignment.objects.select_related("person").get(person=person)
+    account = Account.objects.get(person=person)
+    return Actor(account_id=account.pk, person_id=held.person_id, post_id=held.post_id, device="bench", second_factor=True)
+
+
+LONG = {"million": million}

@@ -1,20 +1,21 @@
 """Getting an issued alert out: rows first, claim by conditional UPDATE, send after commit, the gate asked last.
 
-Nothing here runs inside the action that issued the alert. A claimed row whose sender died is *unsure*, never sent again
-by itself: a person decides, because a doubled call to flee and a missing one are both wrong.
+Nothing here runs inside the action that issued the alert. A claimed row whose sender died is *unsure*; `_take_back` says what then.
 """
 from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
@@ -22,18 +23,19 @@ from anlan.kernel import access, clock, due
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.facts import PersonalErased
 from anlan.kernel.ids import derived_id
-from anlan.kernel.models import Installation
+from anlan.kernel.models import Installation, Operation
 from anlan.kernel.retention import BASIS
 
 from . import ports
 from .errors import IN_FLIGHT, NOT_POSSIBLE, NOT_SENT
-from .facts import ChannelTested, DeliveryAsked, DeliveryFinished
+from .facts import ChannelTested, DeliveryAsked, DeliveryFinished, DeliveryQueued
 from .gate import may_be_sent
 from .models import Alert, Attempt, Channel, Receipt
 
 log = logging.getLogger("anlan.warning")
 
-STUCK = timedelta(minutes=10)  # longer than any adapter's time limit: a claim this old has no sender
+STUCK = timedelta(minutes=2)  # longer than any adapter's time limit: a claim this old has no sender
+PORTION = 2000  # targets made into rows at a time
 TRIES = 4
 MANY, SENDERS = 16, 8
 BACK_OFF = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
@@ -42,14 +44,17 @@ BACK_OFF = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
 def deliver(alert_id: UUID, cause: UUID | None = None) -> None:
     """Make the attempt rows (once), then send what waits. Idempotent: rows have derived keys, sent rows are not claimed again."""
     alert = Alert.plain.select_related("realm").get(pk=alert_id)
-    channels = _channels(alert)
-    with transaction.atomic():
-        for channel in channels:
-            _queue(alert, channel)
-    for channel in channels:
+    for channel in _channels(alert):
+        _queue(alert, channel)
+    # Whatever has rows that wait: those channels, and what they have passed on to.
+    for channel in sorted(Channel.objects.filter(pk__in=_open(alert_id)), key=lambda channel: (channel.outward, str(channel.pk))):
         send_waiting(alert_id, channel)
     act = Act(Actor.machine("warning"), alert.realm, op_id=derived_id("warning.sum_up", alert_id, cause), cause=cause)
     sum_up(act, alert=alert_id)
+
+
+def _open(alert_id: UUID) -> set[UUID]:
+    return set(Attempt.plain.filter(alert_id=alert_id, state__in=[Attempt.QUEUED, Attempt.CLAIMED]).values_list("channel_id", flat=True).distinct())
 
 
 def _channels(alert: Alert) -> list[Channel]:
@@ -59,7 +64,22 @@ def _channels(alert: Alert) -> list[Channel]:
     return sorted([*chosen, *own], key=lambda channel: (channel.outward, str(channel.pk)))
 
 
+class Sum:
+    """One figure for a set of targets, whatever their order: what was asked for and what has rows are compared without a list of either."""
+
+    def __init__(self) -> None:
+        self.count, self.total = 0, 0
+
+    def add(self, target: str) -> None:
+        self.count += 1
+        self.total = (self.total + int.from_bytes(hashlib.sha256(target.encode()).digest(), "big")) % 2**256
+
+    def __str__(self) -> str:
+        return f"sha256sum:{self.total:064x}"
+
+
 def _queue(alert: Alert, channel: Channel) -> None:
+    """A row for every target, in portions that are kept at once: killed in between, the next run goes on where this one was."""
     verdict = may_be_sent(alert, channel)
     if not verdict.ok:
         # One row says that the gate refused and why; there is no list of people it might have gone to.
@@ -71,75 +91,178 @@ def _queue(alert: Alert, channel: Channel) -> None:
             },
         )
         return
-    adapter = ports.adapters()[channel.adapter]
+    if Operation.objects.filter(pk=_queued(alert, channel)).exists():
+        return
+    asked, seen = Sum(), set()
+
+    def fresh() -> Iterator[ports.Target]:
+        for target in ports.adapters()[channel.adapter].targets(channel, alert):
+            # 16 bytes of each are enough to know it again, and a million of them fit in memory.
+            mark = hashlib.sha256(target.address[:300].encode()).digest()[:16]
+            if mark not in seen:
+                seen.add(mark)
+                yield target
+
+    targets = fresh()
+    while portion := list(islice(targets, PORTION)):
+        queue_targets(alert, channel, portion)
+        for target in portion:
+            asked.add(target.address[:300])
+    act = Act(Actor.machine("warning"), alert.realm, op_id=_queued(alert, channel), cause=alert.last_fact)
+    note_queued(act, alert=alert.pk, channel=channel.pk, targets=asked.count, digest=str(asked))
+
+
+def _queued(alert: Alert, channel: Channel) -> UUID:
+    return derived_id("warning.queued", alert.pk, channel.pk)
+
+
+def queue_targets(alert: Alert, channel: Channel, targets: list[ports.Target]) -> int:
+    """Attempt rows for these targets; how many are new."""
     rows = [
         Attempt(
             id=derived_id("warning.attempt", alert.pk, channel.pk, target.address), realm_id=alert.realm_id, alert=alert, channel=channel,
             target=target.address[:300], target_name=target.name[:160], region_id=target.region,
         )
-        for target in adapter.targets(channel, alert)
+        for target in targets
     ]
-    Attempt.plain.bulk_create({row.pk: row for row in rows}.values(), ignore_conflicts=True, batch_size=1000)
+    have = set(Attempt.plain.filter(pk__in=[row.pk for row in rows]).values_list("pk", flat=True))
+    fresh = {row.pk: row for row in rows if row.pk not in have}
+    Attempt.plain.bulk_create(fresh.values(), ignore_conflicts=True, batch_size=1000)
+    return len(fresh)
+
+
+@action("warning.note_queued")
+def note_queued(act: Act, *, alert: UUID, channel: UUID, targets: int, digest: str) -> None:
+    """State how many targets a channel was given, before the first is tried: what `DeliveryFinished` is held against."""
+    row = act.lock(Alert, alert, check_version=False)
+    act.state(DeliveryQueued(alert=row.pk, channel=channel, targets=targets, digest=digest), about=row, cause=act.cause)
 
 
 def send_waiting(alert_id: UUID, channel: Channel) -> None:
-    """Send every waiting attempt of a channel, one claim at a time; two workers never send the same row."""
+    """Send what waits on a channel, claimed in portions; two workers never send the same row. Stops at the channel's pace: the rest waits for the next turn."""
     now = clock.now()
-    Attempt.plain.filter(alert_id=alert_id, channel=channel, state=Attempt.CLAIMED, claimed_at__lt=now - STUCK).update(
-        state=Attempt.UNSURE, error="the sender died after it had claimed this row", ended_at=now
-    )
+    _take_back(alert_id, channel, now)
+    room: int | None = None
+    if channel.per_minute:
+        gone = Attempt.plain.filter(channel=channel, claimed_at__gt=now - timedelta(minutes=1)).count()
+        room = max(0, channel.per_minute - gone)
     waiting = Attempt.plain.filter(alert_id=alert_id, channel=channel, state=Attempt.QUEUED).exclude(not_before__gt=now)
-    keys = list(waiting.order_by("number", "pk").values_list("pk", flat=True))
-    if len(keys) < MANY or connection.in_atomic_block:  # another connection would not see rows that are not committed
-        for key in keys:
-            _send(key)
+    size = ports.adapters()[channel.adapter].batch(channel)
+    if connection.in_atomic_block or waiting[: MANY * size].count() < MANY * size:  # another connection would not see rows that are not committed
+        _send_all(alert_id, channel.pk, size, Room(room))
         return
     # A thousand messages must not wait for one another's answers. The claim keeps two senders off one row.
+    shared = Room(room)
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="send") as pool:
-        for done in [pool.submit(_send_all, keys[first::SENDERS], get_language()) for first in range(SENDERS)]:
+        for done in [pool.submit(_in_thread, alert_id, channel.pk, size, shared, get_language()) for _sender in range(SENDERS)]:
             done.result()
 
 
-def _send_all(keys: list[UUID], language: str | None) -> None:
+def _take_back(alert_id: UUID, channel: Channel, now: datetime) -> None:
+    """Rows whose sender died: whether they went out nobody knows, and never more of them than senders were at work.
+
+    A channel that drops repeats gets them again under the same key, so exactly once. Otherwise they are *unsure*: a warning is sent
+    again, because one too few is worse than one too many; an all-clear waits for a person, because twice or too late it confuses.
+    """
+    old = Attempt.plain.filter(alert_id=alert_id, channel=channel, state=Attempt.CLAIMED, claimed_at__lt=now - STUCK)
+    if channel.again_if_unsure:
+        old.update(state=Attempt.QUEUED, claimed_at=None)
+        return
+    found = list(old)
+    old.filter(pk__in=[row.pk for row in found]).update(state=Attempt.UNSURE, error="the sender died after it had claimed this row", ended_at=now)
+    if found and found[0].alert.msg_type != "Cancel" and not found[0].alert.silent:
+        for row in found:
+            if row.number < TRIES:
+                again(row)
+
+
+class Room:
+    """How many messages the channel's pace still allows; shared by the senders."""
+
+    def __init__(self, left: int | None) -> None:
+        self.left, self.lock = left, threading.Lock()
+
+    def take(self, wanted: int) -> int:
+        with self.lock:
+            if self.left is None:
+                return wanted
+            got = min(wanted, self.left)
+            self.left -= got
+            return got
+
+
+def _in_thread(alert_id: UUID, channel_id: UUID, size: int, room: Room, language: str | None) -> None:
     try:
         with override(language):
-            for key in keys:
-                _send(key)
+            _send_all(alert_id, channel_id, size, room)
     finally:
         connection.close()
 
 
-def _send(key: UUID) -> None:
-    claimed = Attempt.plain.filter(pk=key, state=Attempt.QUEUED).update(state=Attempt.CLAIMED, claimed_at=clock.now(), version=F("version") + 1)
-    if not claimed:
-        return
-    attempt = Attempt.plain.select_related("channel", "alert", "alert__realm").get(pk=key)
-    alert, channel = attempt.alert, attempt.channel
+def _send_all(alert_id: UUID, channel_id: UUID, size: int, room: Room) -> None:
+    while (allowed := room.take(size)) and _send(alert_id, channel_id, allowed):
+        pass
+
+
+CLAIM = """UPDATE warning_attempt SET state = 'claimed', claimed_at = %s, version = version + 1 WHERE id IN (
+    SELECT id FROM warning_attempt WHERE alert_id = %s AND channel_id = %s AND state = 'queued' AND (not_before IS NULL OR not_before <= %s)
+    LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id"""
+
+
+def _send(alert_id: UUID, channel_id: UUID, size: int) -> bool:
+    """Claim up to so many rows, hand them over, write what became of each. False when nothing waits."""
+    now = clock.now()
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, [now, alert_id, channel_id, now, size])
+        keys = [row[0] for row in cursor.fetchall()]
+    if not keys:
+        return False
+    # Rows read this instant: a cancel or a hold a second ago still counts. The gate is asked last, inside `send`.
+    alert, channel = Alert.plain.select_related("realm").get(pk=alert_id), Channel.objects.get(pk=channel_id)
+    attempts = list(Attempt.plain.filter(pk__in=keys))
+    for attempt in attempts:
+        attempt.alert, attempt.channel = alert, channel
+    adapter = ports.adapters()[channel.adapter]
     try:
-        # Asks the gate on rows read this instant: a cancel or a hold a second ago still counts.
-        outcome = ports.adapters()[channel.adapter].send(channel, alert, attempt)
+        outcomes = adapter.send_many(channel, alert, attempts) if adapter.batch(channel) > 1 else [adapter.send(channel, alert, attempt) for attempt in attempts]
     except Exception as error:  # a dead supplier is a failed attempt; it must never stop the flow
         log.warning("channel %s: %s", channel.name, error)
-        outcome = ports.Outcome(False, f"{type(error).__name__}: {error}"[:500])
-    if outcome.refused:
-        _finish(attempt, Attempt.REFUSED, outcome.error, permanent=True)
-        return
-    if outcome.ok:
-        _finish(attempt, Attempt.DELIVERED if outcome.delivered else Attempt.SENT, "", reference=outcome.reference)
-        if outcome.delivered:
-            Receipt.plain.get_or_create(attempt=attempt, kind="delivered", defaults={"realm_id": attempt.realm_id, "at": clock.now(alert.realm)})
-        Channel.objects.filter(pk=channel.pk).update(last_ok_at=clock.now())
-        return
-    _finish(attempt, Attempt.FAILED, outcome.error, permanent=outcome.permanent)
-    Channel.objects.filter(pk=channel.pk).update(last_error=outcome.error[:500], last_error_at=clock.now())
-    if not outcome.permanent and attempt.number < TRIES:
-        again(attempt, wait=BACK_OFF[min(attempt.number, len(BACK_OFF)) - 1])
+        outcomes = [ports.Outcome(False, f"{type(error).__name__}: {error}"[:500])] * len(attempts)
+    _finish(alert, channel, list(zip(attempts, outcomes, strict=True)))
+    return True
 
 
-def _finish(attempt: Attempt, state: str, error: str, permanent: bool = False, reference: str = "") -> None:
-    attempt.state, attempt.error, attempt.permanent, attempt.reference, attempt.ended_at = state, error[:2000], permanent, reference[:200], clock.now()
-    attempt.version += 1
-    attempt.save(update_fields=["state", "error", "permanent", "reference", "ended_at", "version"])
+def _finish(alert: Alert, channel: Channel, pairs: list[tuple[Attempt, ports.Outcome]]) -> None:
+    """What became of each, in one statement; then receipts that came at once, the channel's health, and what is tried again."""
+    now = clock.now()
+    for attempt, outcome in pairs:
+        if outcome.refused:
+            attempt.state = Attempt.REFUSED
+        elif outcome.ok:
+            attempt.state = Attempt.DELIVERED if outcome.delivered else Attempt.SENT
+        else:
+            attempt.state = Attempt.FAILED
+        attempt.error, attempt.permanent, attempt.reference, attempt.ended_at = outcome.error[:2000], outcome.permanent, outcome.reference[:200], now
+    rows = [attempt for attempt, _outcome in pairs]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE warning_attempt a SET state = v.state, error = v.error, permanent = v.permanent,
+                   reference = v.reference, ended_at = %s, version = a.version + 1
+               FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::boolean[], %s::text[]) AS v (id, state, error, permanent, reference) WHERE a.id = v.id""",
+            [now, [row.pk for row in rows], *([getattr(row, name) for row in rows] for name in ("state", "error", "permanent", "reference"))],
+        )
+    arrived = [row for row in rows if row.state == Attempt.DELIVERED]
+    Receipt.plain.bulk_create(
+        [Receipt(realm_id=row.realm_id, attempt=row, kind="delivered", at=clock.now(alert.realm)) for row in arrived], ignore_conflicts=True
+    )
+    if any(outcome.ok for _attempt, outcome in pairs):
+        Channel.objects.filter(pk=channel.pk).update(last_ok_at=now)
+    failed = [(attempt, outcome) for attempt, outcome in pairs if not outcome.ok and not outcome.refused]
+    if failed:
+        Channel.objects.filter(pk=channel.pk).update(last_error=failed[0][1].error[:500], last_error_at=now)
+    for attempt, outcome in failed:
+        if not outcome.permanent and attempt.number < TRIES:
+            again(attempt, wait=BACK_OFF[min(attempt.number, len(BACK_OFF)) - 1])
 
 
 def again(attempt: Attempt, wait: timedelta = timedelta()) -> Attempt:
@@ -158,23 +281,31 @@ def again(attempt: Attempt, wait: timedelta = timedelta()) -> Attempt:
 
 @action("warning.sum_up")
 def sum_up(act: Act, *, alert: UUID) -> None:
-    """State one fact per channel whose attempts have all ended: counts and digest; arm the timer for what is tried again."""
+    """State one fact per channel whose attempts have all ended: counts and digest; arm the timer for what is tried again; pass on what failed."""
     from anlan.kernel import journal
+
+    from . import passing
 
     row = act.lock(Alert, alert, check_version=False)
     stated = {fact.payload["channel"] for fact in journal.about(f"alert:{alert}", act.realm) if fact.kind == "warning.DeliveryFinished"}
-    open_states = (Attempt.QUEUED, Attempt.CLAIMED)
-    for channel in sorted(set(Attempt.plain.filter(alert=row).values_list("channel_id", flat=True)), key=str):
-        attempts = list(Attempt.plain.filter(alert=row, channel_id=channel).order_by("target", "number").values_list("target", "number", "state"))
-        if any(state in open_states for _to, _n, state in attempts):
-            # Retries wait on wall time; the realm's clock is wall time wherever anything can leave.
-            due.at(act, act.now + BACK_OFF[0], "warning.retry", subject=f"alert:{alert}")
-            continue
-        if str(channel) in stated:
-            continue
-        last = {target: state for target, _n, state in attempts}
-        digest = "sha256:" + hashlib.sha256("\n".join(f"{target} {state}" for target, state in sorted(last.items())).encode()).hexdigest()
-        act.state(DeliveryFinished(alert=row.pk, channel=channel, counts=dict(sorted(Counter(last.values()).items())), digest=digest), about=row, cause=act.cause or row.last_fact)
+    still = _open(row.pk)
+    if still:
+        # Retries wait on wall time; the realm's clock is wall time wherever anything can leave.
+        due.at(act, act.now + BACK_OFF[0], "warning.retry", subject=f"alert:{row.pk}")
+    for key in sorted(set(Attempt.plain.filter(alert=row).values_list("channel_id", flat=True).distinct()) - still, key=str):
+        if str(key) not in stated:
+            counts: Counter[str] = Counter()
+            digest = hashlib.sha256()
+            last = Attempt.plain.filter(alert=row, channel_id=key).order_by("target", "-number").distinct("target").values_list("target", "state")
+            for target, state in last.iterator(20_000):
+                counts[state] += 1
+                digest.update(f"{target} {state}\n".encode())
+            act.state(
+                DeliveryFinished(alert=row.pk, channel=key, counts=dict(sorted(counts.items())), digest=f"sha256:{digest.hexdigest()}"), about=row,
+                cause=act.cause or row.last_fact,
+            )
+        passing.pass_on(act, row, Channel.objects.get(pk=key))
+    passing.watch(act, row)
 
 
 @action("warning.ask_again")
@@ -210,17 +341,22 @@ def note_test(act: Act, *, channel: UUID, ok: bool, error: str) -> None:
     act.state(ChannelTested(channel=row.pk, ok=ok, error=error[:300]), about=row)
 
 
+def held_back(channel: Channel) -> None:
+    """Refuse while nothing may leave the house at all."""
+    if channel.outward and not channel.test:
+        if Installation.current().outward_held:
+            raise NOT_SENT(reason=_("the outward channels are held after a restore; a person must release them"))
+        if (settings.HOME / "demo.json").exists():
+            raise NOT_SENT(reason=_("this data folder holds demonstration accounts"))
+
+
 def test_channel(act: Act, channel: Channel) -> ports.Outcome:
     """Send the channel's test sentence to its own test target, outside any transaction, and note the result.
 
     Only the fixed sentence "this is a test" can leave this way; no text of an alert ever does.
     """
     access.require(act, "warning.issue_internal")
-    if channel.outward and not channel.test:
-        if Installation.current().outward_held:
-            raise NOT_SENT(reason=_("the outward channels are held after a restore; a person must release them"))
-        if (settings.HOME / "demo.json").exists():
-            raise NOT_SENT(reason=_("this data folder holds demonstration accounts"))
+    held_back(channel)
     try:
         outcome = ports.adapters()[channel.adapter].test(channel)
     except Exception as error:
@@ -229,14 +365,22 @@ def test_channel(act: Act, channel: Channel) -> ports.Outcome:
     return outcome
 
 
-def record_receipt(channel: Channel, reference: str, ok: bool, text: str = "") -> bool:
-    """A gateway reports what became of a message it took. Returns whether it was one of ours; a repeat changes nothing."""
+KINDS = ("delivered", "read", "acknowledged", "failed")
+
+
+def record_receipt(channel: Channel, reference: str, ok: bool, text: str = "", kind: str = "") -> bool:
+    """The other side reports what became of a message it took: arrived, read, confirmed (a key pressed), or failed after all.
+
+    `reference` is its own key or ours. Returns whether it was one of ours; a repeat changes nothing.
+    """
     with transaction.atomic():
-        attempt = Attempt.plain.select_for_update().filter(channel=channel, reference=reference).exclude(reference="").first()
+        rows = Attempt.plain.select_for_update().filter(channel=channel)
+        attempt = rows.filter(reference=reference).exclude(reference="").first() or (rows.filter(pk=found).first() if (found := _key(reference)) else None)
         if attempt is None:
             return False
+        kind = "failed" if not ok else kind if kind in KINDS else "delivered"
         _receipt, made = Receipt.plain.get_or_create(
-            attempt=attempt, kind="delivered" if ok else "failed", defaults={"realm_id": attempt.realm_id, "at": clock.now(), "text": text[:500]}
+            attempt=attempt, kind=kind, defaults={"realm_id": attempt.realm_id, "at": clock.now(), "text": text[:500]}
         )
         if made and attempt.state in (Attempt.SENT, Attempt.UNSURE):
             attempt.state = Attempt.DELIVERED if ok else Attempt.FAILED
@@ -246,6 +390,13 @@ def record_receipt(channel: Channel, reference: str, ok: bool, text: str = "") -
         return True
 
 
+def _key(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 KEPT = timedelta(days=365)  # as Attempt.PERSONAL says
 ERASED = "erased:"
 
@@ -253,7 +404,7 @@ ERASED = "erased:"
 @action("warning.forget_targets")
 def forget_targets(act: Act) -> int:
     """Each day: erase numbers and addresses of persons from attempts whose alert ended a year ago. The rows stay and still count."""
-    rows = Attempt.plain.filter(realm=act.realm, alert__ended_at__lt=act.now - KEPT, channel__adapter__in=("sms", "email")).exclude(target__startswith=ERASED)
+    rows = Attempt.plain.filter(realm=act.realm, alert__ended_at__lt=act.now - KEPT, channel__adapter__in=("sms", "smpp", "voice", "email")).exclude(target__startswith=ERASED)
     found = list(rows[:5000])
     for row in found:
         row.target, row.target_name, row.error = f"{ERASED}{row.pk}", "", ""

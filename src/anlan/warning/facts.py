@@ -168,6 +168,60 @@ class DeliveryFinished:
     digest: str
 
 
+@fact("warning.DeliveryQueued")
+class DeliveryQueued:
+    """A channel was given so many targets; `digest` is a sum over them that needs no order (sha256sum)."""
+
+    alert: UUID
+    channel: UUID
+    targets: int
+    digest: str
+
+
+@fact("warning.DeliveryPassedOn")
+class DeliveryPassedOn:
+    """What one channel did not bring went to the next, or, where there is none, to a person who calls (`to` is empty)."""
+
+    alert: UUID
+    channel: UUID
+    to: str
+    missing: int
+    silent: bool
+
+
+@fact("warning.PlaceTold")
+class PlaceTold:
+    """A person told a place by voice; the receipt says who confirmed it there."""
+
+    alert: UUID
+    region: UUID
+
+
+@fact("warning.ChannelSilent")
+class ChannelSilent:
+    """A channel that reports by itself has given no sign of life for longer than it may."""
+
+    channel: UUID
+    name: str
+    heard_at: str
+
+
+@fact("warning.ChannelHeard")
+class ChannelHeard:
+    """A channel that had been silent reports again."""
+
+    channel: UUID
+    name: str
+
+
+@fact("warning.TonesSounded")
+class TonesSounded:
+    """A test tone was asked of the devices of a channel; what each answers is a row."""
+
+    channel: UUID
+    devices: int
+
+
 @fact("warning.DeliveryAsked")
 class DeliveryAsked:
     """What still waits, or failed for the moment, is to be sent now."""

@@ -98,6 +98,17 @@ def never_left_by(alert: Alert, channel: Channel) -> bool:
     return True
 
 
+def takes_over(alert: Alert, channel: Channel) -> bool:
+    """Whether a chosen channel passes on to this one, over others or at once; two persons have set that it does."""
+    front, seen = list(alert.channels), set()
+    while front:
+        seen |= set(front)
+        front = [str(key) for key in Channel.objects.filter(pk__in=front, fallback__isnull=False).values_list("fallback_id", flat=True) if str(key) not in seen]
+        if str(channel.pk) in front:
+            return True
+    return False
+
+
 TERMS = ("hazard", "colour", "least", "headline", "description", "instruction", "translations", "hours", "channels")
 WORDS = ("hazard", "colour", "headline", "description", "instruction", "translations", "channels")  # of these, what reaches the public
 
@@ -181,7 +192,7 @@ def may_be_sent(alert: Alert, channel: Channel) -> Verdict:
         return no(why)
     if alert.expires is not None and alert.expires <= clock.now(alert.realm) and alert.msg_type != "Cancel":
         return no(_("it has expired"))
-    if str(channel.pk) not in alert.channels and channel.outward:
+    if channel.outward and str(channel.pk) not in alert.channels and not takes_over(alert, channel):
         return no(_("this channel was not chosen for it"))
     # 5. What came before and after it, and what it holds.
     if Alert.plain.filter(predecessor=alert, state=Alert.ISSUED).exists():

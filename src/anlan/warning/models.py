@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from anlan.kernel import access
-from anlan.kernel.models import Listed, RealmRow, Row, SameRealm
+from anlan.kernel.models import Listed, RealmRow, RegisterRow, Row, SameRealm
 from anlan.kernel.models.base import ScopedQuerySet
 
 COLOURS = [("red", _("Red")), ("orange", _("Orange")), ("yellow", _("Yellow")), ("blue", _("Blue"))]
@@ -346,6 +346,15 @@ class Channel(Listed, Row):
     settings = models.JSONField(_("Settings (JSON)"), default=dict, blank=True, help_text="what the adapter needs; secrets are named, and live in ANLAN_HOME/keys")
     enabled = models.BooleanField(_("Switched on"), default=False)
     test = models.BooleanField(_("Test channel"), default=False, help_text="leads to a simulator or a test target: takes test messages, and nothing else")
+    # What happens when it does not get through. All of it is the second person's to confirm, as the rest is.
+    per_minute = models.PositiveIntegerField(_("At most a minute"), null=True, blank=True, help_text=_("messages; empty: as fast as it takes them"))
+    fallback = models.ForeignKey("self", verbose_name=_("Passes on to"), null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text=_("the channel that takes over what this one did not bring"))
+    silent_minutes = models.PositiveIntegerField(_("Passes on after"), null=True, blank=True, help_text=_("minutes without a receipt; empty: failures only"))
+    keeper = models.ForeignKey("kernel.Person", verbose_name=_("Last of all told"), null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text=_("calls whom no channel reached; empty: the duty officer there"))
+    heartbeat_minutes = models.PositiveIntegerField(_("Reports at least every"), null=True, blank=True, help_text=_("minutes; longer without a sign of life and it is silent; empty: it does not report"))
+    heard_at = models.DateTimeField(_("Last heard"), null=True)
+    silent_since = models.DateTimeField(_("Silent since"), null=True)
+    again_if_unsure = models.BooleanField(_("Knows a repeat"), default=False, db_default=False, help_text=_("drops a message it has had, by our key: what may have been sent is then sent again"))
     added_by = models.UUIDField(null=True)
     confirmed_by = models.UUIDField(null=True)
     last_ok_at = models.DateTimeField(_("Last success"), null=True)
@@ -369,6 +378,52 @@ class Channel(Listed, Row):
     def outward(self) -> bool:
         """Everything but the people signed in here leaves the house."""
         return self.adapter != "in_app"
+
+
+class Device(RegisterRow):
+    """A loudspeaker, screen or siren that speaks to everybody within reach (台账 warning.device); played by its channel."""
+
+    LOUDSPEAKER, SCREEN, SIREN = "loudspeaker", "screen", "siren"
+    KINDS = [(LOUDSPEAKER, _("Loudspeaker")), (SCREEN, _("LED screen")), (SIREN, _("Siren"))]
+    code = models.CharField(_("Device code"), max_length=60, unique=True, help_text=_("as it names itself to its broker"))
+    name = models.CharField(_("Name"), max_length=120)
+    kind = models.CharField(_("Kind"), max_length=12, choices=KINDS)
+    channel = models.ForeignKey(Channel, verbose_name=_("Channel"), null=True, blank=True, on_delete=models.PROTECT, related_name="devices")
+    keeper_name = models.CharField(_("Minded by"), max_length=80, blank=True)
+    keeper_phone = models.CharField(_("Number to call"), max_length=40, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DeviceState(models.Model):
+    """What a device last said. Apart from its entry: a sign of life a minute is no change of the register."""
+
+    device = models.OneToOneField(Device, primary_key=True, on_delete=models.PROTECT, related_name="state")
+    heard_at = models.DateTimeField(null=True)
+    text = models.CharField(max_length=200, blank=True, help_text="what it said of itself")
+    tone_at = models.DateTimeField(null=True, help_text="last test tone it said it played")
+
+    def __str__(self) -> str:
+        return str(self.device_id)
+
+
+class ToneTest(Row):
+    """One test tone asked of one device, and what it answered: the record an inspection asks for."""
+
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="tones")
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField()
+    asked_by = models.UUIDField(null=True, help_text="person")
+    answered_at = models.DateTimeField(null=True)
+    ok = models.BooleanField(null=True, help_text="null: it has not answered")
+    text = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["device", "-asked_at"], name="tonetest_list")]
+
+    def __str__(self) -> str:
+        return f"{self.device_id} {self.ok}"
 
 
 class Attempt(RealmRow):

@@ -18,14 +18,30 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from anlan.kernel import access, clock, journal, shell
+from anlan.kernel import access, clock, journal, shell, work
 from anlan.kernel.errors import INVALID
 from anlan.kernel.forms import attempt
 from anlan.kernel.models import Installation, Person, Post, Region
 from anlan.kernel.registers import listing
 from anlan.kernel.registers import pages as register_pages
 
-from . import actions, arrival, compute, delivery, hazards, hearing, issuers, proof, queries, secrets, standing
+from . import (
+    actions,
+    arrival,
+    compute,
+    delivery,
+    devices,
+    encoding,
+    hazards,
+    hearing,
+    issuers,
+    passing,
+    proof,
+    queries,
+    secrets,
+    standing,
+    texts,
+)
 from .forms import Compose, HandEntry, IssuerTableForm, StandingForm, names, resolve
 from .models import COLOURS, Alert, AlertRegion, Attempt, Channel, IssuerTable, Original, Proposal, Standing
 from .registers import CHANNELS
@@ -70,7 +86,7 @@ def record(request: HttpRequest) -> HttpResponse:
         line.alert.hazard_name = hazards.name(line.alert.hazard) or line.alert.event
     return render(request, "warning/record.html", {
         "record": found, "days": days, "periods": PERIODS, "most": arrival.MOST, "now": clock.now(request.realm), "more": len(found.lines) == arrival.MOST,
-        "limits": [(code, label, arrival.limit_minutes(code)) for code, label in COLOURS if code],
+        "limits": [(code, label, arrival.limit_minutes(code)) for code, label in COLOURS if code], "villages": devices.coverage(request.actor, clock.now()),
     })
 
 
@@ -164,7 +180,9 @@ def alert(request: HttpRequest, key: UUID) -> HttpResponse:
         "thread": queries.thread(request.actor, row),
         "successors": Alert.objects.seen_by(request.actor, request.realm).filter(predecessor=row), "relays": Alert.objects.seen_by(request.actor, request.realm).filter(relay_of=row),
         "map_url": reverse("warning:alert_map", args=[row.pk]), "now": clock.now(request.realm), "arrival": arrival.of(row),
-        "may_resend": access.may(request.actor, "warning.issue_internal"),
+        "may_resend": access.may(request.actor, "warning.issue_internal"), "calling": work.waiting_for(request.actor, request.realm).filter(kind=passing.CALL, subject=f"alert:{row.pk}").exists(),
+        "kept_whole": queries.nobody_skipped(row, most=5000), "speech": texts.speech(row) if row.kind != Alert.OUTSIDE else "", "size": encoding.measure(texts.short(row)) if row.kind != Alert.OUTSIDE else None,
+        "remarks": texts.remarks(row) if row.kind not in (Alert.OUTSIDE, Alert.RELAY) and row.state in (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED) else [],
     }
     if request.headers.get("HX-Request") and not request.headers.get("HX-Boosted"):
         return render(request, "warning/_alert.html", context)
@@ -198,6 +216,10 @@ def do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
         row = actions.end_as_prepared(request.act(), alert=key, how="cancel" if step == "withdraw" else step, reason=reason)
     elif step == "acknowledge":
         actions.acknowledge(request.act(), alert=key)
+    elif step == "told":
+        passing.told(request.act(), alert=key, region=UUID(request.POST.get("region", "")), by=request.POST.get("by", ""))
+    elif step == "called":
+        passing.close_call_down(request.act(), alert=key)
     elif step == "relay":
         row = actions.relay(request.act(), alert=key, audience=request.POST.get("audience", "public"))
     elif step == "end_outside":
@@ -269,6 +291,16 @@ def compose(request: HttpRequest) -> HttpResponse:
     else:
         form = Compose(initial=_initial(request, found))
     return render(request, "warning/compose.html", {"form": form, "proposal": found, "hazard_name": hazards.name(found.hazard) if found else ""}, status=422 if request.method == "POST" else 200)
+
+
+@require_POST
+def compose_words(request: HttpRequest) -> HttpResponse:
+    """The text fields, filled with the prepared words of the hazard and colour that are chosen; nothing is stored."""
+    access.require(request.actor, "warning.compose")
+    data = request.POST
+    words = texts.prepared(data.get("hazard", ""), data.get("colour", ""), "、".join(one.name for one in resolve(data.get("places", "")[:2000])[0]))
+    kept = {name: data.get(name, "") for name in ("headline", "description", "instruction", "headline_en", "description_en")}
+    return render(request, "warning/_words.html", {"form": Compose(initial=kept | {name: text for name, text in words.items() if text}), "no_words": not words.get("description")})
 
 
 def _initial(request: HttpRequest, found: Proposal | None) -> dict[str, Any]:
@@ -381,6 +413,12 @@ def channels(request: HttpRequest) -> HttpResponse:
     return listing.listing(request, CHANNELS, listing.Links.of(CHANNELS), extra={"notices": notices})
 
 
+@require_GET
+def device_list(request: HttpRequest) -> HttpResponse:
+    """The register of devices, from the channels' page."""
+    return HttpResponseRedirect(reverse("kernel:register", args=["warning.device"]))
+
+
 @require_POST
 def channel_do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
     row = Channel.objects.filter(pk=key).first()
@@ -396,6 +434,13 @@ def channel_do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
         secrets.keep(name, request.POST["secret"])
     elif step == "off":
         actions.switch_off_channel(request.act(), channel=key, reason=request.POST.get("reason", ""))
+    elif step == "tone":
+        devices.sound_tones(request.act(), channel=key)
+        outcome = devices.ask_for_tones(row)
+        if outcome.ok:
+            messages.success(request, _("The test tone was asked for; what each device answers stands on its page."))
+        else:
+            messages.error(request, _("The test by {name} failed: {error}").format(name=row.name, error=outcome.error))
     elif step == "test":
         outcome = delivery.test_channel(request.act(), row)
         if outcome.ok:
@@ -576,6 +621,8 @@ urlpatterns = [
     path("alerts/<uuid:key>/do/<slug:step>", do, name="do"),
     path("attempts/<uuid:key>/resend", resend, name="resend"),
     path("channels", channels, name="channels"),
+    path("devices", device_list, name="devices"),
+    path("compose/words", compose_words, name="compose_words"),
     path("channels/new", register_pages.create, {"name": CHANNELS.name}, name="channel_new"),
     path("channels/<uuid:key>", register_pages.entry, {"name": CHANNELS.name}, name="channel"),
     path("channels/<uuid:key>/do/<slug:step>", channel_do, name="channel_do"),

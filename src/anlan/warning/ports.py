@@ -6,12 +6,14 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any, final
 from uuid import UUID
 
 from django.utils.translation import gettext as _
 
+from . import encoding
 from .models import Alert, Attempt, Channel
 
 
@@ -34,6 +36,17 @@ class Outcome:
     refused: bool = False  # the gate said no: nothing was tried
 
 
+@dataclass(frozen=True)
+class Report:
+    """What the other side says by itself: what became of a message, or that a device lives."""
+
+    kind: str  # delivered, read, acknowledged, failed; heartbeat; tone, tone_failed
+    reference: str = ""  # the other side's key of the message, or the key we gave it
+    device: str = ""
+    text: str = ""
+    at: datetime | None = None
+
+
 class Adapter(ABC):
     """One kind of channel. Nothing leaves but through `send`, and `send` asks the gate as its last step; no adapter can go round it."""
 
@@ -41,10 +54,12 @@ class Adapter(ABC):
     name: Any = ""  # translatable
     quiet: bool = False  # takes a correction without alarming anybody again
     longest: int = 0  # characters it carries; 0: no limit. A channel's own settings may say less (`longest`).
+    segments: int = 0  # parts of a text message it carries; 0: it counts no parts
 
     def __init_subclass__(cls) -> None:
-        if "send" in cls.__dict__:
-            raise TypeError(f"{cls.__name__} replaces send(): write hand_over(), the gate is asked before it")
+        for name in ("send", "send_many"):
+            if name in cls.__dict__:
+                raise TypeError(f"{cls.__name__} replaces {name}(): write hand_over(), the gate is asked before it")
 
     @final
     def send(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
@@ -55,6 +70,28 @@ class Adapter(ABC):
         if not verdict.ok:
             return Outcome(False, verdict.reason, permanent=True, refused=True)
         return self.hand_over(channel, alert, attempt)
+
+    @final
+    def send_many(self, channel: Channel, alert: Alert, attempts: list[Attempt]) -> list[Outcome]:
+        """Ask the gate, then hand over a batch in one call: for gateways that take many messages at once (`batch`)."""
+        from .gate import may_be_sent
+
+        verdict = may_be_sent(alert, channel)
+        if not verdict.ok:
+            return [Outcome(False, verdict.reason, permanent=True, refused=True)] * len(attempts)
+        return self.hand_over_many(channel, alert, attempts)
+
+    def batch(self, channel: Channel) -> int:
+        """How many messages one call takes; 1: one by one."""
+        return 1
+
+    def hand_over_many(self, channel: Channel, alert: Alert, attempts: list[Attempt]) -> list[Outcome]:
+        """As hand_over, for several; one outcome each, in their order. Called by `send_many` only."""
+        raise NotImplementedError(f"{self.code} takes one message at a time")
+
+    def collect(self, channel: Channel) -> Iterable[Report]:
+        """Fetch what the other side has to say, where it does not call us. Reports go on being yielded until it is silent."""
+        return ()
 
     def problem(self, settings: dict[str, Any]) -> str:
         """What is missing or wrong in a channel's settings, in words; '' when they will do."""
@@ -75,6 +112,11 @@ class Adapter(ABC):
     def misfit(self, channel: Channel, alert: Alert) -> str:
         """Why the text does not fit this channel, in words; '' when it does. Nothing is cut: half a warning is another warning."""
         limit = min((n for n in (self.longest, channel.settings.get("longest")) if isinstance(n, int) and n > 0), default=0)
+        parts = min((n for n in (self.segments, channel.settings.get("segments")) if isinstance(n, int) and n > 0), default=0)
+        if parts:
+            size = encoding.measure(channel.settings.get("prefix", "") + self.text(alert))
+            if size.segments > parts:
+                return _("its text makes {n} parts in {encoding}; this channel joins {limit}").format(n=size.segments, encoding=size.encoding, limit=parts)
         length = len(self.text(alert)) if limit else 0
         return _("its text has {length} characters; this channel carries {limit}").format(length=length, limit=limit) if length > limit > 0 else ""
 

@@ -130,8 +130,33 @@ def audience(alert: Alert) -> Audience:
         if verdict.ok and targets:
             if channel.adapter == "in_app":
                 found.posts += targets
-            elif channel.adapter in ("sms", "email"):
+            elif channel.adapter in ("sms", "smpp", "voice", "email"):
                 found.numbers += targets
+    return found
+
+
+def nobody_skipped(alert: Alert, most: int | None = None) -> list[dict[str, Any]]:
+    """For each channel: how many targets it was given, how many have a row, how many no end yet, and whether they are the same ones (by `delivery.Sum`).
+
+    A channel with more than `most` targets is left out: a page is not the place to read a million rows.
+    """
+    from anlan.kernel import journal
+
+    from . import delivery
+
+    found = []
+    for fact in journal.about(f"alert:{alert.pk}", alert.realm):
+        if fact.kind != "warning.DeliveryQueued" or (most is not None and fact.payload["targets"] > most):
+            continue
+        rows = Attempt.plain.filter(alert=alert, channel=fact.payload["channel"], number=1, created_at__lte=fact.recorded_at)
+        had = delivery.Sum()
+        for target in rows.values_list("target", flat=True).iterator(20_000):
+            had.add(target)
+        last = Attempt.plain.filter(alert=alert, channel=fact.payload["channel"]).order_by("target", "-number").distinct("target")
+        found.append({
+            "channel": fact.payload["channel"], "targets": fact.payload["targets"], "rows": had.count, "same": str(had) == fact.payload["digest"],
+            "open": Attempt.plain.filter(pk__in=last.values("pk"), state__in=[Attempt.QUEUED, Attempt.CLAIMED]).count(),
+        })
     return found
 
 

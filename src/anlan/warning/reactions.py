@@ -7,7 +7,7 @@ from anlan.kernel.actions import Act, Actor
 from anlan.kernel.ids import derived_id
 from anlan.kernel.journal import FactView
 
-from . import actions, delivery, hazards, queries, standing
+from . import actions, delivery, hazards, passing, queries, standing
 from .models import RANK
 
 
@@ -77,3 +77,8 @@ def on_standing_expire(act: Act, subject: str, params: dict) -> None:
 def on_retry(act: Act, subject: str, params: dict) -> None:
     """Timer: what failed for the moment is tried again, as a new row."""
     delivery.ask_again(act, alert=UUID(subject.partition(":")[2]))
+
+
+def on_unheard(act: Act, subject: str, params: dict) -> None:
+    """Timer: receipts that had to be here by now are not."""
+    passing.look_for_silence(act, alert=UUID(subject.partition(":")[2]))

@@ -1,11 +1,14 @@
 """What a reader gets, as plain words. A relay keeps the issuer's text, name and time to the letter."""
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
-from anlan.kernel import clock
+from anlan.kernel import clock, codes
+from anlan.kernel.models import Installation
 
+from . import hazards
 from .models import Alert
 
 COLOUR_ZH = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色"}
@@ -64,3 +67,105 @@ def short(alert: Alert) -> str:
     if alert.instruction:
         parts.append(f" {alert.instruction}")
     return "".join(parts).replace("\n", " ").strip()
+
+
+# --- prepared words --------------------------------------------------------------------------------------------------
+
+COLOUR_EN = {"red": "Red", "orange": "Orange", "yellow": "Yellow", "blue": "Blue"}
+LANGUAGES = ("zh", "en")
+TIER = {"red": "act", "orange": "act", "yellow": "ready", "blue": "ready"}
+LONGEST = {"zh": 30, "en": 22}  # characters, words: of a sentence that is read once
+
+
+def _entry(hazard: str, colour: str) -> dict[str, Any]:
+    """The words for a hazard and colour; a hazard without its own takes its parent's. Empty when nobody has any."""
+    known, table, seen = codes.entries("alert_text"), hazards.table(), set()
+    while hazard and hazard not in seen:
+        seen.add(hazard)
+        for key in (f"{hazard}.{colour}", f"{hazard}.{TIER.get(colour, 'ready')}"):
+            if key in known:
+                return known[key]["data"] or {}
+        hazard = table[hazard].parent if hazard in table else ""
+    return {}
+
+
+def prepared(hazard: str, colour: str, places: str = "") -> dict[str, str]:
+    """A first text for a warning: headline, what happens, what to do, in Chinese and English; '' where the list has no words. A person edits it."""
+    words, one = _entry(hazard, colour), hazards.table().get(hazard)
+    if one is None or colour not in COLOUR_ZH:
+        return {}
+    here = places or Installation.current().name
+    return {
+        "headline": f"{here}{one.name_zh}{COLOUR_ZH[colour]}预警", "description": words.get("what_zh", ""), "instruction": words.get("do_zh", ""),
+        "headline_en": f"{COLOUR_EN[colour]} warning: {one.name[:1].lower()}{one.name[1:]}",
+        "description_en": " ".join(filter(None, (words.get("what_en", ""), words.get("do_en", "")))),
+    }
+
+
+def gaps() -> list[tuple[str, str, str, str]]:
+    """(hazard, colour, language, what is wrong) for each that has no words, or words that are hard to take in. Empty: complete."""
+    found = []
+    for hazard in hazards.table():
+        for colour in COLOUR_ZH:
+            words = _entry(hazard, colour)
+            for language in LANGUAGES:
+                for part in ("what", "do"):
+                    text = words.get(f"{part}_{language}", "")
+                    why = hard(text, language) if text.strip() else "missing"
+                    if why:
+                        found.append((hazard, colour, language, f"{part}: {why}"))
+    return found
+
+
+def hard(text: str, language: str) -> str:
+    """The first sentence that is too long to be understood at one hearing; '' when there is none."""
+    chinese = language.startswith("zh")
+    for sentence in re.split(r"[。！？；\n]" if chinese else r"[.!?;\n]", text):
+        if (len(sentence.strip()) if chinese else len(sentence.split())) > LONGEST["zh" if chinese else "en"]:
+            return sentence.strip()
+    return ""
+
+
+def remarks(alert: Alert) -> list[tuple[str, str]]:
+    """(kind, where) of what a reader would stumble over, for whoever writes or approves: no advice, no English, a long sentence."""
+    found = [] if alert.instruction.strip() or alert.msg_type == "Cancel" else [("no_advice", "")]
+    if alert.audience == "public" and not any(language.startswith("en") for language in alert.translations):
+        found.append(("no_english", ""))
+    texts = [("zh" if alert.language.startswith("zh") else "en", alert.description), ("zh" if alert.language.startswith("zh") else "en", alert.instruction)]
+    for language, said in alert.translations.items():
+        texts += [(language, said.get("description", "")), (language, said.get("instruction", ""))]
+        if not said.get("headline") or not said.get("description"):
+            found.append(("incomplete", language))
+    return found + [("long", where[:60]) for language, text in texts if (where := hard(text, language))]
+
+
+# --- the spoken form -------------------------------------------------------------------------------------------------
+
+# As it is read aloud: a machine's voice stumbles over signs.
+SPOKEN = [
+    (r"(\d+(?:\.\d+)?)\s*(?:mm/h|毫米/小时)", r"每小时\1毫米"), (r"(\d+(?:\.\d+)?)\s*mm", r"\1毫米"), (r"(\d+(?:\.\d+)?)\s*km/h", r"每小时\1公里"), (r"(\d+(?:\.\d+)?)\s*m/s", r"每秒\1米"),
+    (r"(\d+(?:\.\d+)?)\s*km", r"\1公里"), (r"(\d+(?:\.\d+)?)\s*cm", r"\1厘米"), (r"(\d+(?:\.\d+)?)\s*m(?![a-zA-Z])", r"\1米"), (r"-(\d+(?:\.\d+)?)\s*(?:℃|°C)", r"零下\1摄氏度"),
+    (r"(\d+(?:\.\d+)?)\s*(?:℃|°C)", r"\1摄氏度"), (r"(\d+(?:\.\d+)?)\s*%", r"百分之\1"), (r"(\d{4})-(\d{1,2})-(\d{1,2})", r"\1年\2月\3日"), (r"(?<!\d)0?(\d{1,2})[:：]00(?!\d)", r"\1点整"),
+    (r"(?<!\d)0?(\d{1,2})[:：]0?(\d{1,2})(?!\d)", r"\1点\2分"), ("Ⅰ", "一"), ("Ⅱ", "二"), ("Ⅲ", "三"), ("Ⅳ", "四"), (r"(\d)\s*[~～-]\s*(\d)", r"\1到\2"),
+    (r"[【】《》“”\"()（）]", ""), (r"https?://\S+", ""),
+]
+
+
+def spoken(text: str) -> str:
+    """Chinese text as it is read aloud."""
+    for pattern, said in SPOKEN:
+        text = re.sub(pattern, said, text)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def speech(alert: Alert) -> str:
+    """What a loudspeaker or a call says: attention, who says it, what, what to do; a drill or test says so first. The device repeats it."""
+    if not alert.language.startswith("zh"):
+        parts = [f"Attention. {alert.issuer_name}.", heading(alert) + ".", alert.description, alert.instruction]
+        return re.sub(r"\s+", " ", " ".join(part for part in parts if part)).strip()
+    calm = alert.msg_type == "Cancel" or alert.silent
+    opening = "大家请听。" if calm else "注意，注意。"
+    mark = {"Exercise": "现在是演练。", "Test": "现在是测试，不是预警。"}.get(alert.status, "")
+    lines = [alert.headline, alert.description, alert.instruction]
+    body = "".join(line if line[-1:] in "。！？" else f"{line}。" for line in (spoken(line) for line in lines) if line)
+    return f"{mark}{opening}{spoken(alert.issuer_name)}发布：{body}"

@@ -43,7 +43,7 @@ def _pointed(actor: Any, field: Field, write: str = "") -> Any:
 
         return queries.scope(actor, CONTACTS).filter(ended_at=None).order_by("name")
     target = declare.get(field.ref)
-    return target.model.objects.seen_by(actor).filter(ended_at=None).order_by(target.order, "pk")
+    return queries.scope(actor, target).filter(ended_at=None).order_by(target.order, "pk")
 
 
 def _units(actor: Any, write: str) -> Any:

@@ -83,16 +83,44 @@ def test_running_the_job_again_sends_nothing_again(actual, county, alice, bob, g
     assert len(gateway.seen) == 2
 
 
-def test_a_claimed_row_is_never_sent_by_a_second_worker_and_an_old_claim_becomes_unsure(actual, county, alice, bob, gateway, drain):
+def orphans(row, one):
+    """Every row claimed by a sender that died."""
+    delivery._queue(row, one)
+    Attempt.plain.filter(alert=row, channel=one).update(state=Attempt.CLAIMED, claimed_at=clock.now() - timedelta(minutes=3))
+
+
+def test_a_claimed_row_is_never_sent_by_a_second_worker_and_a_warning_whose_sender_died_goes_out_again(actual, county, alice, bob, gateway, drain):
     one = sms(gateway)
     row = issued(alice, bob, actual, county)
-    delivery._queue(row, one)
-    Attempt.plain.filter(alert=row, channel=one).update(state=Attempt.CLAIMED, claimed_at=clock.now())
+    orphans(row, one)
+    Attempt.plain.filter(alert=row, channel=one).update(claimed_at=clock.now())
     drain()
     assert gateway.seen == [] and states(row, "sms") == ["claimed", "claimed"]
-    Attempt.plain.filter(alert=row, channel=one).update(claimed_at=clock.now() - timedelta(minutes=11))
+    Attempt.plain.filter(alert=row, channel=one).update(claimed_at=clock.now() - timedelta(minutes=3))
     delivery.deliver(row.pk)
-    assert gateway.seen == [] and states(row, "sms") == ["unsure", "unsure"]
+    # Nobody knows of the first: it is shown, and its repeat is another row with another key.
+    assert len(gateway.seen) == 2 and states(row, "sms") == ["sent", "sent", "unsure", "unsure"]
+    assert {one.number for one in Attempt.plain.filter(alert=row, channel=one, state="sent")} == {2}
+
+
+def test_a_gateway_that_drops_repeats_gets_the_same_key_again(actual, county, alice, bob, gateway, drain):
+    one = sms(gateway, again_if_unsure=True)
+    row = issued(alice, bob, actual, county)
+    orphans(row, one)
+    drain()
+    assert states(row, "sms") == ["sent", "sent"]
+    assert {json.loads(body)["key"] for _path, _headers, body in gateway.seen} == {str(key) for key in Attempt.plain.filter(channel=one).values_list("pk", flat=True)}
+
+
+def test_an_all_clear_whose_sender_died_waits_for_a_person(actual, county, alice, bob, gateway, drain):
+    one = sms(gateway)
+    row = issued(alice, bob, actual, county)
+    drain()
+    clear = actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear")
+    orphans(clear, one)
+    drain()
+    assert len(gateway.seen) == 2 and states(clear, "sms") == ["unsure", "unsure"]
+    assert work.waiting_for(alice, actual).filter(kind="warning.call_down", subject=f"alert:{clear.pk}").exists()
 
 
 def test_a_busy_gateway_is_tried_again_as_a_new_row(actual, county, alice, bob, gateway, drain):
@@ -273,8 +301,11 @@ def test_a_channel_is_an_entry_whose_every_change_voids_the_second_persons_word(
 
 
 def test_every_adapter_has_a_name_and_judges_settings():
-    assert set(ports.adapters()) == {"in_app", "cap_feed", "sms", "webhook", "email", "text_file"}
-    for code in ("sms", "webhook", "email", "text_file"):
+    outward = {
+        "sms", "webhook", "email", "text_file", "smpp", "voice", "cap_mqtt", "loudspeaker", "screen", "siren", "cell_broadcast", "release_12379",
+    }
+    assert set(ports.adapters()) == outward | {"in_app", "cap_feed"}
+    for code in outward:
         assert ports.adapters()[code].problem({})
 
 

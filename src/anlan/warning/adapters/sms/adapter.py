@@ -2,59 +2,33 @@
 
 settings: {"url": "https://…", "secret": "name", "body": {…"{number}" "{text}" "{id}" "{secret}"…}, "form": false,
   "headers": {"Authorization": "Bearer {secret}"}, "ok": {"path": "code", "value": 0}, "reference": "id",
-  "numbers": ["138…"], "posts": true, "test_number": "138…", "prefix": "【安澜】"}
+  "numbers": ["138…"], "list": "name", "posts": true, "test_number": "138…", "prefix": "【安澜】", "segments": 8}
+Many in one call: "batch": 500, "each": {…"{number}" "{text}" "{id}"…}, "body": {"messages": "{messages}"}, and "results": where the
+answer lists one result a message, in their order; "ok" and "reference" are then looked up in each.
 """
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
-from uuid import UUID
 
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from anlan.kernel import clock, outbound
+from anlan.kernel import outbound
 from anlan.kernel.errors import Problem
-from anlan.kernel.models import Assignment, RegionPath
+from anlan.kernel.ids import new_id
 
-from ... import secrets, texts
+from ... import people, secrets, texts
 from ...models import Alert, Attempt, Channel
+from ...people import NUMBER, fill, parsed, pick
 from ...ports import Adapter, Outcome, Target
-from ..in_app.adapter import KINDS
-
-NUMBER = re.compile(r"\+?[0-9]{5,20}\Z")
-
-
-def fill(template: Any, values: dict[str, str]) -> Any:
-    """The template with {names} replaced in every string; nothing else is interpreted."""
-    if isinstance(template, str):
-        return re.sub(r"\{(number|text|id|secret)\}", lambda match: values.get(match[1], ""), template)
-    if isinstance(template, dict):
-        return {key: fill(value, values) for key, value in template.items()}
-    if isinstance(template, list):
-        return [fill(value, values) for value in template]
-    return template
-
-
-def pick(answer: Any, path: str) -> Any:
-    """The value at a dotted path of a JSON answer; None when it is not there."""
-    for part in path.split("."):
-        if isinstance(answer, dict):
-            answer = answer.get(part)
-        elif isinstance(answer, list) and part.isdigit() and int(part) < len(answer):
-            answer = answer[int(part)]
-        else:
-            return None
-    return answer
 
 
 class Sms(Adapter):
     code = "sms"
     name = _("Text message gateway (HTTP)")
-    longest = 500  # gateways join about eight parts of 67 characters
+    segments = 8  # parts a gateway joins to one message
 
     def text(self, alert: Alert) -> str:
         return texts.short(alert)
@@ -62,74 +36,86 @@ class Sms(Adapter):
     def problem(self, settings: dict[str, Any]) -> str:
         if urlsplit(str(settings.get("url", ""))).scheme not in ("http", "https"):
             return "url must be an http or https address"
-        if "{number}" not in json.dumps(settings.get("body", "")) or "{text}" not in json.dumps(settings.get("body", ""), ensure_ascii=False):
-            return "body must hold {number} and {text}"
-        if settings.get("secret") and not secrets.NAME.match(str(settings["secret"])):
-            return "secret is the name of a secret: small letters, digits, - and _"
-        numbers = settings.get("numbers", [])
-        if not isinstance(numbers, list) or not all(NUMBER.match(str(one)) for one in numbers):
-            return "numbers must be a list of telephone numbers"
-        if not numbers and not settings.get("posts"):
-            return "name numbers, or set posts to reach the people who hold posts"
-        return ""
+        one = "each" if settings.get("batch") else "body"
+        body = json.dumps(settings.get(one, ""), ensure_ascii=False)
+        if "{number}" not in body or "{text}" not in body:
+            return f"{one} must hold {{number}} and {{text}}"
+        if settings.get("batch") and ("{messages}" not in json.dumps(settings.get("body", "")) or not isinstance(settings["batch"], int) or settings.get("form")):
+            return "with batch, a number, body is JSON and holds {messages}"
+        return people.problem(settings)
 
     def targets(self, channel: Channel, alert: Alert) -> Iterable[Target]:
-        seen = set()
-        for number in channel.settings.get("numbers", []):
-            if number not in seen:
-                seen.add(number)
-                yield Target(str(number), "")
-        if channel.settings.get("posts"):
-            regions = [UUID(key) for key in alert.region_ids]
-            below = RegionPath.objects.filter(hierarchy="administrative", ancestor_id__in=regions).values("descendant_id")
-            now = clock.now()
-            held = (
-                Assignment.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now, post__active=True, post__kind__in=KINDS.get(alert.kind, []), person__active=True)
-                .filter(Q(post__region_id__in=regions) | Q(post__region_id__in=below)).exclude(person__mobile="")
-                .select_related("person", "post").order_by("pk")
-            )
-            for one in held:
-                if one.person.mobile not in seen and NUMBER.match(one.person.mobile.replace(" ", "").replace("-", "")):
-                    seen.add(one.person.mobile)
-                    yield Target(one.person.mobile.replace(" ", "").replace("-", ""), f"{one.post.name} {one.person.name}", one.post.region_id)
+        return people.targets(channel, alert)
+
+    def count(self, channel: Channel, alert: Alert) -> int:
+        return people.count(channel, alert)
+
+    def batch(self, channel: Channel) -> int:
+        return max(1, min(int(channel.settings.get("batch") or 1), 2000))
 
     def hand_over(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
         return self._post(channel, attempt.target, self.text(alert), str(attempt.pk))
 
+    def hand_over_many(self, channel: Channel, alert: Alert, attempts: list[Attempt]) -> list[Outcome]:
+        settings, text = channel.settings, channel.settings.get("prefix", "") + self.text(alert)
+        messages = [fill(settings["each"], {"number": one.target, "text": text, "id": str(one.pk)}) for one in attempts]
+        values = {"messages": messages, "secret": secrets.read(settings.get("secret", ""))}
+        answer = self._call(channel, json.dumps(fill(settings["body"], values), ensure_ascii=False).encode(), "application/json; charset=utf-8", values, str(attempts[0].pk))
+        if isinstance(answer, Outcome):
+            return [answer] * len(attempts)
+        results = pick(answer, settings["results"]) if settings.get("results") else answer
+        if not isinstance(results, list) or len(results) != len(attempts):
+            return [Outcome(False, "the gateway's answer does not say what became of each message")] * len(attempts)
+        return [self._judge(settings, one) for one in results]
+
     def _post(self, channel: Channel, number: str, text: str, key: str) -> Outcome:
         settings = channel.settings
         values = {"number": number, "text": settings.get("prefix", "") + text, "id": key, "secret": secrets.read(settings.get("secret", ""))}
+        if settings.get("batch"):
+            values["messages"] = [fill(settings["each"], values)]
         filled = fill(settings["body"], values)
         if settings.get("form"):
             content, kind = urlencode(filled).encode(), "application/x-www-form-urlencoded"
         else:
             content, kind = json.dumps(filled, ensure_ascii=False).encode(), "application/json; charset=utf-8"
+        answer = self._call(channel, content, kind, values, key)
+        if isinstance(answer, Outcome):
+            return answer
+        if settings.get("batch"):
+            found = pick(answer, settings["results"]) if settings.get("results") else answer
+            answer = found[0] if isinstance(found, list) and found else None
+        return self._judge(settings, answer)
+
+    def _call(self, channel: Channel, content: bytes, kind: str, values: dict[str, Any], key: str) -> Any:
+        """The gateway's answer as JSON, or why there is none."""
+        settings = channel.settings
         headers = {"Content-Type": kind, "Idempotency-Key": key, **fill(settings.get("headers", {}), values)}
         url = fill(settings["url"], {**values, "secret": quote(values["secret"], safe="")})
         try:
-            answer = outbound.request("POST", url, headers=headers, content=content, max_bytes=64 * 1024)
+            answer = outbound.request("POST", url, headers=headers, content=content, max_bytes=1024 * 1024)
         except Problem as problem:
             return Outcome(False, str(problem), permanent=problem.kind is outbound.REFUSED)
         if answer.status >= 500 or answer.status == 429:
             return Outcome(False, f"the gateway answered {answer.status}")
         if answer.status >= 400:
             return Outcome(False, f"the gateway answered {answer.status}: {answer.content[:200].decode('utf-8', 'replace')}", permanent=True)
-        try:
-            body = json.loads(answer.content)
-        except ValueError:
-            body = None
+        body = parsed(answer.content)
+        if body is None and (settings.get("ok") or settings.get("results")):
+            # Nonsense is no refusal: a gateway that is being repaired answers pages of HTML.
+            return Outcome(False, f"the gateway answered nonsense: {answer.content[:200].decode('utf-8', 'replace')}")
+        return body if body is not None else {}
+
+    def _judge(self, settings: dict[str, Any], answer: Any) -> Outcome:
         ok = settings.get("ok")
-        if ok and pick(body, ok["path"]) != ok["value"]:
-            return Outcome(False, f"the gateway refused: {answer.content[:200].decode('utf-8', 'replace')}", permanent=True)
-        reference = pick(body, settings["reference"]) if settings.get("reference") else ""
+        if ok and pick(answer, ok["path"]) != ok["value"]:
+            return Outcome(False, f"the gateway refused: {json.dumps(answer, ensure_ascii=False)[:200]}", permanent=True)
+        reference = pick(answer, settings["reference"]) if settings.get("reference") else ""
         return Outcome(True, reference=str(reference or ""))
 
     def test(self, channel: Channel) -> Outcome:
         number = str(channel.settings.get("test_number", ""))
         if not NUMBER.match(number):
             return Outcome(False, "the channel has no test_number", permanent=True)
-        from anlan.kernel.ids import new_id
-
         return self._post(channel, number, texts.TEST_SENTENCE, str(new_id()))
 
     def call(self, channel: Channel, number: str, text: str, reference: str) -> Outcome:

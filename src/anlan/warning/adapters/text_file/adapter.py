@@ -22,6 +22,22 @@ from ...ports import Adapter, Outcome, Target
 FOLDER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
 
 
+def folder_of(channel: Channel) -> Path:
+    folder = django_settings.HOME / "outbox" / channel.settings["folder"]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def write(path: Path, content: bytes) -> None:
+    """Written beside and renamed: a reader never sees half a file."""
+    part = path.with_suffix(path.suffix + ".part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
 class TextFile(Adapter):
     code = "text_file"
     name = _("Text file in a drop folder")
@@ -29,32 +45,19 @@ class TextFile(Adapter):
     def problem(self, settings: dict[str, Any]) -> str:
         return "" if FOLDER.match(str(settings.get("folder", ""))) else "folder is a plain name: small letters, digits, - and _"
 
-    def _folder(self, channel: Channel) -> Path:
-        folder = django_settings.HOME / "outbox" / channel.settings["folder"]
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
     def targets(self, channel: Channel, alert: Alert) -> Iterable[Target]:
         yield Target(f"outbox/{channel.settings['folder']}", channel.settings["folder"])
 
     def hand_over(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
         stem = f"{clock.local(alert.sent or clock.now(alert.realm)):%Y%m%d%H%M%S}_{attempt.pk}"
-        folder = self._folder(channel)
+        folder = folder_of(channel)
         if alert.cap_xml:
-            self._write(folder / f"{stem}.cap", bytes(alert.cap_xml))
-        self._write(folder / f"{stem}.txt", (texts.plain(alert) + "\n").encode())
+            write(folder / f"{stem}.cap", bytes(alert.cap_xml))
+        write(folder / f"{stem}.txt", (texts.plain(alert) + "\n").encode())
         return Outcome(True, delivered=True, reference=f"{stem}.txt")
 
-    def _write(self, path: Path, content: bytes) -> None:
-        part = path.with_suffix(path.suffix + ".part")
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-
     def test(self, channel: Channel) -> Outcome:
-        self._write(self._folder(channel) / "channel-test.txt", (texts.TEST_SENTENCE + "\n").encode())
+        write(folder_of(channel) / "channel-test.txt", (texts.TEST_SENTENCE + "\n").encode())
         return Outcome(True, delivered=True)
 
 

@@ -1,17 +1,19 @@
-"""A signed webhook, or the group robot of a work messenger (WeCom 企业微信群机器人).
+"""A signed webhook, or the group robot of a work messenger (企业微信 WeCom, 钉钉 DingTalk, 飞书 Feishu).
 
-settings: {"url": "https://…", "format": "anlan" | "wecom_markdown" | "wecom_text", "secret": "name", "hosts": []}
+settings: {"url": "https://…", "format": "anlan" | "wecom_markdown" | "wecom_text" | "dingtalk" | "feishu", "secret": "name", "sign": "name", "hosts": []}
 anlan: JSON, signed with HMAC-SHA256 over "timestamp.body" in X-Anlan-Signature (algorithm named); the receiver drops old
-timestamps and repeated X-Anlan-Delivery. wecom_*: the robot's key is the secret, put where the address says {secret}.
+timestamps and repeated X-Anlan-Delivery. Robots: the robot's key is the secret, put where the address says {secret}; `sign` names the
+secret it is signed with (加签), where the group asks for that.
 """
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
@@ -23,8 +25,9 @@ from ... import secrets, texts
 from ...models import Alert, Attempt, Channel
 from ...ports import Adapter, Outcome, Target
 
-FORMATS = ("anlan", "wecom_markdown", "wecom_text")
-LIMIT = {"wecom_markdown": 4096, "wecom_text": 2048}  # bytes of content the robot takes
+FORMATS = ("anlan", "wecom_markdown", "wecom_text", "dingtalk", "feishu")
+LIMIT = {"wecom_markdown": 4096, "wecom_text": 2048, "dingtalk": 18_000, "feishu": 18_000}  # bytes of content the robot takes; the last two take 20 KB in all
+BUSY = (45009, -1, 130101, 11232)  # too many messages a minute
 WECOM_COLOUR = {"red": "warning", "orange": "warning", "yellow": "comment", "blue": "info"}
 
 
@@ -73,6 +76,12 @@ class Webhook(Adapter):
         return self._post(channel, body, str(attempt.pk))
 
     def _robot(self, form: str, heading: str, text: str, colour: str) -> dict[str, Any]:
+        if form == "dingtalk":
+            body = f"### {_plain(heading)}\n\n" + "\n\n".join(_plain(text.removeprefix(heading).strip()).split("\n"))
+            return {"msgtype": "markdown", "markdown": {"title": _plain(heading)[:60] or "安澜", "text": cut(body, LIMIT[form])}, "at": {"isAtAll": colour in ("red", "orange")}}
+        if form == "feishu":
+            everybody = '<at user_id="all"></at> ' if colour in ("red", "orange") else ""
+            return {"msg_type": "text", "content": {"text": everybody + cut(_plain(text), LIMIT[form])}}
         if form == "wecom_text":
             return {"msgtype": "text", "text": {"content": cut(text, LIMIT[form]), "mentioned_list": ["@all"] if colour in ("red", "orange") else []}}
         rest = text.removeprefix(heading).strip()
@@ -84,15 +93,19 @@ class Webhook(Adapter):
         secret = secrets.read(settings.get("secret", ""))
         if not secret:
             return Outcome(False, "the channel's secret is not on this machine", permanent=True)
+        form, url = settings.get("format", "anlan"), settings["url"].replace("{secret}", quote(secret, safe=""))
+        if settings.get("sign"):
+            if not secrets.read(settings["sign"]):
+                return Outcome(False, "the secret it signs with is not on this machine", permanent=True)
+            body, url = self._signed(form, secrets.read(settings["sign"]), body, url)
         content = json.dumps(body, ensure_ascii=False).encode()
         headers = {"Content-Type": "application/json; charset=utf-8", "X-Anlan-Delivery": key}
-        form = settings.get("format", "anlan")
         if form == "anlan":
             timestamp = str(int(clock.now().timestamp()))
             headers |= {"X-Anlan-Timestamp": timestamp, "X-Anlan-Signature": signature(secret, timestamp, content)}
         try:
             answer = outbound.request(
-                "POST", settings["url"].replace("{secret}", quote(secret, safe="")), headers=headers, content=content, hosts=settings.get("hosts", ()),
+                "POST", url, headers=headers, content=content, hosts=settings.get("hosts", ()),
                 max_bytes=64 * 1024,
             )
         except Problem as problem:
@@ -103,12 +116,26 @@ class Webhook(Adapter):
             return Outcome(False, f"answered {answer.status}", permanent=True)
         if form != "anlan":
             try:
-                code = json.loads(answer.content).get("errcode")
+                said = json.loads(answer.content)
+                code = said.get("errcode", said.get("code", said.get("StatusCode")))
             except (ValueError, AttributeError):
                 code = None
-            if code != 0:  # 45009: too many messages a minute; the robot takes twenty
-                return Outcome(False, f"the robot refused: {answer.content[:200].decode('utf-8', 'replace')}", permanent=code not in (45009, -1))
+            if code != 0:
+                return Outcome(False, f"the robot refused: {answer.content[:200].decode('utf-8', 'replace')}", permanent=code not in BUSY)
         return Outcome(True)
+
+    def _signed(self, form: str, secret: str, body: dict[str, Any], url: str) -> tuple[dict[str, Any], str]:
+        """DingTalk: milliseconds, the secret is the key, in the address. Feishu: seconds, time and secret are the key of nothing, in the body."""
+        now = clock.now().timestamp()
+        if form == "dingtalk":
+            at = str(round(now * 1000))
+            word = base64.b64encode(hmac.new(secret.encode(), f"{at}\n{secret}".encode(), hashlib.sha256).digest()).decode()
+            return body, f"{url}{'&' if '?' in url else '?'}timestamp={at}&sign={quote_plus(word)}"
+        if form == "feishu":
+            at = str(int(now))
+            word = base64.b64encode(hmac.new(f"{at}\n{secret}".encode(), b"", hashlib.sha256).digest()).decode()
+            return {"timestamp": at, "sign": word, **body}, url
+        return body, url
 
     def test(self, channel: Channel) -> Outcome:
         form = channel.settings.get("format", "anlan")

@@ -1,0 +1,111 @@
+"""Whom a channel of numbers reaches: numbers of its settings, a list kept beside the database, and the people who hold posts in the warned regions."""
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings as django_settings
+from django.db.models import Q
+
+from anlan.kernel import clock
+from anlan.kernel.models import Assignment, RegionPath
+
+from . import secrets
+from .adapters.in_app.adapter import KINDS
+from .models import Alert, Channel
+from .ports import Target
+
+NUMBER = re.compile(r"\+?[0-9]{5,20}\Z")
+
+
+def list_path(name: str) -> Path:
+    """Long lists of numbers are files, one number a line, 0600: ANLAN_HOME/lists/<name>."""
+    if not secrets.NAME.match(name):
+        raise ValueError(f"not a name of a list: {name[:40]!r}")
+    return django_settings.HOME / "lists" / name
+
+
+def problem(settings: dict[str, Any]) -> str:
+    """What is wrong with the settings that say whom to reach; empty when they will do."""
+    numbers = settings.get("numbers", [])
+    if not isinstance(numbers, list) or not all(NUMBER.match(str(one)) for one in numbers):
+        return "numbers must be a list of telephone numbers"
+    if settings.get("list") and not secrets.NAME.match(str(settings["list"])):
+        return "list is the name of a file in lists: small letters, digits, - and _"
+    if not numbers and not settings.get("posts") and not settings.get("list"):
+        return "name numbers or a list, or set posts to reach the people who hold posts"
+    if settings.get("secret") and not secrets.NAME.match(str(settings["secret"])):
+        return "secret is the name of a secret: small letters, digits, - and _"
+    return ""
+
+
+def _listed(channel: Channel) -> Iterator[str]:
+    if not channel.settings.get("list"):
+        return
+    with list_path(channel.settings["list"]).open(encoding="ascii") as lines:
+        for line in lines:
+            if NUMBER.match(line.strip()):
+                yield line.strip()
+
+
+def targets(channel: Channel, alert: Alert) -> Iterable[Target]:
+    """One target a number; a number that is named twice is dropped by whoever queues them."""
+    for number in channel.settings.get("numbers", []):
+        yield Target(str(number))
+    for number in _listed(channel):
+        yield Target(number)
+    if not channel.settings.get("posts"):
+        return
+    regions = [UUID(key) for key in alert.region_ids]
+    below = RegionPath.objects.filter(hierarchy="administrative", ancestor_id__in=regions).values("descendant_id")
+    now = clock.now()
+    held = (
+        Assignment.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now, post__active=True, post__kind__in=KINDS.get(alert.kind, []), person__active=True)
+        .filter(Q(post__region_id__in=regions) | Q(post__region_id__in=below)).exclude(person__mobile="")
+        .select_related("person", "post").order_by("pk")
+    )
+    for one in held:
+        number = one.person.mobile.replace(" ", "").replace("-", "")
+        if NUMBER.match(number):
+            yield Target(number, f"{one.post.name} {one.person.name}", one.post.region_id)
+
+
+def count(channel: Channel, alert: Alert) -> int:
+    return len({target.address for target in targets(channel, alert)})
+
+
+def fill(template: Any, values: dict[str, Any]) -> Any:
+    """The template with {names} replaced in every string; a string that is one name takes the value as it is. Nothing else is interpreted."""
+    if isinstance(template, str):
+        if (whole := re.fullmatch(r"\{(\w+)\}", template)) and whole[1] in values:
+            return values[whole[1]]
+        return re.sub(r"\{(\w+)\}", lambda match: str(values[match[1]]) if match[1] in values else match[0], template)
+    if isinstance(template, dict):
+        return {key: fill(value, values) for key, value in template.items()}
+    if isinstance(template, list):
+        return [fill(value, values) for value in template]
+    return template
+
+
+def pick(answer: Any, path: str) -> Any:
+    """The value at a dotted path of a JSON answer; None when it is not there."""
+    for part in path.split("."):
+        if isinstance(answer, dict):
+            answer = answer.get(part)
+        elif isinstance(answer, list) and part.isdigit() and int(part) < len(answer):
+            answer = answer[int(part)]
+        else:
+            return None
+    return answer
+
+
+def parsed(raw: bytes) -> Any:
+    """A gateway's answer as JSON; None when it is not."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None

@@ -1,0 +1,201 @@
+"""When a channel does not get through: the next takes over, then a person; pace, faults and floods of targets."""
+import json
+from datetime import timedelta
+
+import pytest
+from django.conf import settings as django_settings
+from django.urls import reverse
+
+from anlan.kernel import clock, journal, outbound, work
+from anlan.kernel.errors import Problem
+from anlan.kernel.models import Person
+from anlan.kernel.registers import actions as registers
+from anlan.runtime.testing import make_region
+from anlan.warning import actions, arrival, delivery, gate, passing, people, queries
+from anlan.warning.adapters.sms import adapter as sms_adapter
+from anlan.warning.models import Alert, Attempt, Channel, Device, Receipt
+
+from .builders import act, channel, issued
+from .test_delivery import gateway, sms, states  # noqa: F401
+
+BATCH = {"batch": 4, "each": {"to": "{number}", "key": "{id}", "content": "{text}"}, "body": {"messages": "{messages}"}, "results": "results"}
+
+
+def passed(row):
+    return [fact.payload for fact in journal.about(f"alert:{row.pk}") if fact.kind == "warning.DeliveryPassedOn"]
+
+
+def test_a_failed_channel_passes_its_places_to_the_next_and_at_last_to_a_named_person(actual, town, alice, bob, gateway, drain):  # noqa: F811
+    village, other = make_region("东村", "village", town, population=300), make_region("西村", "village", town, population=900)
+    calls = channel("voice", name="外呼", settings={"url": gateway.url + "/call", "body": {"n": "{number}", "say": "{text}"}, "ok": {"path": "code", "value": 0}, "posts": True}, keeper=Person.objects.get(pk=alice.person_id))
+    loud = channel("loudspeaker", settings={"broker": {"host": "127.0.0.1", "port": 1, "tls": False}, "topic": "s/{device}"}, fallback=calls)
+    for place in (village, other):
+        Device.plain.create(code=place.name, name=place.name, kind="loudspeaker", channel=loud, region=place)
+    row = issued(alice, bob, actual, town, channels=[str(loud.pk)])
+    assert gate.may_be_sent(row, calls).ok  # a chosen channel passes on to it; two persons have set that
+    assert not gate.may_be_sent(row, sms(gateway)).ok
+    drain()
+    Attempt.plain.filter(alert=row, channel=loud, state="queued").update(state="failed", permanent=True)
+    delivery.deliver(row.pk)
+    drain()
+    # Nobody with a number holds a post there: the person who minds the channel gets the list.
+    assert [(one["to"], one["missing"]) for one in passed(row)] == [("", 2)]
+    item = work.waiting_for(alice, actual).get(kind=passing.CALL)
+    assert item.params["count"] == 2 and item.level == "red"
+    first = arrival.of(Alert.plain.get(pk=row.pk))["unreached"]
+    assert [place.region.name for place in first[:2]] == ["西村", "东村"]
+    for place in first:
+        passing.told(act(alice, actual), alert=row.pk, region=place.region.pk, by="王支书")
+    assert arrival.of(Alert.plain.get(pk=row.pk))["unreached"] == [] and not work.waiting_for(alice, actual).filter(kind=passing.CALL).exists()
+    assert {receipt.person for receipt in Receipt.plain.filter(attempt__alert=row, text="王支书")} == {alice.person_id}
+    assert "王支书" not in json.dumps([fact.payload for fact in journal.about(f"alert:{row.pk}")], ensure_ascii=False)
+    delivery.deliver(row.pk)
+    assert len(passed(row)) == 1
+
+
+def test_what_fails_for_good_goes_out_by_the_next_channel_at_once(actual, county, alice, bob, gateway, drain):  # noqa: F811
+    gateway.answers[:] = [(200, {"code": 17}), (200, {"code": 0, "id": "v"})]
+    second = sms(gateway, name="second", settings={"numbers": ["13900000001"]})
+    first = sms(gateway, name="first", settings={"numbers": ["13800000001"]}, fallback=second)
+    row = issued(alice, bob, actual, county, channels=[str(first.pk)])
+    drain()
+    assert [json.loads(body)["to"] for _path, _headers, body in gateway.seen] == ["13800000001", "13900000001"]
+    assert [(one["to"], one["missing"], one["silent"]) for one in passed(row)] == [(str(second.pk), 1, False)]
+    assert Attempt.plain.get(alert=row, channel=second).state == "sent" and not work.waiting_for(alice, actual).filter(kind=passing.CALL).exists()
+
+
+def test_receipts_that_do_not_come_pass_on_by_the_clock(actual, county, alice, bob, gateway, drain):  # noqa: F811
+    second = sms(gateway, name="second", settings={"numbers": ["13900000001"]})
+    first = sms(gateway, name="first", settings={"numbers": ["13800000001", "13800000002"]}, fallback=second, silent_minutes=5)
+    gateway.answers[:] = [(200, {"code": 0, "id": "a"}), (200, {"code": 0, "id": "b"}), (200, {"code": 0, "id": "c"})]
+    row = issued(alice, bob, actual, county, channels=[str(first.pk)])
+    drain()
+    assert delivery.record_receipt(first, "a", ok=True) and passed(row) == []
+    Attempt.plain.filter(alert=row, channel=first).update(ended_at=clock.now() - timedelta(minutes=6))
+    passing.look_for_silence(act(alice, actual), alert=row.pk)
+    drain()
+    assert [(one["to"], one["missing"], one["silent"]) for one in passed(row)] == [(str(second.pk), 1, True)]
+    assert Attempt.plain.get(alert=row, channel=second).state == "sent"
+
+
+def test_only_a_person_of_the_place_notes_who_was_told_and_only_where_it_is_warned(actual, county, county2, alice, bob, charlie, drain, client, signed_in):
+    row = issued(alice, bob, actual, county, channels=[])
+    drain()
+    for actor, region, by in ((charlie, county, "x"), (alice, county2, "x"), (alice, county, " ")):
+        with pytest.raises(Problem):
+            passing.told(act(actor, actual), alert=row.pk, region=region.pk, by=by)
+    signed_in(client, alice)
+    assert client.post(reverse("warning:do", args=[row.pk, "told"]), {"region": str(county.pk), "by": "李镇长"}).status_code == 302
+    assert "甲县" in client.get(reverse("warning:alert", args=[row.pk])).content.decode()
+
+
+def test_a_channel_cannot_pass_back_to_itself(actual, alice):
+    body = {"url": "https://sms.invalid/send", "body": {"n": "{number}", "t": "{text}"}, "numbers": ["13800000001"]}
+    rows = [registers.create(act(alice, actual), register="warning.channel", values={"name": name, "adapter": "sms", "settings": body}) for name in "甲乙"]
+    registers.change(act(alice, actual), register="warning.channel", row=rows[0].pk, changes={"fallback": str(rows[1].pk)})
+    with pytest.raises(Problem):
+        registers.change(act(alice, actual), register="warning.channel", row=rows[1].pk, changes={"fallback": str(rows[0].pk)})
+
+
+def test_the_pace_of_a_channel_holds_and_the_rest_waits(actual, county, alice, bob, gateway, drain):  # noqa: F811
+    one = sms(gateway, settings={"numbers": [f"1380000000{n}" for n in range(5)]}, per_minute=2)
+    row = issued(alice, bob, actual, county)
+    drain()
+    assert states(row, "sms") == ["queued"] * 3 + ["sent"] * 2
+    delivery.deliver(row.pk)
+    assert len(gateway.seen) == 2
+    Attempt.plain.filter(channel=one, state="sent").update(claimed_at=clock.now() - timedelta(seconds=61))
+    delivery.deliver(row.pk)
+    assert states(row, "sms") == ["queued"] + ["sent"] * 4
+
+
+def numbers(name, count):
+    path = people.list_path(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(f"139{n:08d}" for n in range(count)) + "\nnonsense\n139" + "0" * 8 + "\n", encoding="ascii")
+
+
+class Bulk:
+    """A gateway that takes many in one call, in this thread; drops keys it has had. `faults` go before answers, one a call."""
+
+    def __init__(self, monkeypatch, *faults):
+        self.had, self.calls, self.faults = {}, 0, list(faults)
+        monkeypatch.setattr(sms_adapter.outbound, "request", self.request)
+
+    def request(self, method, url, *, content, **_rest):
+        self.calls += 1
+        fault = self.faults.pop(0) if self.faults else None
+        messages = json.loads(content)["messages"]
+        for one in messages if fault != "hangs" else []:
+            self.had.setdefault(one["key"], one["to"])
+        if fault == "hangs" or fault == "loses the answer":
+            raise outbound.FAILED(host="gateway", reason="ReadTimeout")
+        if callable(fault):
+            fault()
+        body = b"<html>down" if fault == "nonsense" else json.dumps({"results": [{"code": 0, "id": one["key"]} for one in messages]}).encode()
+        return outbound.Response(503 if fault == "busy" else 200, {}, body, url)
+
+
+def retry(row):
+    Attempt.plain.filter(alert=row, state="queued").update(not_before=None)
+    delivery.deliver(row.pk)
+
+
+def test_a_gateway_that_hangs_talks_nonsense_is_busy_and_recovers_gets_each_message_and_nobody_is_skipped(actual, county, alice, bob, drain, monkeypatch):
+    numbers("many", 10)
+    one = channel("sms", settings={"url": "https://bulk.invalid/", "list": "many", "ok": {"path": "code", "value": 0}, "reference": "id", **BATCH})
+    bulk = Bulk(monkeypatch, "hangs", "nonsense", "busy")
+    row = issued(alice, bob, actual, county, channels=[str(one.pk)])
+    drain()
+    assert states(row, "sms").count("failed") == 10 and bulk.calls == 3
+    retry(row)
+    assert states(row, "sms").count("sent") == 10 and set(bulk.had.values()) == {f"139{n:08d}" for n in range(10)}
+    (whole,) = [found for found in queries.nobody_skipped(Alert.plain.get(pk=row.pk)) if found["channel"] == str(one.pk)]
+    assert whole == {"channel": str(one.pk), "targets": 10, "rows": 10, "same": True, "open": 0}
+    gone = Attempt.plain.filter(alert=row, channel=one, number=1).first()
+    Attempt.plain.filter(first=gone).update(first=None)
+    gone.delete()
+    assert not next(found for found in queries.nobody_skipped(Alert.plain.get(pk=row.pk)) if found["channel"] == str(one.pk))["same"]
+
+
+def test_a_crash_while_targets_are_listed_goes_on_where_it_was(actual, county, alice, bob, drain, monkeypatch):
+    numbers("many", 9)
+    one = channel("sms", settings={"url": "https://bulk.invalid/", "list": "many", "reference": "id", **BATCH})
+    bulk = Bulk(monkeypatch)
+    monkeypatch.setattr(delivery, "PORTION", 4)
+    row = issued(alice, bob, actual, county, channels=[str(one.pk)])
+    delivery.queue_targets(row, one, [*people.targets(one, row)][:4])  # as the one that was killed had
+    drain()
+    assert len(bulk.had) == 9 and states(row, "sms") == ["sent"] * 9
+
+
+def test_a_cancel_overtakes_a_running_send(actual, county, alice, bob, drain, monkeypatch):
+    numbers("many", 12)
+    one = channel("sms", settings={"url": "https://bulk.invalid/", "list": "many", "reference": "id", **BATCH})
+    row = issued(alice, bob, actual, county, channels=[str(one.pk)])
+    bulk = Bulk(monkeypatch, lambda: actions.end_as_prepared(act(bob, actual), alert=row.pk, how="cancel"))
+    delivery.deliver(row.pk)
+    # One portion was on its way; not one more followed.
+    assert bulk.calls == 1 and len(bulk.had) == 4 and states(row, "sms") == ["refused"] * 8 + ["sent"] * 4
+
+
+def test_lost_receipts_pass_on_and_a_late_one_still_counts(actual, county, alice, bob, drain, monkeypatch):
+    numbers("many", 2)
+    one = channel("sms", settings={"url": "https://bulk.invalid/", "list": "many", "reference": "id", **BATCH}, silent_minutes=1)
+    Bulk(monkeypatch)
+    row = issued(alice, bob, actual, county, channels=[str(one.pk)])
+    drain()
+    Attempt.plain.filter(alert=row, channel=one).update(ended_at=clock.now() - timedelta(minutes=2))
+    passing.look_for_silence(act(alice, actual), alert=row.pk)
+    assert [(fact["to"], fact["missing"]) for fact in passed(row)] == [("", 2)]
+    late = Attempt.plain.filter(alert=row, channel=one).first()
+    assert delivery.record_receipt(one, late.reference, ok=True)
+    assert [left.pk for left in passing.missing(Alert.plain.get(pk=row.pk), one, clock.now())] != [] and late.pk not in {left.pk for left in passing.missing(Alert.plain.get(pk=row.pk), one, clock.now())}
+
+
+def test_lists_of_numbers_lie_beside_the_database(actual):
+    numbers("many", 1)
+    assert people.list_path("many").is_relative_to(django_settings.HOME)
+    with pytest.raises(ValueError):
+        people.list_path("../keys/x")
+    assert not Channel.objects.filter(settings__icontains="13900000000").exists()
