@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import timedelta
+import secrets
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from anlan.kernel import access, orders, work
+from anlan.kernel import access, clock, orders, shell, work
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import INVALID, NOT_FOUND
 from anlan.kernel.ids import derived_id
@@ -32,7 +33,7 @@ from .errors import (
     SEARCHING,
 )
 from .facts import DecisionDropped, PlanAsked, SearchAsked, SearchFailed, SearchStopped, VersionAdopted, VersionMade
-from .models import PlanVersion, Search, SupplyPlan, Transport
+from .models import Pass, PlanVersion, Search, SupplyPlan, Transport
 
 EDITABLE = ("draft", "approved")
 PLANS = "logistics.supply"
@@ -117,6 +118,32 @@ def set_depots(act: Act, *, plan: UUID, depots: list) -> SupplyPlan:
         if UUID(one["warehouse"]) not in seen:
             raise INVALID([{"field": f"depots.{k}.warehouse", "why": _("there is no such warehouse, or it is not yours to see")}])
     _asked(act, row, "depots", len(row.depots), sum(truck["count"] for one in row.depots for truck in one.get("trucks") or []))
+    return row
+
+
+@action("supply.set_rules")
+def set_rules(act: Act, *, plan: UUID, swaps: list, transfers: list) -> SupplyPlan:
+    """What may stand in for what ([{item, for}], the likeliest first), and where loads change onto boats, bearers or aircraft ([{name, lon, lat, kmh, minutes}])."""
+    row = _plan(act, plan)
+    items = {str(key) for key in Item.plain.filter(ended_at=None).values_list("pk", flat=True)}
+    kept: list[dict[str, Any]] = []
+    for k, one in enumerate(swaps):
+        pair = {"item": str(one.get("item")), "for": str(one.get("for"))}
+        if pair["item"] not in items or pair["for"] not in items or pair["item"] == pair["for"]:
+            raise INVALID([{"field": f"swaps.{k}", "why": _("two different items of the catalogue are needed")}])
+        if pair not in kept:
+            kept.append(pair)
+    points = []
+    for k, one in enumerate(transfers):
+        try:
+            lon, lat, kmh, minutes = (float(one[name]) for name in ("lon", "lat", "kmh", "minutes"))
+        except (KeyError, TypeError, ValueError):
+            raise INVALID([{"field": f"transfers.{k}", "why": _("a position, a speed and the minutes of changing over are needed")}])
+        if not (abs(lon) <= 180 and abs(lat) <= 90 and 0.5 <= kmh <= 1000 and 0 <= minutes <= 1440):
+            raise INVALID([{"field": f"transfers.{k}", "why": _("a speed from 0.5 to 1000 km/h, up to 1440 minutes")}])
+        points.append({"name": str(one.get("name") or "").strip()[:80] or f"{lon:.4f}, {lat:.4f}", "lon": lon, "lat": lat, "kmh": kmh, "minutes": minutes})
+    row.swaps, row.transfers = kept, points
+    _asked(act, row, "rules", len(kept) + len(points), 0)
     return row
 
 
@@ -267,7 +294,8 @@ def bent(version: PlanVersion, manual: list[dict[str, Any]], lines: list[dict[st
         kept[one["depot"], one["need"], one["item"]] = {**one}
     decided = list(kept.values())
     chosen = [(*key, units) for key, units in sorted(table.items()) if units]
-    return supply.answer(frozen, supply.task_of(frozen, decided), chosen, version.goal, hand=True), decided
+    stand_in = [(one["d"], one["j"], one["g"], one["units"], one["for"]) for one in version.answer["lines"] if "for" in one]
+    return supply.answer(frozen, supply.task_of(frozen, decided), chosen, version.goal, hand=True, swaps=stand_in), decided
 
 
 @action("supply.set_lines")
@@ -369,13 +397,15 @@ def approved(act: Act, plan: SupplyPlan, data: dict[str, Any]) -> None:
         place = places[frozen["depots"][d]["id"]]
         if place.release and not access.may(act.actor, "resources.release", place.region_id, place.organisation_id):
             raise NO_AUTHORITY(depot=place.name, why=_("goods leave it only after approval by whoever may release supplies there"), who=_("a post with that right"))
+        if frozen["depots"][d]["level"] != "own" and not access.may(act.actor, "logistics.approve", place.region_id, place.organisation_id):
+            raise NO_AUTHORITY(depot=place.name, why=_("it belongs to another place or level, whose goods are not yours to release"), who=shell.region_name(place.region_id) or _("a post with that right"))
     wanted = {
-        (frozen["depots"][d]["id"], frozen["needs"][j]["id"]): sorted((frozen["items"][line["g"]]["id"], line["units"]) for line in rows) for (d, j), rows in loads.items()
+        (frozen["depots"][d]["id"], frozen["needs"][j]["id"]): sorted((frozen["items"][line["g"]]["id"], line["units"], frozen["items"][line["for"]]["id"] if "for" in line else "") for line in rows) for (d, j), rows in loads.items()
     }
     standing = set()
     for old in Transport.plain.select_for_update(of=("self",)).filter(plan=plan, state="ordered").order_by("pk"):
         key = (str(old.depot_id), old.need)
-        if key not in standing and wanted.get(key) == sorted((line["item"], line["units"]) for line in old.lines):
+        if key not in standing and wanted.get(key) == sorted((line["item"], line["units"], line.get("for", "")) for line in old.lines):
             standing.add(key)
             old.plan_version = version.number
             old.save(update_fields=["plan_version"])
@@ -394,18 +424,20 @@ def _load(act: Act, plan: SupplyPlan, version: PlanVersion, place: Warehouse, d:
     frozen = version.frozen
     need = frozen["needs"][j]
     lines = [
-        {"item": frozen["items"][row["g"]]["id"], "name": frozen["items"][row["g"]]["name"], "units": row["units"], "unit": frozen["items"][row["g"]]["unit"]} for row in rows
+        {"item": frozen["items"][row["g"]]["id"], "name": frozen["items"][row["g"]]["name"], "units": row["units"], "unit": frozen["items"][row["g"]]["unit"], **({"for": frozen["items"][row["for"]]["id"]} if "for" in row else {})} for row in rows
     ]
+    point = frozen["transfers"][frozen["via"][d][j]]["name"] if frozen["via"][d][j] >= 0 else ""
     driven = [one for one in version.answer["trips"] if (one["d"], one["j"]) == (d, j)]
     minutes = frozen["minutes"][d][j] or 0.0
     arrive = max((row["arrive"] or minutes for row in rows), default=minutes)
     leave = min((one["leave"] for one in driven), default=max(0.0, arrive - minutes))
-    cargo = "、".join(f"{line['name']} {supply.quantity(frozen, row['g'], row['units'])}" for line, row in zip(lines, rows, strict=True))[:400]
-    given = {
-        "title": _("{load} to {need}").format(load=cargo[:120], need=need["name"])[:200], "region": str(place.region_id) if place.region_id else None, "start": place.name, "goal": need["name"], "cargo": cargo,
-        "tonnes": round(sum(row["units"] * frozen["items"][row["g"]]["load"] for row in rows), 3), "leave_by": act.now + timedelta(minutes=max(leave, 30.0)), "arrive_by": act.now + timedelta(minutes=max(arrive, 30.0 + minutes)),
-        "vehicle": "、".join(dict.fromkeys(frozen["trucks"][one["truck"]]["name"] for one in driven))[:160], "point": [need["lon"], need["lat"]],
-    }
+    with translation.override("zh-hans"):  # what goes on paper is in one language, whoever approved it
+        cargo = "、".join(f"{line['name']} {supply.quantity(frozen, row['g'], row['units'])}" for line, row in zip(lines, rows, strict=True))[:400]
+        given = {
+            "title": _("{load} to {need}").format(load=cargo[:120], need=need["name"])[:200], "region": str(place.region_id) if place.region_id else None, "start": place.name, "goal": _("{need}, changing over at {point}").format(need=need["name"], point=point)[:160] if point else need["name"], "cargo": cargo,
+            "tonnes": round(sum(row["units"] * frozen["items"][row["g"]]["load"] for row in rows), 3), "leave_by": act.now + timedelta(minutes=max(leave, 30.0)), "arrive_by": act.now + timedelta(minutes=max(arrive, 30.0 + minutes)),
+            "vehicle": "、".join(dict.fromkeys(frozen["trucks"][one["truck"]]["name"] for one in driven))[:160], "point": [need["lon"], need["lat"]],
+        }
     case: Any = cases._open(act.child(step=f"load {version.number} {place.pk} {need['id']}"), loop("logistics.transport"), given, [], None, "", trusted=True)
     case.plan, case.plan_version, case.depot, case.need, case.lines = plan, version.number, place, need["id"], lines
     if case.post_id is None:
@@ -446,3 +478,35 @@ def voided(act: Act, case: Transport, data: dict[str, Any]) -> None:
     reason = str(data.get("reason") or _("not needed any more"))
     stock.let_go(act, f"transport:{case.pk}", reason)
     orders.withdraw_all(act, source=f"transport:{case.pk}", reason=reason)
+
+
+# --- passes --------------------------------------------------------------------------------------------------------------
+
+
+@action("supply.ask_pass")
+def ask_pass(act: Act, *, transport: UUID, valid_until: datetime, route: str = "") -> Pass:
+    """Ask for a pass for a load that is ordered or on the road: it says what the transport order says."""
+    load = act.lock(Transport, transport)
+    if load.closed_at is not None:
+        raise NOT_FOUND(kind=_("transport order"), key=load.number)
+    made: Any = cases.open(act.child(step="open"), loop="logistics.pass", values={
+        "title": load.title, "region": str(load.region_id) if load.region_id else None, "plates": load.vehicle or _("as on the transport order {number}").format(number=load.number), "drivers": load.driver,
+        "start": load.start, "goal": load.goal, "cargo": load.cargo, "route": route, "valid_until": valid_until.isoformat(),
+    })
+    made.transport = load
+    made.save(update_fields=["transport"])
+    return made
+
+
+def pass_given(act: Act, case: Pass, data: dict[str, Any]) -> None:
+    """After the step "give": the code on the paper, which nobody can guess."""
+    case.code = secrets.token_urlsafe(15)
+    case.save(update_fields=["code"])
+
+
+def pass_sound(case: Pass, data: dict[str, Any]) -> Any:
+    now = clock.now(case.realm)
+    if case.valid_until <= now:
+        return _("it would be over before it begins")
+    most = supply.policy("pass_hours")
+    return _("a pass holds at most {n} hours").format(n=f"{most:g}") if (case.valid_until - now).total_seconds() > most * 3600 else None

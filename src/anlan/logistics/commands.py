@@ -176,6 +176,16 @@ def _roads(sub: Any) -> None:
     one.add_argument("--to", type=Path, help=_("write the network here instead of into the data folder"))
     one.add_argument("--json", action="store_true", help=_("answer as JSON"))
     one.set_defaults(func=roads_import, services=None)
+    one = inner.add_parser("isochrone", help=_("what can be gone to within so many minutes, as areas"))
+    one.add_argument("--from", dest="origins", type=Path, required=True, metavar="CSV", help=_("origins: id,lon,lat"))
+    one.add_argument("--minutes", default="15,30,60", help=_("limits, such as 15,30,60"))
+    one.add_argument("--out", type=Path, metavar="GEOJSON", help=_("write the areas here"))
+    one.add_argument("--network", type=Path, help=_("a network written by `anlan roads import --to`, instead of the one of this house"))
+    one.add_argument("--vehicle", default="car", help=_("car, truck, heavy, bus, foot (code list road_vehicle)"))
+    one.add_argument("--weather", default="dry", help=_("dry, rain, heavy_rain, fog, snow, ice (code list road_weather)"))
+    one.add_argument("--edits", type=Path, metavar="GEOJSON", help=_("closures, slow-downs and flooded areas: features with kind closed, slow (share) or water (depth_m)"))
+    one.add_argument("--json", action="store_true", help=_("answer as JSON"))
+    one.set_defaults(func=roads_isochrone, services=None)
     for what, words, func in (
         ("matrix", _("travel times from many places to many"), roads_matrix),
         ("nearest", _("for each place the origins that are there first"), roads_nearest),
@@ -197,6 +207,46 @@ def _roads(sub: Any) -> None:
             one.add_argument("--minutes", type=float, default=60.0, help=_("reached in time: within so many minutes"))
         if what == "matrix":
             one.add_argument("--out", type=Path, help=_("write from,to,seconds as CSV here"))
+
+
+def roads_isochrone(args: argparse.Namespace) -> int:
+    """What can be gone to within so many minutes, as GeoJSON areas; to standard output unless --out says where."""
+    from . import compute
+
+    try:
+        data = compute.shipped_tables()
+        for name, value in (("road_vehicle", args.vehicle), ("road_weather", args.weather)):
+            if value not in data[name]:
+                raise _Refused(_("{value} is none of {known}").format(value=value, known=", ".join(data[name])))
+        try:
+            limits = sorted({float(one) for one in args.minutes.split(",")})
+        except ValueError:
+            limits = []
+        if not limits or not 0 < limits[0] <= limits[-1] <= 1440:
+            raise _Refused(_("--minutes takes numbers above 0 up to 1440, such as 15,30,60"))
+        _ids, origins, _w = _points(args.origins)
+        roads = compute.router(args.network)
+        if roads is None:
+            raise _Refused(_("There is no road file: import one with `anlan roads import FILE`"))
+        edits: list[Any] = []
+        if args.edits:
+            try:
+                edits = compute.edits_from(json.loads(args.edits.read_text(encoding="utf-8"))["features"], roads)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise _Refused(f"{args.edits}: {error}") from error
+        found = compute.isochrones(origins, limits, roads=roads, data=data, vehicle=args.vehicle, weather=args.weather, edits=edits)
+    except _Refused as error:
+        return _refused(args, "", str(error))
+    text = json.dumps({"type": "FeatureCollection", "features": [
+        {"type": "Feature", "properties": {"minutes": limit, "road_km": round(length, 1)}, "geometry": geometry} for limit, geometry, length in reversed(found)
+    ]})
+    if args.out:
+        args.out.write_text(text, encoding="utf-8")
+        for limit, _geometry, length in found:
+            print(_("{minutes:g} minutes: {km:,.1f} km of road").format(minutes=limit, km=length))
+    else:
+        print(text)
+    return 0
 
 
 def roads_import(args: argparse.Namespace) -> int:

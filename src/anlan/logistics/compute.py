@@ -101,6 +101,34 @@ def ways(
     return Ways(metric.matrix(*put), how, True, notes, metric, *put)
 
 
+CELL = 9  # H3 resolution of an isochrone's area: cells of 0.1 km²
+
+
+def isochrones(
+    origins: np.ndarray, minutes: Sequence[float], *, roads: Router, data: Tables, vehicle: str = "car", weather: str = "dry", edits: Sequence[Edit] = (),
+) -> list[tuple[float, dict[str, Any], float]]:
+    """(minutes, GeoJSON geometry, kilometres of road) of what can be gone to within each limit from the nearest origin: the cells its roads touch."""
+    import h3
+
+    metric = roads.metric(times(roads, data, vehicle, weather, edits))
+    plain = times(roads, data, vehicle, weather) if edits else metric.times
+    put = roads.snap(origins[:, 0], origins[:, 1], within_m=float(data["road_policy"]["snap_m"]["value"]), usable=np.minimum(plain.along, plain.against) < routing.NEVER)
+    net, found = roads.network, []
+    at = metric.reach(put)
+    for limit, segments, share in metric.area(put, list(minutes)):
+        cells = set()
+        for segment, part in zip(segments.tolist(), share.tolist(), strict=True):
+            line = net.line(segment)
+            # From the end that is reached first, as far as the time goes; corner by corner is fine enough beside a cell.
+            if at[net.head[segment]] < at[net.tail[segment]]:
+                line = line[::-1]
+            points = line[: max(1, round(part * (len(line) - 1)) + 1)]
+            cells.update(h3.latlng_to_cell(lat, lon, CELL) for lon, lat in points.tolist())
+        geometry = h3.cells_to_geo(cells) if cells else {"type": "MultiPolygon", "coordinates": []}
+        found.append((float(limit), dict(geometry), float((net.metres[segments] * share).sum()) / 1000))
+    return found
+
+
 def _word(name: str, code: str) -> str:
     """The code in the reader's language, as shipped; a code of one's own stands for itself."""
     from anlan.kernel import codes

@@ -15,7 +15,7 @@ from anlan.resources.models import Item, Vehicle, Warehouse
 from .models import SupplyPlan
 
 BLANK = 4  # empty lines below those that are filled in
-TRUCK_KINDS = ("truck", "heavy", "special")
+SWAPS, POINTS = 4, 3  # lines for what stands in and for transfer points
 AT = re.compile(r"(-?\d{1,3}(?:\.\d+)?)\s*[,，\s]\s*(-?\d{1,2}(?:\.\d+)?)\s*$")
 
 
@@ -44,6 +44,32 @@ class PlanForm(forms.Form):
         self.fields["vehicle"].choices = [pair for pair in codes.choices("road_vehicle") if pair[0] != "foot"]  # type: ignore[attr-defined]
         self.fields["weather"].choices = codes.choices("road_weather")  # type: ignore[attr-defined]
         self.fields["vehicle"].initial = "truck"
+
+
+class TeamForm(forms.Form):
+    """For which work, where, how many teams."""
+
+    hazard = forms.ChoiceField(label=gettext_lazy("Rescue work"))
+    place = forms.CharField(label=gettext_lazy("Place"), max_length=160, help_text=gettext_lazy("a town or village, or longitude and latitude"))
+    count = forms.IntegerField(label=gettext_lazy("Teams to send"), min_value=1, max_value=20, initial=2)
+
+    def __init__(self, actor: Any, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["hazard"].choices = codes.choices("team_hazard")  # type: ignore[attr-defined]
+        reach = access.regions(actor, "logistics.read")
+        rows = Region.objects.filter(lon__isnull=False, lat__isnull=False, valid_to=None, kind__in=("county", "town", "village"))
+        self.rows = rows if reach is access.ALL else rows.filter(pk__in=reach)
+
+    def clean_place(self) -> tuple[str, float, float]:
+        text = self.cleaned_data["place"].strip()
+        if typed := AT.search(text):
+            lon, lat = float(typed[1]), float(typed[2])
+            if abs(lon) <= 180 and abs(lat) <= 90:
+                return text[: typed.start()].strip() or text, lon, lat
+        row = self.rows.filter(name=text).first() or self.rows.filter(name_en__iexact=text).first()
+        if row is None:
+            raise forms.ValidationError(_("Choose a place, or write a name with longitude and latitude: “camp 119.01, 28.02”."))
+        return shell.localname(row), row.lon, row.lat
 
 
 class NeedLine(forms.Form):
@@ -155,6 +181,31 @@ class DepotsForm:
                     if count or load:
                         trucks.append({"count": count, "load_t": load, "hours": values["hours"] or 12})
                 self.depots.append({"warehouse": key, **({"trucks": trucks} if trucks else {})})
+
+
+        catalogue = list(Item.plain.filter(ended_at=None).order_by("name")[:2000])
+        names = {str(row.pk): f"{row.name} · {row.code}" for row in catalogue}
+        named = {text: key for key, text in names.items()} | {row.name: str(row.pk) for row in catalogue}
+        self.items = list(names.values())
+        kept_swaps = [(names.get(one["item"], ""), names.get(one["for"], "")) for one in plan.swaps]
+        kept_points = [(f"{one['name']} {one['lon']:.5f}, {one['lat']:.5f}", f"{one['kmh']:g}", f"{one['minutes']:g}") for one in plan.transfers]
+        self.swap_rows = [(data.get(f"swap{k}", ""), data.get(f"swap{k}-for", "")) if data is not None else kept_swaps[k] if k < len(kept_swaps) else ("", "") for k in range(SWAPS)]
+        self.point_rows = [
+            (data.get(f"point{k}", ""), data.get(f"point{k}-kmh", ""), data.get(f"point{k}-min", "")) if data is not None else kept_points[k] if k < len(kept_points) else ("", "", "") for k in range(POINTS)
+        ]
+        # What cannot be understood goes to the action as it is, which says what is wrong with it.
+        self.swaps = [{"item": named.get(sent.strip(), sent), "for": named.get(meant.strip(), meant)} for sent, meant in self.swap_rows if sent.strip() or meant.strip()]
+        self.transfers: list[dict[str, Any]] = []
+        for where, kmh, minutes in self.point_rows:
+            if where.strip():
+                typed = AT.search(where)
+                self.transfers.append({
+                    "name": where[: typed.start()].strip() if typed else where, "lon": float(typed[1]) if typed else None, "lat": float(typed[2]) if typed else None, "kmh": _plain(kmh), "minutes": _plain(minutes or "0"),
+                })
+
+
+def _plain(text: str) -> float | str:
+    return float(text) if text.replace(".", "", 1).isdecimal() else text
 
 
 def default_depots(actor: Any, region: Any) -> list[dict[str, Any]]:

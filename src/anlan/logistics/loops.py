@@ -12,7 +12,7 @@ from anlan.kernel.loops.actions import posts_that_may
 from anlan.kernel.registers import Field
 
 from . import actions, supply
-from .models import Blockage, SupplyPlan, Transport
+from .models import Blockage, Pass, SupplyPlan, Transport
 
 KINDS = (("closed", _("Impassable")), ("slow", _("Slow")), ("water", _("Under water")))
 
@@ -70,6 +70,7 @@ REASON = Field("reason", label=_("Reason"), kind="longtext", required=True)
 
 loop(Loop(
     "logistics.supply", SupplyPlan, label=_("Plans of supply"), one=_("Plan of supply"), read="logistics.read", number="DB-{year}-{n:04}", icon="route", new_page="logistics:plan_new", panels=(plan_panel,),
+    tabs=((_("Which teams go"), "logistics:teams", "siren"), (_("Coverage of stations"), "logistics:coverage", "radar"), (_("Clearing times"), "logistics:clearing", "clock")),
     fields=(Field("title", required=True, column=True, search=True), Field("about", readonly=True), Field("vehicle", codes="road_vehicle"), Field("weather", codes="road_weather")),
     states=(
         State("draft", _("Being planned"), rest=True), State("asked", _("To be approved")), State("approved", _("Approved, loads ordered"), rest=True), State("done", _("Delivered"), final=True),
@@ -102,20 +103,48 @@ loop(Loop(
     marks=lambda case: [str(case.pk), case.number],
     fields=(
         Field("title", column=True, search=True), Field("start", required=True, column=True, search=True), Field("goal", required=True, column=True, search=True), Field("cargo", required=True, search=True),
-        Field("tonnes", unit="t", min=0, max=5000), Field("leave_by", column=True), Field("arrive_by", column=True), Field("vehicle", column=True, search=True), Field("driver"),
+        Field("tonnes", unit="t", min=0, max=5000), Field("leave_by", column=True), Field("arrive_by", column=True), Field("vehicle", column=True, search=True), Field("driver"), Field("convoy", filter=True, search=True),
         Field("depot", ref="resources.warehouse", filter=True, readonly=True), Field("received", readonly=True),
     ),
     states=(
         State("ordered", _("Ordered")), State("left", _("On the road")), State("arrived", _("Arrived and signed for"), final=True), State("void", _("Not driven"), final=True),
     ),
     open=Step("order", _("Order a transport"), to="ordered", may="logistics.plan", within=Within(field="leave_by"), assign=lambda case: next(iter(posts_that_may(("resources.stock",), case)), None),
-              form=("title", "region", "point", "start", "goal", "cargo", "tonnes", "leave_by", "arrive_by", "vehicle", "driver")),
+              form=("title", "region", "point", "start", "goal", "cargo", "tonnes", "leave_by", "arrive_by", "vehicle", "driver", "convoy")),
     steps=(
         Step("leave", _("The load has left"), from_=("ordered",), to="left", may="resources.stock", within=Within(field="arrive_by"), after=actions.left,
              form=(Field("vehicle", required=True), Field("driver", required=True))),
         Step("arrive", _("Arrived and signed for"), from_=("left",), to="arrived", may="logistics.carry",
              form=(Field("received", required=True), Field("remark", label=_("Shortages and damage"), kind="longtext"))),
+        Step("join", _("Drive in a convoy"), from_=("ordered",), to="ordered", may="logistics.plan", form=(Field("convoy", required=True), Field("leave_by"))),
         Step("void", _("Call the load back"), from_=("ordered",), to="void", may="logistics.plan", form=(REASON,), after=actions.voided, danger=True),
     ),
     escalate=Up(every=Within(hours=1)),
+))
+
+
+# --- passes (应急车辆通行证) -------------------------------------------------------------------------------------------------
+
+
+def pass_panel(request: Any, case: Pass) -> tuple[Any, str, dict[str, Any]] | None:
+    return (_("Certificate"), "logistics/_pass_panel.html", {}) if case.code else None
+
+
+loop(Loop(
+    "logistics.pass", Pass, label=_("Passes"), one=_("Pass"), read="logistics.read", number="TX-{year}-{n:05}", icon="badge-check", panels=(pass_panel,),
+    fields=(
+        Field("title", column=True, search=True), Field("plates", required=True, column=True, search=True), Field("drivers"), Field("start", required=True, column=True), Field("goal", required=True, column=True),
+        Field("cargo", required=True, search=True), Field("route"), Field("valid_until", required=True, column=True),
+    ),
+    states=(
+        State("asked", _("Asked for")), State("given", _("Valid"), rest=True), State("ended", _("Over"), final=True), State("revoked", _("Revoked"), final=True), State("refused", _("Refused"), final=True),
+    ),
+    open=Step("ask", _("Ask for a pass"), to="asked", may="logistics.plan", within=soon("approve_hours"), form=("title", "region", "plates", "drivers", "start", "goal", "cargo", "route", "valid_until")),
+    steps=(
+        Step("give", _("Give the pass"), from_=("asked",), to="given", may="logistics.approve", guard=actions.pass_sound, within=Within(field="valid_until"), after=actions.pass_given),
+        Step("refuse", _("Refuse"), from_=("asked",), to="refused", may="logistics.approve", form=(REASON,)),
+        Step("revoke", _("Revoke the pass"), from_=("given",), to="revoked", may="logistics.approve", form=(REASON,), danger=True),
+        Step("end", _("The trip is over"), from_=("given",), to="ended", may="logistics.plan"),
+    ),
+    escalate=Up(every=Within(hours=8), levels=1),
 ))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from anlan.kernel.models import CaseRow, RealmRow
 from anlan.kernel.models.base import SameRealm
@@ -97,9 +98,9 @@ class Transport(CaseRow):
     plan_version = models.PositiveIntegerField(null=True, editable=False)
     depot = models.ForeignKey("resources.Warehouse", verbose_name=_("From warehouse"), null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     need = models.CharField(max_length=40, blank=True, editable=False, help_text="key of the need within the plan")
-    start = models.CharField(_("From"), max_length=160)
-    goal = models.CharField(_("To"), max_length=160)
-    cargo = models.CharField(_("Load"), max_length=400)
+    start = models.CharField(pgettext_lazy("transport", "From"), max_length=160)
+    goal = models.CharField(pgettext_lazy("transport", "To"), max_length=160)
+    cargo = models.CharField(pgettext_lazy("transport", "Load"), max_length=400)
     lines = models.JSONField(default=list, blank=True, editable=False, help_text="[{item, name, units, unit}]")
     tonnes = models.FloatField(_("Weight"), null=True, blank=True)
     leave_by = models.DateTimeField(_("Leaves by"), null=True, blank=True)
@@ -120,9 +121,9 @@ class Pass(CaseRow):
     transport = models.ForeignKey(Transport, verbose_name=_("Transport order"), null=True, blank=True, on_delete=models.PROTECT, related_name="passes")
     plates = models.CharField(_("Plates"), max_length=160)
     drivers = models.CharField(_("Drivers"), max_length=160, blank=True)
-    start = models.CharField(_("From"), max_length=160)
-    goal = models.CharField(_("To"), max_length=160)
-    cargo = models.CharField(_("Load"), max_length=400)
+    start = models.CharField(pgettext_lazy("transport", "From"), max_length=160)
+    goal = models.CharField(pgettext_lazy("transport", "To"), max_length=160)
+    cargo = models.CharField(pgettext_lazy("transport", "Load"), max_length=400)
     route = models.CharField(_("Route"), max_length=400, blank=True)
     valid_until = models.DateTimeField(_("Valid until"))
     code = models.CharField(_("Code of the pass"), max_length=40, blank=True, editable=False, help_text=_("what its QR code carries; nobody can guess it"))

@@ -20,12 +20,13 @@ from anlan.kernel.forms import attempt
 from anlan.kernel.ids import new_id
 from anlan.kernel.loops import get as loop
 from anlan.kernel.loops.queries import choices
+from anlan.kernel.middleware import public
 from anlan.kernel.models import Post
 from anlan.kernel.registers.pages import qr, watermark
 from anlan.resources.models import Base
 
-from . import actions, forms, queries, supply
-from .models import Blockage, PlanVersion, Search, SupplyPlan, Transport
+from . import actions, forms, queries, supply, teams
+from .models import Blockage, Pass, PlanVersion, Search, SupplyPlan, Transport
 
 GOALS = {"fast": lambda: _("Faster"), "fair": lambda: _("Fairer"), "cheap": lambda: _("Cheaper")}
 
@@ -39,6 +40,43 @@ def clearing(request: HttpRequest) -> HttpResponse:
     return render(request, "logistics/clearing.html", {
         "figure": queries.clearing(actor, realm), "blocked": queries.blocked(actor, realm).count(), "reach": found, "bases": len(bases), "now": clock.now(realm),
     })
+
+
+def clear_first(request: HttpRequest) -> HttpResponse:
+    """The order in which crews give most people a way again; asked for by the page of clearing times, for it takes a second."""
+    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    access.require(actor, Blockage.SCOPE)
+    bases = list(Base.objects.seen_by(actor).filter(ended_at=None, lon__isnull=False, lat__isnull=False).values_list("lon", "lat"))
+    return render(request, "logistics/_clear_first.html", {"order": queries.clear_first(actor, realm, np.array(bases, float).reshape(-1, 2)), "may_clear": access.may(actor, "logistics.clear")})
+
+
+# --- teams ---------------------------------------------------------------------------------------------------------------
+
+
+def teams_page(request: HttpRequest) -> HttpResponse:
+    """Who goes: teams proposed for a work at a place, who cannot and why, what stays covered at home, who moves up."""
+    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    access.require(actor, "logistics.read")
+    form = forms.TeamForm(actor, request.GET if "hazard" in request.GET else None, initial={"count": 2, "place": request.GET.get("place", "")})
+    found, place = None, ("", 0.0, 0.0)
+    if form.is_bound and form.is_valid():
+        place = form.cleaned_data["place"]
+        found = teams.propose(actor, realm, hazard=form.cleaned_data["hazard"], lon=place[1], lat=place[2], count=form.cleaned_data["count"])
+    why = {"out": _("on a call-out"), "rests": _("rests"), "unusable": _("not ready, or papers run out"), "nowhere": _("no position entered"), "no way": _("no way at present")}
+    return render(request, "logistics/teams.html", {
+        "form": form, "found": found, "place": place[0], "hazard": form.cleaned_data.get("hazard", "") if found else "", "barred": [(team, why[code], until) for team, code, until in found.barred] if found else [],
+        "may_call": access.may(actor, "resources.call"), "now": clock.now(realm), "share": 100 * found.covered / found.people if found and found.people else None, "after": 100 * found.left / found.people if found and found.people else None,
+        "names": [shell.localname(row) for row in form.rows.order_by("name")[:2000]],
+    })
+
+
+def coverage(request: HttpRequest) -> HttpResponse:
+    """Stations today against the best layout of as many, and where one more would do most."""
+    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    access.require(actor, "logistics.read")
+    found = teams.coverage(actor, realm)
+    share = (lambda n: 100 * n / found.people) if found.people else (lambda n: 0.0)
+    return render(request, "logistics/coverage.html", {"found": found, "today": share(found.today), "best": share(found.best), "bound": share(found.bound), "now": clock.now(realm)})
 
 
 # --- plans of supply -----------------------------------------------------------------------------------------------------
@@ -130,6 +168,7 @@ def _shown(row: SupplyPlan, version: PlanVersion, by: str) -> dict[str, Any]:
     lines = [
         {
             **one, "depot": frozen["depots"][one["d"]], "need": frozen["needs"][one["j"]], "item": frozen["items"][one["g"]], "quantity": supply.quantity(frozen, one["g"], one["units"]),
+            "for": frozen["items"][one["for"]] if "for" in one else None, "via": frozen["transfers"][frozen["via"][one["d"]][one["j"]]]["name"] if frozen["via"][one["d"]][one["j"]] >= 0 else "",
             "why": supply.why_words(frozen, one["why"]), "by_hand": one["why"]["code"] == "hand", "late": one["arrive"] is not None and one["arrive"] > frozen["deadline"][one["j"]][one["g"]],
             "url": f"{reverse('logistics:line', args=[row.pk])}?depot={frozen['depots'][one['d']]['id']}&need={frozen['needs'][one['j']]['id']}&item={frozen['items'][one['g']]['id']}",
         } for one in answer["lines"]
@@ -171,7 +210,7 @@ def _shown(row: SupplyPlan, version: PlanVersion, by: str) -> dict[str, Any]:
         for one in row.manual if one["depot"] in at[0] and one["need"] in at[1] and one["item"] in at[2]
     ]
     return {
-        "frozen": frozen, "groups": groups, "lines": lines, "unmet": unmet, "alternatives": alternatives, "numbers": answer["numbers"], "breaks": supply.words_of(frozen, answer["breaks"]), "decided": decided,
+        "frozen": frozen, "groups": groups, "lines": lines, "unmet": unmet, "alternatives": alternatives, "numbers": answer["numbers"], "capacity": answer["numbers"].get("capacity"), "breaks": supply.words_of(frozen, answer["breaks"]), "decided": decided,
         "changed": supply.change_words(frozen, version.changes), "stale": version.frozen["key"] != supply.key_of(row), "at": began, "gap": 100 * answer["numbers"]["gap"] if "gap" in answer["numbers"] else None,
 
     }
@@ -306,6 +345,8 @@ def depots(request: HttpRequest, key: UUID) -> HttpResponse:
     if request.method == "POST":
         try:
             actions.set_depots(request.act(), plan=row.pk, depots=form.depots)  # type: ignore[attr-defined]
+            if (form.swaps, form.transfers) != (row.swaps, row.transfers):
+                actions.set_rules(request.act(op_id=new_id()), plan=row.pk, swaps=form.swaps, transfers=form.transfers)  # type: ignore[attr-defined]
             if "search" in request.POST:
                 actions.search(request.act(op_id=new_id()), plan=row.pk)  # type: ignore[attr-defined]
             return redirect("logistics:plan", row.pk)
@@ -409,9 +450,45 @@ def waybill(request: HttpRequest, key: UUID) -> HttpResponse:
     })
 
 
+@require_POST
+def pass_ask(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Ask for a pass for a load, for so many hours."""
+    hours = request.POST.get("hours", "")
+    until = clock.now(request.realm) + timedelta(hours=min(float(hours), 720.0) if hours.replace(".", "", 1).isdecimal() else 24.0)  # type: ignore[attr-defined]
+    row = actions.ask_pass(request.act(), transport=key, valid_until=until, route=request.POST.get("route", "")[:400])  # type: ignore[attr-defined]
+    return redirect("kernel:case", row.pk)
+
+
+def pass_paper(request: HttpRequest, key: UUID) -> HttpResponse:
+    """The certificate as it lies behind the windscreen."""
+    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    access.require(actor, "logistics.read")
+    row = Pass.objects.seen_by(actor, realm).filter(pk=key).exclude(code="").select_related("realm", "region").defer("region__area_wkb").first()
+    if row is None:
+        raise NOT_FOUND(kind=_("pass"), key=str(key)[-6:])
+    return render(request, "logistics/pass.html", {"row": row, "holds": _holds(row), "qr": qr(request.build_absolute_uri(reverse("logistics:pass_check", args=[row.code]))), "watermark": watermark(request)})
+
+
+def _holds(row: Pass) -> str:
+    """valid, drill, revoked or over: what whoever stops the vehicle must know."""
+    if row.state == "given" and row.valid_until > clock.now(row.realm) and not row.realm.is_over:
+        return "valid" if row.realm.is_actual else "drill"
+    return "revoked" if row.state == "revoked" else "over"
+
+
+@public
+def pass_check(request: HttpRequest, code: str) -> HttpResponse:
+    """What its QR code leads to, for whoever stops the vehicle, signed in or not: whether it holds, for which plates and way; no driver, no load."""
+    row = Pass.objects.everything().filter(code=code[:40]).exclude(code="").select_related("realm").first() if code else None
+    return render(request, "logistics/pass_check.html", {"row": row, "holds": _holds(row) if row else "unknown"}, status=200 if row else 404)
+
+
 app_name = "logistics"
 urlpatterns = [
     path("clearing", clearing, name="clearing"),
+    path("clearing/order", clear_first, name="clear_first"),
+    path("teams", teams_page, name="teams"),
+    path("coverage", coverage, name="coverage"),
     path("plans", plans, name="plans"),
     path("plans/new", plan_new, name="plan_new"),
     path("plans/<uuid:key>", plan, name="plan"),
@@ -422,4 +499,7 @@ urlpatterns = [
     path("plans/<uuid:key>/progress", progress, name="progress"),
     path("plans/<uuid:key>/do/<slug:what>", act, name="plan_act"),
     path("transports/<uuid:key>/waybill", waybill, name="waybill"),
+    path("transports/<uuid:key>/pass", pass_ask, name="pass_ask"),
+    path("passes/<uuid:key>", pass_paper, name="pass_paper"),
+    path("pass/<str:code>", pass_check, name="pass_check"),
 ]

@@ -15,7 +15,9 @@ from django.utils.translation import gettext as _
 
 from anlan.engines.allocation import dispatch, trips
 from anlan.engines.allocation.dispatch import Line, Task
+from anlan.engines.routing import Straight
 from anlan.kernel import clock, codes
+from anlan.kernel.models import RegionPath
 from anlan.resources.compute import show, word
 from anlan.resources.models import Item, Reservation, Stock, Warehouse
 
@@ -58,21 +60,40 @@ def under_way(plan: SupplyPlan) -> dict[tuple[str, str], int]:
     found: dict[tuple[str, str], int] = {}
     for row in Transport.plain.filter(plan=plan, state__in=("left", "arrived")):
         for line in row.lines:
-            key = (row.need, line["item"])
+            key = (row.need, line.get("for") or line["item"])
             found[key] = found.get(key, 0) + int(line["units"])
+    return found
+
+
+def departed(plan: SupplyPlan) -> dict[tuple[str, str, str], int]:
+    """(depot, need, item) → units of that line that have left or arrived."""
+    found: dict[tuple[str, str, str], int] = {}
+    for row in Transport.plain.filter(plan=plan, state__in=("left", "arrived")):
+        for line in row.lines:
+            if "for" not in line:
+                key = (str(row.depot_id), row.need, line["item"])
+                found[key] = found.get(key, 0) + int(line["units"])
     return found
 
 
 def key_of(plan: SupplyPlan) -> str:
     """Changes when somebody changes what is asked."""
-    return hashlib.sha256(json.dumps([plan.needs, plan.depots, plan.vehicle, plan.weather], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([plan.needs, plan.depots, plan.vehicle, plan.weather, plan.swaps, plan.transfers], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def authority(plan: SupplyPlan, places: Sequence[Warehouse]) -> dict[UUID, str]:
+    """Warehouse → whose it is, seen from the plan's place: own, of a level above, or of others (code list `release_authority`)."""
+    below = set(RegionPath.objects.filter(ancestor_id=plan.region_id).values_list("descendant_id", flat=True)) | {plan.region_id}
+    above = set(RegionPath.objects.filter(descendant_id=plan.region_id).values_list("ancestor_id", flat=True))
+    return {place.pk: "own" if place.region_id is None or place.region_id in below else "above" if place.region_id in above else "beside" for place in places}
 
 
 def freeze(plan: SupplyPlan) -> Frozen:
     """The question as it stands now. What is missing is named in `notes`; the rest can still be solved."""
     now = clock.now(plan.realm)
     places = {row.pk: row for row in Warehouse.plain.filter(pk__in=[UUID(one["warehouse"]) for one in plan.depots])}
-    items = {str(row.pk): row for row in Item.plain.filter(pk__in={line["item"] for need in plan.needs for line in need["items"]})}
+    asked = {line["item"] for need in plan.needs for line in need["items"]}
+    items = {str(row.pk): row for row in Item.plain.filter(pk__in=asked | {one["item"] for one in plan.swaps if one["for"] in asked})}
     notes: list[str] = []
     depots = []
     for one in plan.depots:
@@ -81,6 +102,12 @@ def freeze(plan: SupplyPlan) -> Frozen:
             notes.append(_("{depot} is left out: it has no position or is no longer in use").format(depot=place.name if place else one["warehouse"][-6:]))
         else:
             depots.append((place, one.get("trucks")))
+    levels = authority(plan, [place for place, _trucks in depots])
+    for place, _trucks in depots:
+        rule = codes.data("release_authority", levels[place.pk])
+        if rule["share"] < 1 or rule["wait_min"]:
+            notes.append(_("{depot} ({level}): up to {share:.0f} % of what is free, {minutes} minutes for the release").format(
+                depot=place.name, level=codes.name("release_authority", levels[place.pk]), share=100 * float(rule["share"]), minutes=rule["wait_min"]))
     order = sorted(items, key=lambda key: (items[key].name, key))
     column = {key: g for g, key in enumerate(order)}
     loads = []
@@ -128,21 +155,31 @@ def freeze(plan: SupplyPlan) -> Frozen:
         )
         minutes, how = ways.seconds / 60, ways.how
         notes += ways.notes
+        drive, via = minutes.copy(), np.full(minutes.shape, -1)
+        for t, point in enumerate(plan.transfers):
+            leg = compute.ways(here, np.array([(point["lon"], point["lat"])], float), roads=roads, data=tables, vehicle=plan.vehicle, weather=plan.weather, edits=queries.edits_of(rows, roads) if roads else ()).seconds[:, 0] / 60
+            other = Straight(float(point["kmh"]), 1.0).matrix(np.array([point["lon"]]), np.array([point["lat"]]), there[:, 0], there[:, 1])[0] / 60
+            whole = leg[:, None] + float(point["minutes"]) + other[None]
+            better = whole < minutes - 1e-9
+            minutes, drive, via = np.where(better, whole, minutes), np.where(better, leg[:, None], drive), np.where(better, t, via)
     else:
         minutes, how = np.zeros((len(here), len(there))), ""
+        drive, via = minutes, np.full(minutes.shape, -1)
     return {
         "at": now.isoformat(), "key": key_of(plan), "how": how, "notes": notes, "vehicle": plan.vehicle, "weather": plan.weather, "by_road": roads is not None,
         "blocked": [{"id": str(row.pk), "name": row.road or row.title, "number": row.number} for row in rows],
         "depots": [
-            {"id": str(place.pk), "name": place.name, "lon": place.lon, "lat": place.lat, "ready": float(place.load_min if place.load_min is not None else policy("load_min")), "release": place.release}
+            {"id": str(place.pk), "name": place.name, "lon": place.lon, "lat": place.lat, "release": place.release, "level": levels[place.pk],
+             "ready": float(place.load_min if place.load_min is not None else policy("load_min")) + float(codes.data("release_authority", levels[place.pk])["wait_min"])}
             for place, _t in depots
         ],
         "needs": [{"id": one["id"], "name": one["name"], "lon": one["lon"], "lat": one["lat"]} for one in plan.needs],
         "items": [{"id": key, "name": items[key].name, "unit": items[key].unit, "load": load} for key, load in zip(order, loads, strict=True)],
         "minutes": [[None if not np.isfinite(value) else round(float(value), 2) for value in row] for row in minutes],
-        "need": need.tolist(), "priority": priority.tolist(), "deadline": deadline.tolist(),
-        "stock": [[stock.get((place.pk, UUID(key)), 0) for key in order] for place, _t in depots], "tonne_minutes": hours, "trucks": trucks, "handling": policy("handling_min"),
-        "gone": [[need_, item, units] for (need_, item), units in gone.items()],
+        "drive": [[None if not np.isfinite(value) else round(float(value), 2) for value in row] for row in drive], "via": via.tolist(), "transfers": plan.transfers,
+        "swaps": [[column[one["item"]], column[one["for"]]] for one in plan.swaps if one["item"] in column and one["for"] in column], "need": need.tolist(), "priority": priority.tolist(), "deadline": deadline.tolist(),
+        "stock": [[math.floor(stock.get((place.pk, UUID(key)), 0) * float(codes.data("release_authority", levels[place.pk])["share"]) + 1e-9) for key in order] for place, _t in depots], "tonne_minutes": hours, "trucks": trucks, "handling": policy("handling_min"),
+        "gone": [[need_, item, units] for (need_, item), units in gone.items()], "left": [[*key, units] for key, units in departed(plan).items()],
     }
 
 
@@ -153,7 +190,7 @@ def task_of(frozen: Frozen, manual: Sequence[dict[str, Any]] = ()) -> Task:
         np.array([[np.inf if value is None else value for value in row] for row in frozen["minutes"]], float).reshape(depots, needs), np.array(frozen["need"], np.int64).reshape(needs, goods),
         np.array(frozen["priority"], float).reshape(needs, goods), np.array(frozen["deadline"], float).reshape(needs, goods), np.array(frozen["stock"], np.int64).reshape(depots, goods),
         np.array([one["load"] for one in frozen["items"]], float), np.array([np.inf if value is None else value for value in frozen["tonne_minutes"]], float),
-        ready=np.array([one["ready"] for one in frozen["depots"]], float),
+        ready=np.array([one["ready"] for one in frozen["depots"]], float), drive=np.array([[np.inf if value is None else value for value in row] for row in frozen["drive"]], float).reshape(depots, needs),
     )
     at = places_of(frozen)
     for one in manual:
@@ -173,10 +210,12 @@ def places_of(frozen: Frozen) -> tuple[dict[str, int], dict[str, int], dict[str,
 
 
 def judged_manual(frozen: Frozen, manual: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
-    """(decisions that can stand, why others cannot): a road may have gone since, or the goods. The rest is still solved."""
+    """(decisions that can stand, why others cannot): a road may have gone since, or the goods. The rest is still solved. What has left of a line counts towards it."""
     good: list[dict[str, Any]] = []
     dropped = []
-    for one in manual:
+    left = {(depot, need, item): units for depot, need, item, units in frozen["left"]}
+    for given in manual:
+        one = {**given, "units": max(0, given["units"] - left.get((given["depot"], given["need"], given["item"]), 0))}
         breaks = words_of(frozen, _breaks(task_of(frozen), task_of(frozen, [*good, one]).kept))
         if breaks:
             dropped.append(_("set by hand, no longer possible: {why}").format(why=breaks[0]))
@@ -208,7 +247,8 @@ def solve(frozen: Frozen, manual: Sequence[dict[str, Any]], before: Sequence[Lin
         task, fold = _variant(base, goal)
         plan = dispatch.solve(task, budget=budget, rounds=rounds, hear=hear)
         lines = fold(plan.lines)
-        found[goal] = answer(frozen, base, lines, goal, bound=plan.bound if goal == "fast" else None)
+        swaps = dispatch.substitute(base, lines, [(h, g) for h, g in frozen["swaps"]])
+        found[goal] = answer(frozen, base, lines, goal, bound=plan.bound if goal == "fast" else None, swaps=swaps)
         if not going[0]:
             break
     return found
@@ -249,14 +289,42 @@ def _variant(base: Task, goal: str) -> tuple[Task, Callable[[Sequence[Line]], li
         return [(*key, units) for key, units in sorted(total.items())]
 
     task = replace(
-        base, minutes=np.repeat(base.minutes, parts, axis=1), need=need.reshape(-1, base.need.shape[1]), priority=wide(base.priority) * np.tile(SLICES, len(base.need))[:, None],
+        base, minutes=np.repeat(base.minutes, parts, axis=1), drive=None if base.drive is None else np.repeat(base.drive, parts, axis=1), need=need.reshape(-1, base.need.shape[1]), priority=wide(base.priority) * np.tile(SLICES, len(base.need))[:, None],
         deadline=wide(base.deadline), kept=spread(base.kept), before=spread(base.before), shut=[(d, j * parts + part, g) for d, j, g in base.shut for part in range(parts)],
     )
     return task, fold
 
 
-def answer(frozen: Frozen, task: Task, lines: Sequence[Line], goal: str, *, bound: float | None = None, hand: bool = False) -> dict[str, Any]:
-    """Lines put onto trucks and judged: {lines, trips, unmet, numbers, breaks}. `hand`: a person's plan, of which nothing is filled up."""
+def _widened(task: Task, swaps: Sequence[dispatch.Swap]) -> tuple[Task, list[tuple[int, int]], list[Line]]:
+    """(the question with a column of its own for each pair of goods of which one stands for the other, those pairs, the lines in them): such a column has just what goes out in it."""
+    pairs = list(dict.fromkeys((h, g) for _d, _j, h, _u, g in swaps))
+    goods = task.need.shape[1]
+    need, stock = np.pad(task.need, ((0, 0), (0, len(pairs)))), np.pad(task.stock, ((0, 0), (0, len(pairs))))
+    lines = []
+    for d, j, h, units, g in swaps:
+        k = goods + pairs.index((h, g))
+        need[j, g] -= units
+        need[j, k] += units
+        stock[d, h] -= units
+        stock[d, k] += units
+        lines.append((d, j, k, units))
+    sent, meant = [h for h, _g in pairs], [g for _h, g in pairs]
+    return replace(
+        task, need=need, stock=stock, priority=np.hstack([task.priority, task.priority[:, meant]]), deadline=np.hstack([task.deadline, task.deadline[:, meant]]), load=np.append(task.load, task.load[sent]),
+        allowed=None if task.allowed is None else np.concatenate([task.allowed, task.allowed[:, :, sent]], axis=2), weight=None,
+    ), pairs, lines
+
+
+def answer(frozen: Frozen, task: Task, lines: Sequence[Line], goal: str, *, bound: float | None = None, hand: bool = False, swaps: Sequence[dispatch.Swap] = ()) -> dict[str, Any]:
+    """Lines put onto trucks and judged: {lines, trips, unmet, numbers, breaks}. `hand`: a person's plan, of which nothing is filled up. `swaps`: what stands in for something else."""
+    goods = task.need.shape[1]
+    task, pairs, more = _widened(task, swaps)
+    lines = [*lines, *more]
+
+    def column(g: int) -> dict[str, int]:
+        """A column as it is kept: which good goes, and which it stands for."""
+        return {"g": g} if g < goods else {"g": pairs[g - goods][0], "for": pairs[g - goods][1]}
+
     counted = {d for d, value in enumerate(frozen["tonne_minutes"]) if value is not None}
     trucks = [trips.Truck(one["depot"], one["load"], 0.0, one["until"], one["name"]) for one in frozen["trucks"]]
     broken = dispatch.judge(task, lines).breaks
@@ -287,21 +355,38 @@ def answer(frozen: Frozen, task: Task, lines: Sequence[Line], goal: str, *, boun
     unmet = np.maximum(task.need - sent.sum(axis=0), 0)
     arrive = {(d, j, g): last.get((d, j, g), float(task.arrival[d, j])) for d, j, g, _u in lines}
     shown = [
-        {"d": d, "j": j, "g": g, "units": units, "arrive": round(arrive[d, j, g], 1) if np.isfinite(arrive[d, j, g]) else None, "why": _why(task, sent, d, j, g, frozen, goal)} for d, j, g, units in lines
+        {"d": d, "j": j, **column(g), "units": units, "arrive": round(arrive[d, j, g], 1) if np.isfinite(arrive[d, j, g]) else None, "why": _why(task, sent, d, j, g, frozen, goal) if g < goods else {"code": "stands"}}
+        for d, j, g, units in lines
     ]
     stub = dispatch.Plan(**{**vars(dispatch.judge(task, lines)), "unmet": unmet}, lines=list(lines))
-    missing = [{"j": j, "g": g, "units": units, "why": why} for j, g, units, why in dispatch.why_unmet(task, stub)]
+    short: dict[tuple[int, int], dict[str, Any]] = {}
+    for j, g, units, why in dispatch.why_unmet(task, stub):
+        meant = column(g).get("for", g)
+        short.setdefault((j, meant), {"j": j, "g": meant, "units": 0, "why": why})["units"] += units
+    missing = list(short.values())
     for _d, j, g, _units in left:
         for one in missing:
-            if (one["j"], one["g"]) == (j, g) and one["why"] != "no way in time":
+            if (one["j"], one["g"]) == (j, column(g).get("for", g)) and one["why"] != "no way in time":
                 one["why"] = "shift"
-    breaks = [{"rule": rule, "at": list(at), "by": round(by, 2)} for rule, at, by in broken if not (rule == "trucks" and counted)]
-    breaks += [{"rule": "shift", "at": [d, j, g], "by": units} for d, j, g, units in left] if hand else []
+    if hand:
+        for one in missing:
+            if one["why"] == "worth less":
+                one["why"] = "hand"  # there is some left and a truck for it: a person has set it so
+    breaks = [{"rule": rule, "at": _named(rule, at, column), "by": round(by, 2)} for rule, at, by in broken if not (rule == "trucks" and counted)]
+    breaks += [{"rule": "shift", "at": [d, j, column(g)["g"]], "by": units} for d, j, g, units in left] if hand else []
     return {
         "lines": shown, "unmet": missing, "breaks": breaks,
-        "trips": [{"truck": one.truck, "d": one.depot, "j": one.need, "leave": round(one.leave, 1), "arrive": round(one.arrive, 1), "back": round(one.back, 1), "cargo": [list(pair) for pair in one.cargo]} for one in made],
+        "trips": [{"truck": one.truck, "d": one.depot, "j": one.need, "leave": round(one.leave, 1), "arrive": round(one.arrive, 1), "back": round(one.back, 1), "cargo": [[column(g)["g"], units] for g, units in one.cargo]} for one in made],
         "numbers": _numbers(frozen, task, sent, unmet, arrive, made, counted, bound),
     }
+
+
+def _named(rule: str, at: Sequence[int], column: Callable[[int], dict[str, int]]) -> list[int]:
+    """Where a rule is broken, with the good as it is kept."""
+    found = list(at)
+    if rule != "trucks":
+        found[-1] = column(found[-1])["g"]
+    return found
 
 
 def _numbers(frozen: Frozen, task: Task, sent: np.ndarray, unmet: np.ndarray, arrive: dict, made: list[trips.Trip], counted: set[int], bound: float | None) -> dict[str, Any]:
@@ -315,7 +400,7 @@ def _numbers(frozen: Frozen, task: Task, sent: np.ndarray, unmet: np.ndarray, ar
             continue
         for j in np.flatnonzero(sent[d].any(axis=1)):
             loads = max(1, math.ceil(float((sent[d, j] * task.load).sum()) / standard - 1e-9))
-            hours += loads * (2 * float(task.minutes[d, j]) + frozen["handling"]) / 60 if np.isfinite(task.minutes[d, j]) else 0.0
+            hours += loads * (2 * float(task.driven[d, j]) + frozen["handling"]) / 60
     times = [(value, int(sent[key])) for key, value in arrive.items() if np.isfinite(value)]
     total = sum(n for _value, n in times)
     found = {
@@ -323,9 +408,31 @@ def _numbers(frozen: Frozen, task: Task, sent: np.ndarray, unmet: np.ndarray, ar
         "worst_share": round(float(got[task.need > 0].min()), 4) if (task.need > 0).any() else 1.0, "mean_min": round(sum(value * n for value, n in times) / total, 1) if total else None,
         "last_min": round(max((value for value, _n in times), default=0.0), 1), "truck_hours": round(hours, 1), "yuan": round(hours * policy("truck_hour_yuan")), "value": judged.value,
     }
+    if counted:
+        found["capacity"] = _capacity(frozen, task, unmet, sent, counted)
     if bound is not None:
         found |= {"bound": bound, "gap": max(0.0, (judged.value - bound) / max(abs(bound), 1.0))}
     return found
+
+
+def _capacity(frozen: Frozen, task: Task, unmet: np.ndarray, sent: np.ndarray, counted: set[int]) -> dict[str, Any]:
+    """The gap of transport capacity: tonnes that lie in a depot in time and are not met only because no truck has time for them, and the truck hours they would take."""
+    left = task.stock - sent.sum(axis=1)
+    drive, rest = task.driven, unmet.copy()
+    tonnes = hours = 0.0
+    loads = [one["load"] for one in frozen["trucks"]]
+    mean = sum(loads) / len(loads) if loads else policy("truck_t")
+    for j, g in np.argwhere(rest > 0):
+        for d in np.argsort(task.arrival[:, j], kind="stable"):
+            if int(d) not in counted or not task.open[d, j, g] or left[d, g] <= 0 or rest[j, g] <= 0:
+                continue
+            units = int(min(left[d, g], rest[j, g]))
+            left[d, g] -= units
+            rest[j, g] -= units
+            weight = units * float(task.load[g])
+            tonnes += weight
+            hours += weight / mean * (2 * float(drive[d, j]) + frozen["handling"]) / 60
+    return {"tonnes": round(tonnes, 2), "hours": round(hours, 1), "trucks": math.ceil(hours / 12 - 1e-9)}
 
 
 def _why(task: Task, sent: np.ndarray, d: int, j: int, g: int, frozen: Frozen, goal: str) -> dict[str, Any]:
@@ -349,7 +456,7 @@ def _why(task: Task, sent: np.ndarray, d: int, j: int, g: int, frozen: Frozen, g
 def why_words(frozen: Frozen, why: dict[str, Any]) -> str:
     name = frozen["depots"][why["depot"]]["name"] if "depot" in why else ""
     return {
-        "hand": _("set by hand"), "nearest": _("the nearest depot that has it and is there in time"), "spent": _("{depot} is nearer, but all it has goes out already").format(depot=name),
+        "hand": _("set by hand"), "stands": _("stands in for what is missing"), "nearest": _("the nearest depot that has it and is there in time"), "spent": _("{depot} is nearer, but all it has goes out already").format(depot=name),
         "trucks": _("{depot} is nearer, but its trucks are needed elsewhere").format(depot=name), "cost": _("{depot} is nearer, but this way costs less").format(depot=name),
         "before": _("as before: few changes come first"), "together": _("{depot} is nearer; all needs together are served sooner this way").format(depot=name),
     }[why["code"]]
@@ -358,7 +465,7 @@ def why_words(frozen: Frozen, why: dict[str, Any]) -> str:
 def unmet_words(why: str) -> str:
     return {
         "no way in time": _("no depot that has it can be there in time"), "stock": _("the depots that can be there in time have no more of it"),
-        "trucks": _("the depots that still have it have no truck time left"), "worth less": _("what went instead is worth more for its truck time"), "shift": _("no truck has time left in its shift"),
+        "hand": _("a line was set lower by hand; some is left"), "trucks": _("the depots that still have it have no truck time left"), "worth less": _("what went instead is worth more for its truck time"), "shift": _("no truck has time left in its shift"),
     }[why]
 
 
@@ -398,15 +505,23 @@ def quantity(frozen: Frozen, g: int, units: Any) -> str:
 
 
 def lines_of(frozen: Frozen, answer_: dict[str, Any], into: Frozen | None = None) -> list[Line]:
-    """The lines of an answer in the rows and columns of `into` (another question of the same plan); what is not there any more is left out."""
+    """The lines of an answer, without what stands in for something else, in the rows and columns of `into` (another question of the same plan); what is not there any more is left out."""
     if into is None:
-        return [(one["d"], one["j"], one["g"], one["units"]) for one in answer_["lines"]]
+        return [(one["d"], one["j"], one["g"], one["units"]) for one in answer_["lines"] if "for" not in one]
     at = places_of(into)
     found = []
+    # What has left since is met, not taken away.
+    since = {(depot, need, item): units for depot, need, item, units in into["left"]}
+    for depot, need, item, units in frozen["left"]:
+        since[depot, need, item] = since.get((depot, need, item), 0) - units
     for one in answer_["lines"]:
+        if "for" in one:
+            continue  # what stands in is chosen anew each time
         keys = (frozen["depots"][one["d"]]["id"], frozen["needs"][one["j"]]["id"], frozen["items"][one["g"]]["id"])
         if all(key in side for side, key in zip(at, keys, strict=True)):
-            found.append((*(side[key] for side, key in zip(at, keys, strict=True)), one["units"]))
+            units = one["units"] - max(0, since.get(keys, 0))
+            if units > 0:
+                found.append((*(side[key] for side, key in zip(at, keys, strict=True)), units))
     return found  # type: ignore[return-value]
 
 

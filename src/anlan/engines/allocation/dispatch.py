@@ -29,7 +29,8 @@ class Task:
     `stock` (D, G) units; `load` (G) truckloads of one unit; `trucks` (D) truck minutes, infinite where they do not count; `allowed` (D, N, G) or None:
     who may release what to whom. `kept`: lines a person has decided; they stand, and get no more where `shut` (depot, need, good) says so. `before`: the plan until now; `change` minutes are what a unit on a new
     line must save. `ready` (D) minutes pass before the first truck leaves (loading, a release by the level above). `weight` (G): what a minute of one unit
-    of a good counts; with the goods' loads in its place time is counted in loaded trucks, which is what costs.
+    of a good counts; with the goods' loads in its place time is counted in loaded trucks, which is what costs. `drive` (D, N): minutes the depot's own
+    trucks drive one way, where the rest of the way is somebody else's (a transfer point); else `minutes`.
     """
 
     minutes: np.ndarray
@@ -46,6 +47,13 @@ class Task:
     shut: Sequence[tuple[int, int, int]] = ()
     ready: np.ndarray | None = None
     weight: np.ndarray | None = None
+    drive: np.ndarray | None = None
+
+    @property
+    def driven(self) -> np.ndarray:
+        """(D, N): minutes of the depot's trucks one way; 0 where there is no way."""
+        far = self.minutes if self.drive is None else self.drive
+        return np.where(np.isfinite(self.minutes) & np.isfinite(far), far, 0.0)
 
     @property
     def arrival(self) -> np.ndarray:
@@ -108,7 +116,7 @@ def judge(task: Task, lines: Sequence[Line]) -> Judged:
     beyond = sent.sum(axis=0) - task.need
     breaks += [("more than needed", (int(j), int(g)), float(beyond[j, g])) for j, g in np.argwhere(beyond > 0)]
     way = np.where(np.isfinite(task.minutes), task.minutes, 0.0)
-    used = 2 * np.einsum("djg,dj,g->d", sent, way, task.load)
+    used = 2 * np.einsum("djg,dj,g->d", sent, task.driven, task.load)
     breaks += [("trucks", (int(d),), float(used[d] - task.trucks[d])) for d in np.flatnonzero(used > task.trucks * (1 + 1e-9) + 1e-6)]
     unmet = np.maximum(-beyond, 0)
     old = np.zeros_like(sent)
@@ -190,7 +198,7 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
     for d, j, g, units in task.kept:
         kept[d, j, g] += units
     stock, wanted, trucks = task.stock - kept.sum(axis=1), task.need - kept.sum(axis=0), task.trucks - fixed.truck_minutes
-    way = np.where(np.isfinite(task.minutes), task.minutes, 0.0)
+    way, drive = np.where(np.isfinite(task.minutes), task.minutes, 0.0), task.driven
     open_ = task.open
     for d, j, g in task.shut:
         open_[d, j, g] = False
@@ -219,7 +227,7 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
             at = places[g]
             if not at.size:
                 continue
-            exact = (way[:, at] * (weight[g] + 2 * task.load[g] * price[:, None]) + news[:, at, g]).T
+            exact = (way[:, at] * weight[g] + drive[:, at] * 2 * task.load[g] * price[:, None] + news[:, at, g]).T
             # Rounded down: the bound stays a bound.
             cost = np.where(open_[:, at, g].T & (exact * scale < transport.LIMIT), np.floor(exact * scale), FAR).astype(np.int64)
             placed = transport.solve(cost, wanted[at, g], stock[:, g], nowhere=(scale * UNMET * task.priority[at, g]).astype(np.int64), first=room_price[:, g])
@@ -228,7 +236,7 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
             level += placed.bound / scale
             group, home = np.nonzero(x)
             flows.append((home, at[group], np.full(home.size, g), x[group, home].astype(np.int64)))
-            used += 2 * task.load[g] * np.bincount(home, weights=x[group, home] * way[home, at[group]], minlength=depots)
+            used += 2 * task.load[g] * np.bincount(home, weights=x[group, home] * drive[home, at[group]], minlength=depots)
         level -= float((price * hours).sum())
         if level > low:
             stall = 0 if level > low + 1e-6 * abs(low) else stall + 1
@@ -237,9 +245,9 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
             stall += 1
         from_, to, good, sent = [np.concatenate(column) for column in zip(*flows, strict=True)] if flows else [np.zeros(0, np.int64)] * 4
         # What a unit is worth where it goes, for each truck minute it takes there.
-        worth = (UNMET * task.priority[to, good] - way[from_, to] * weight[good]) / np.maximum(2 * way[from_, to] * task.load[good], 1e-9)
+        worth = (UNMET * task.priority[to, good] - way[from_, to] * weight[good]) / np.maximum(2 * drive[from_, to] * task.load[good], 1e-9)
         out = kept.copy()
-        _fit(from_, to, good, sent, worth, way, task.load, trucks.copy(), stock.copy(), wanted.copy(), np.argsort(-worth, kind="stable"), offer, near, open_, out)
+        _fit(from_, to, good, sent, worth, drive, task.load, trucks.copy(), stock.copy(), wanted.copy(), np.argsort(-worth, kind="stable"), offer, near, open_, out)
         value = _value(task, out, way, news)
         if value < best_value:
             best, best_value = out, value
@@ -279,9 +287,39 @@ def why_unmet(task: Task, plan: Plan) -> list[tuple[int, int, int, str]]:
         could = open_[:, j, g] & (task.stock[:, g] > 0)
         holds = could & (left[:, g] > 0)
         with np.errstate(invalid="ignore"):
-            carries = holds & (2 * np.where(np.isfinite(task.minutes[:, j]), task.minutes[:, j], 0) * task.load[g] <= spare)
+            carries = holds & (2 * task.driven[:, j] * task.load[g] <= spare)
         reason = "no way in time" if not could.any() else "stock" if not holds.any() else "trucks" if not carries.any() else "worth less"
         found.append((int(j), int(g), int(plan.unmet[j, g]), reason))
+    return found
+
+
+Swap = tuple[int, int, int, int, int]  # depot, need, the good that goes, units, the good it stands for
+
+
+def substitute(task: Task, lines: Sequence[Line], swaps: Sequence[tuple[int, int]]) -> list[Swap]:
+    """What may stand in (good sent, good it stands for; the likeliest first) for what `lines` leave unmet, from the stock and truck time they leave.
+
+    A good serves its own needs first. Each pair is one exact transport question; it never takes what an earlier pair has taken.
+    """
+    sent = np.zeros((*task.minutes.shape, task.need.shape[1]), np.int64)
+    for d, j, g, units in lines:
+        sent[d, j, g] += units
+    stock, unmet = task.stock - sent.sum(axis=1), np.maximum(task.need - sent.sum(axis=0), 0)
+    drive = task.driven
+    trucks = task.trucks - 2 * np.einsum("djg,dj,g->d", sent, drive, task.load)
+    found: list[Swap] = []
+    for h, g in swaps:
+        if h == g or not unmet[:, g].any() or not (stock[:, h] > 0).any():
+            continue
+        pair = Task(
+            task.minutes, unmet[:, [g]], task.priority[:, [g]], task.deadline[:, [g]], np.maximum(stock[:, [h]], 0), task.load[[h]], np.maximum(trucks, 0.0),
+            allowed=None if task.allowed is None else task.allowed[:, :, [h]], ready=task.ready, drive=task.drive,
+        )
+        for d, j, _one, units in solve(pair, rounds=40).lines:
+            found.append((d, j, h, units, g))
+            stock[d, h] -= units
+            unmet[j, g] -= units
+            trucks[d] -= 2 * units * drive[d, j] * task.load[h]
     return found
 
 

@@ -77,6 +77,7 @@ def _once(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], handling: 
     spare = allowed.copy()
     for d, j, g in task.shut:
         spare[d, j, g] = False
+    drive = task.driven
     free = [max(one.ready, float(ready[one.depot])) for one in trucks]
     live = [k for k, one in enumerate(trucks) if one.load > 0]
     trips: list[Trip] = []
@@ -91,10 +92,10 @@ def _once(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], handling: 
         truck, d, now = trucks[k], trucks[k].depot, free[k]
         choice: tuple[float, float, int, list[tuple[int, int]]] | None = None
         for j in range(needs):
-            way = float(task.minutes[d, j])
-            if not np.isfinite(way) or now + 2 * way + handling > truck.until + 1e-9:
+            way = float(drive[d, j])
+            if not np.isfinite(task.minutes[d, j]) or now + 2 * way + handling > truck.until + 1e-9:
                 continue
-            arrive = now + way
+            arrive = now + float(task.minutes[d, j])
             can = allowed[d, j] & (arrive <= task.deadline[j] + 1e-9)
             for source, bonus in ((follow[d, j], 2.0 if plan_first else 1.0), (np.where(spare[d, j], stock[d], 0), 1.0)):
                 amount = np.where(can, np.minimum(np.minimum(source, wanted[j]), stock[d]), 0)
@@ -124,7 +125,7 @@ def _once(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], handling: 
             follow[d, j, g] = max(0, follow[d, j, g] - units)
             firm[d, j, g] = max(0, firm[d, j, g] - units)
         back = now + 2 * way + handling
-        trips.append(Trip(k, d, j, now, now + way, back, tuple(cargo)))
+        trips.append(Trip(k, d, j, now, now + float(task.minutes[d, j]), back, tuple(cargo)))
         free[k] = back
     sent = np.zeros_like(planned)
     for trip in trips:

@@ -99,3 +99,26 @@ def test_the_page_tells_the_mean_what_is_still_blocked_and_who_is_cut_off(actual
     assert "9.0" in page and still.number in page and done.number in page and town.name in page and "3200" in page
     other = signed_in(client, charlie).get("/logistics/clearing").content.decode()
     assert still.number not in other and town.name not in other
+
+
+def test_the_road_that_gives_most_people_a_way_again_is_cleared_first(actual, county, town, alice, settings, tmp_path, client, signed_in):
+    """A small village behind the older blockage, a large town behind the newer one, and a third that only makes a way longer."""
+    settings.HOME = tmp_path
+    # 0 base, 1 fork, 2 village, 3 town; 1-4-3 a longer way to the town, blocked as well.
+    lon, lat = np.array([119.0, 119.01, 119.02, 119.01, 119.04]) - 0.01, np.array([28.0, 28.0, 28.0, 28.02, 28.01])
+    net = network.straight(lon, lat, np.array([0, 1, 1, 1, 4]), np.array([1, 2, 3, 4, 3]), kind=np.full(5, routing.CLASSES.index("primary"), np.uint8))
+    net.save(compute.road_file(), **Router(net).kept)
+    from anlan.runtime.testing import make_region
+
+    village = make_region("甲二村", "village", town)
+    for region, point, population in ((village, (119.0099, 28.0), 90), (town, (119.0, 28.0199), 5000)):
+        region.lon, region.lat, region.population = *point, population
+        region.save(update_fields=["lon", "lat", "population"])
+    Base.objects.create(code="B1", name="西站", region=county, lon=118.991, lat=28.0)
+    older = report(alice, actual, county, road="X1", point=[119.005, 28.0])
+    direct = report(alice, actual, county, road="X2", point=[119.0, 28.01])
+    round_ = report(alice, actual, county, road="X3", point=[119.015, 28.005])
+    found = queries.clear_first(alice, actual, np.array([[118.991, 28.0]]))
+    assert [(one.row.pk, one.people) for one in found] == [(direct.pk, 5000), (older.pk, 90), (round_.pk, 0)] and found[0].places == [town.name]
+    page = signed_in(client, alice).get("/logistics/clearing/order").content.decode()
+    assert page.index("X2") < page.index("X1") < page.index("X3") and "5,000" in page

@@ -75,3 +75,21 @@ def test_wrong_files_are_refused_by_name(town, capsys, name, content):
     (town / name).write_text(content)
     status, answer = anlan(capsys, "import", town / "town.osm") if name == "town.osm" else ask(town, capsys, "matrix")
     assert status == 1 and answer["error"]["why"]
+
+
+def test_isochrones_are_areas_that_grow_with_the_minutes_and_shrink_behind_a_closure(town, capsys):
+    from shapely.geometry import Point, shape
+
+    def areas(*more):
+        status, answer = anlan(capsys, "isochrone", "--from", town / "a.csv", "--network", town / "town.npz", "--minutes", "1,3", *more)
+        assert status == 0
+        return {one["properties"]["minutes"]: (shape(one["geometry"]), one["properties"]["road_km"]) for one in answer["features"]}
+
+    found = areas()
+    east = Point(120.02, 30.0)
+    # A kilometre a minute on the primary road: the bridge's far end is 1.8 minutes away.
+    assert found[3.0][0].distance(east) < 0.002 < found[1.0][0].distance(east) and 0 < found[1.0][1] < found[3.0][1]
+    (town / "edits.geojson").write_text(json.dumps({"features": [{"type": "Feature", "properties": {"kind": "closed"}, "geometry": {"type": "Point", "coordinates": [120.005, 30.0]}}]}))
+    assert areas("--edits", town / "edits.geojson")[3.0][1] < found[3.0][1] / 2, "closed in front of the door"
+    status, refused = anlan(capsys, "isochrone", "--from", town / "a.csv", "--network", town / "town.npz", "--minutes", "0,x")
+    assert status == 1 and "--minutes" in refused["error"]["why"]

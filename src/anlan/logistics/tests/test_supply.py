@@ -77,7 +77,7 @@ def step(actor, realm, plan, name, **data):
 
 
 def test_the_declarations_are_sound():
-    assert lint.lint(get("logistics.supply")) == [] and lint.lint(get("logistics.transport")) == []
+    assert [lint.lint(get(f"logistics.{name}")) for name in ("supply", "transport", "pass")] == [[], [], []]
 
 
 def test_a_search_gives_alternatives_with_their_numbers_and_says_why(ground, drain):
@@ -171,9 +171,17 @@ def test_approval_keeps_goods_and_orders_loads_and_the_ledger_follows_the_trucks
     # What has arrived is met: a new search asks for the rest only.
     again = searched(ground, plan, drain)
     assert ground.lines(again)["东库", "甲村", "水泵"] == 10 and ("西库", "甲村", "水泵") not in ground.lines(again)
+    assert not again.changes, "what has arrived is met, not taken away"
+    actions.set_lines(Act(ground.actor, actual), plan=plan.pk, lines=[ground.line(ground.east, "a", ground.pump, 4)])
+    step(ground.actor, actual, plan, "change")
+    step(commander, actual, plan, "approve")
+    part = Transport.objects.of(actual).get(start="东库", goal="甲村", state="ordered")
+    loops.step(Act(ground.actor, actual), loop="logistics.transport", case=part.pk, step="leave", data={"vehicle": "浙A00002", "driver": "王师傅"})
+    last = searched(ground, plan, drain)
+    assert ("东库", "甲村", "水泵") not in ground.lines(last) and last.answer["numbers"]["unmet"] == 6, "four by hand have left: no four more"
     step(ground.actor, actual, plan, "withdraw", reason="水退了")
-    assert set(Transport.objects.of(actual).values_list("state", flat=True)) == {"arrived", "void"} and not Reservation.objects.of(actual).filter(state="open").exists()
-    assert not supplies.audit(actual) and set(Order.objects.of(actual).exclude(pk=order.pk).values_list("state", flat=True)) == {"withdrawn"}
+    assert set(Transport.objects.of(actual).values_list("state", flat=True)) == {"arrived", "left", "void"} and not Reservation.objects.of(actual).filter(state="open").exists()
+    assert not supplies.audit(actual) and set(Order.objects.of(actual).exclude(pk__in=[order.pk, part.order]).values_list("state", flat=True)) == {"withdrawn"}
 
 
 def test_a_blocked_road_proposes_a_plan_with_few_changes_and_names_the_road(ground, roads, drain, commander, county, actual):
@@ -256,3 +264,101 @@ def test_the_pages_lead_from_the_needs_to_the_waybill(ground, drain, town, clien
     paper = desk.get(f"/logistics/transports/{load.pk}/waybill").content.decode()
     assert "<svg" in paper and load.number in paper and "水泵" in paper
     assert signed_in(client, charlie).get(f"/logistics/plans/{plan.pk}").status_code == 404
+
+
+def test_what_stands_in_goes_out_as_itself_and_counts_for_what_it_stands_for(ground, drain, commander, actual):
+    """65 pumps of two kinds are asked for where 50 of the right kind are: the other kind fills up, from the nearest depot."""
+    small = item(ground.actor, actual, name="小水泵", weight_kg="40")
+    receive(ground.actor, actual, ground.west, small, 100)
+    plan = ground.plan(depots=[{"warehouse": str(ground.west.pk), "trucks": [{"count": 3, "load_t": 5, "hours": 10}]}], needs=[
+        {"id": "a", "name": "甲村", "lon": 118.99, "lat": 28.0, "items": [{"item": str(ground.pump.pk), "units": 45, "priority": "life"}, {"item": str(small.pk), "units": 90}]},
+    ])
+    actions.set_rules(Act(ground.actor, actual), plan=plan.pk, swaps=[{"item": str(small.pk), "for": str(ground.pump.pk)}], transfers=[])
+    version = searched(ground, plan, drain)
+    f = version.frozen
+    sent = {(f["items"][one["g"]]["name"], "for" in one): one["units"] for one in version.answer["lines"]}
+    assert sent == {("水泵", False): 30, ("小水泵", False): 90, ("小水泵", True): 10}, "the small pumps serve their own need first"
+    assert {(f["items"][one["g"]]["name"], one["units"]) for one in version.answer["unmet"]} == {("水泵", 5)} and not version.answer["breaks"]
+    assert sum(units for trip in version.answer["trips"] for _g, units in trip["cargo"]) == 130
+    hand = actions.set_lines(Act(ground.actor, actual), plan=plan.pk, lines=[ground.line(ground.west, "a", ground.pump, 29)])
+    assert not hand.answer["breaks"] and hand.answer["numbers"]["unmet"] == 6, "what stands in stays where a line beside it is changed"
+    step(ground.actor, actual, plan, "ask")
+    step(commander, actual, plan, "approve")
+    load = Transport.objects.of(actual).get()
+    assert sorted((line["name"], line["units"], "for" in line) for line in load.lines) == [("小水泵", 10, True), ("小水泵", 90, False), ("水泵", 29, False)]
+    loops.step(Act(ground.actor, actual), loop="logistics.transport", case=load.pk, step="leave", data={"vehicle": "浙A1", "driver": "李"})
+    assert supply.under_way(plan) == {("a", str(ground.pump.pk)): 39, ("a", str(small.pk)): 90} and not supplies.audit(actual)
+
+
+def test_a_village_without_a_road_is_reached_by_a_transfer_point(ground, roads, drain, county, actual):
+    """The island has no road within reach; from the landing the boat makes 10 km/h."""
+    island = [{"id": "i", "name": "岛", "lon": 119.0, "lat": 28.2, "items": [{"item": str(ground.pump.pk), "units": 5, "hours": 4}]}]
+    plan = ground.plan(needs=island)
+    version = searched(ground, plan, drain)
+    assert version.answer["unmet"][0]["why"] == "no way in time" and any("岛" in note for note in version.frozen["notes"])
+    with pytest.raises(Problem):
+        actions.set_rules(Act(ground.actor, actual), plan=plan.pk, swaps=[], transfers=[{"name": "码头", "lon": 119.0, "lat": 28.05, "kmh": "fast", "minutes": 15}])
+    actions.set_rules(Act(ground.actor, actual), plan=plan.pk, swaps=[], transfers=[{"name": "码头", "lon": 119.0, "lat": 28.05, "kmh": 10, "minutes": 15}])
+    version = searched(ground, plan, drain)
+    d, j = version.answer["lines"][0]["d"], 0
+    boat = 0.15 * 111.2 / 10 * 60
+    assert version.frozen["via"][d][j] == 0 and version.answer["numbers"]["unmet"] == 0
+    assert version.frozen["minutes"][d][j] == pytest.approx(version.frozen["drive"][d][j] + 15 + boat, rel=0.01), "by road to the landing, over, and the boat"
+
+
+def test_goods_of_another_level_come_later_in_part_and_by_leave_of_that_level(ground, drain, city, commander, actual, machine):
+    store = warehouse(machine, actual, city, name="市库", point=[118.985, 28.0], load_min="10")
+    receive(machine, actual, store, ground.pump, 40)
+    plan = ground.plan()
+    plan.depots = [{"warehouse": str(store.pk)}]
+    plan.save(update_fields=["depots"])
+    version = searched(ground, plan, drain)
+    pumps = sum(one["units"] for one in version.answer["lines"])
+    assert pumps == 20 and version.frozen["depots"][0]["level"] == "above" and version.frozen["depots"][0]["ready"] == 70, "half of it, an hour later"
+    assert any("市库" in note for note in version.frozen["notes"])
+    step(ground.actor, actual, plan, "ask")
+    with pytest.raises(Problem) as refused:
+        step(commander, actual, plan, "approve")
+    assert refused.value.kind.code == "logistics.no_authority" and "市库" in refused.value.message
+
+
+def test_a_pass_is_asked_given_checked_by_anybody_and_revoked(ground, drain, commander, client, signed_in, actual, exercise):
+    plan = ground.plan()
+    searched(ground, plan, drain)
+    step(ground.actor, actual, plan, "ask")
+    step(commander, actual, plan, "approve")
+    load = Transport.objects.of(actual).first()
+    loops.step(Act(ground.actor, actual), loop="logistics.transport", case=load.pk, step="join", data={"convoy": "一号车队"})
+    desk = signed_in(client, ground.actor)
+    assert desk.post(f"/logistics/transports/{load.pk}/pass", {"hours": "12"}).status_code == 302
+    card = load.passes.get()
+    assert card.state == "asked" and card.code == "" and "一号车队" in desk.get(f"/case/{load.pk}").content.decode()
+    loops.step(Act(commander, actual), loop="logistics.pass", case=card.pk, step="give")
+    card.refresh_from_db()
+    assert "<svg" in desk.get(f"/logistics/passes/{card.pk}").content.decode() and len(card.code) >= 20
+    client.logout()
+    address = f"/logistics/pass/{card.code}"
+    seen = client.get(address)
+    assert seen.status_code == 200 and card.plates in seen.content.decode() and card.cargo not in seen.content.decode(), "plates and way, not the load"
+    assert "有效" in seen.content.decode() or "holds" in seen.content.decode()
+    assert client.get("/logistics/pass/nosuchcode").status_code == 404
+    loops.step(Act(commander, actual), loop="logistics.pass", case=card.pk, step="revoke", data={"reason": "任务取消"})
+    assert "吊销" in client.get(address).content.decode() or "revoked" in client.get(address).content.decode()
+    too_long = actions.ask_pass(Act(ground.actor, actual), transport=load.pk, valid_until=load.opened_at.replace(year=load.opened_at.year + 1))
+    with pytest.raises(Problem, match="72"):
+        loops.step(Act(commander, actual), loop="logistics.pass", case=too_long.pk, step="give")
+
+
+def test_the_interface_makes_searches_and_judges(ground, drain, client, signed_in, actual):
+    desk = signed_in(client, ground.actor)
+    made = desk.post("/api/v1/logistics/plans", {
+        "title": "接口", "region": str(ground.region.pk), "depots": [{"warehouse": str(ground.west.pk)}],
+        "needs": [{"id": "a", "name": "甲村", "lon": 118.99, "lat": 28.0, "items": [{"item": str(ground.pump.pk), "units": 7}]}],
+    }, content_type="application/json").json()
+    key = made["id"]
+    assert desk.post(f"/api/v1/logistics/plans/{key}/search", {}, content_type="application/json").json()["search"]["state"] == "waiting"
+    drain()
+    found = desk.get(f"/api/v1/logistics/plans/{key}").json()
+    assert [line["units"] for line in found["version"]["answers"]["fast"]["lines"]] == [7] and found["search"]["state"] == "done"
+    tried = desk.post(f"/api/v1/logistics/plans/{key}/lines?judge_only=true", {"lines": [ground.line(ground.west, "a", ground.pump, 99)]}, content_type="application/json").json()
+    assert len(tried["breaks"]) == 2 and SupplyPlan.objects.of(actual).get().versions.count() == 1, "more than there is, and more than asked for"

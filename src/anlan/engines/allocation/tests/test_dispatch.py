@@ -126,3 +126,34 @@ def test_wrong_numbers_are_named(change, words):
     parts = {"minutes": np.array([[10.0]]), "need": np.array([[20]]), "priority": np.array([[1.0]]), "deadline": np.array([[60.0]]), "stock": np.array([[5]]), "load": np.array([0.1]), "trucks": np.array([100.0])}
     with pytest.raises(ValueError, match=words):
         dispatch.solve(Task(**(parts | change)))
+
+
+def test_what_stands_in_takes_only_what_is_left_and_the_most_urgent_first():
+    """Two goods, one depot: 6 of the first, 5 of the second. Against every division one can write down."""
+    for seed in range(40):
+        r = np.random.default_rng(seed)
+        need = r.integers(0, 6, (3, 2))
+        task = Task(r.integers(1, 50, (2, 3)).astype(float), need, r.choice([1.0, 3.0, 10.0], (3, 2)), np.full((3, 2), 1e9), r.integers(0, 7, (2, 2)), np.array([0.1, 0.1]), np.full(2, np.inf))
+        plan = dispatch.solve(task, gap=0.0)
+        swaps = dispatch.substitute(task, plan.lines, [(0, 1)])
+        sent = np.zeros((2, 3, 2), np.int64)
+        for d, j, g, units in plan.lines:
+            sent[d, j, g] += units
+        left, missing = task.stock[:, 0] - sent[:, :, 0].sum(axis=1), task.need[:, 1] - sent[:, :, 1].sum(axis=0)
+        took = np.zeros((2, 3), np.int64)
+        for d, j, h, units, g in swaps:
+            assert (h, g) == (0, 1) and units > 0
+            took[d, j] += units
+        assert (took.sum(axis=1) <= left).all() and (took.sum(axis=0) <= missing).all()
+        # All that is left goes out while anything is missing, and the dearest need gets it.
+        assert took.sum() == min(left.sum(), missing.sum()), seed
+        best = np.sort(np.repeat(task.priority[:, 1], missing))[::-1][: took.sum()].sum()
+        assert (took.sum(axis=0) * task.priority[:, 1]).sum() == best, seed
+
+
+def test_a_depots_trucks_drive_only_as_far_as_the_transfer_point():
+    """The far village is 20 minutes by truck and 60 by boat: a truck's hours are those of the truck's part."""
+    task = Task(np.array([[80.0]]), np.array([[10]]), np.ones((1, 1)), np.full((1, 1), 240.0), np.array([[10]]), np.array([1.0]), np.array([400.0]), drive=np.array([[20.0]]))
+    plan = dispatch.solve(task)
+    assert plan.lines == [(0, 0, 0, 10)] and plan.truck_minutes.tolist() == [400.0] and plan.unit_minutes == 800
+    assert dispatch.solve(Task(task.minutes, task.need, task.priority, task.deadline, task.stock, task.load, task.trucks)).lines == [(0, 0, 0, 2)], "driven all the way they would carry two"

@@ -1,0 +1,214 @@
+"""Which teams to send (R46, R48): fit for the work, usable, rested, soon there, and with as many people as possible still covered at home; and where stations should stand."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from anlan.engines.siting import covering
+from anlan.kernel import access, clock, codes
+from anlan.kernel.models import Region
+from anlan.resources import means
+from anlan.resources import queries as forces
+from anlan.resources.models import Base, Team
+
+from . import compute, queries
+
+MOST = 400  # teams asked about
+PLACES = 2000
+
+
+def policy(name: str) -> float:
+    return float(codes.data("team_policy", name)["value"])
+
+
+@dataclass
+class Offer:
+    """A team that can go: minutes until it is there, and how many people nobody fit reaches in time any more once it (and those above it) have gone."""
+
+    team: Team
+    minutes: float | None
+    lost: int = 0
+    chosen: bool = False
+
+
+@dataclass
+class MoveUp:
+    """A team that stays, moved to the place of one that has gone: so many people more are covered meanwhile."""
+
+    team: Team
+    to: Team
+    people: int
+
+
+@dataclass
+class Proposal:
+    offers: list[Offer]
+    barred: list[tuple[Team, str, Any]]  # fit for it, but: out, rests (until), papers, no way
+    moves: list[MoveUp]
+    people: int  # of the places asked about
+    covered: int
+    left: int  # still covered when the chosen have gone
+    limit: float
+    how: str
+    places: int
+    notes: list[str] = field(default_factory=list)
+
+
+def _places(actor: Any) -> list[Region]:
+    """Villages, or towns where no village is known, of the actor's regions."""
+    rows = Region.objects.filter(lon__isnull=False, lat__isnull=False, valid_to=None)
+    scope = access.regions(actor, "logistics.read")
+    if scope is not access.ALL:
+        rows = rows.filter(pk__in=scope)
+    return list(rows.filter(kind="village")[:PLACES]) or list(rows.filter(kind="town")[:PLACES])
+
+
+def _at(team: Team) -> tuple[float, float] | None:
+    if team.lon is not None:
+        return team.lon, team.lat
+    return (team.base.lon, team.base.lat) if team.base and team.base.lon is not None else None
+
+
+def propose(actor: Any, realm: Any, *, hazard: str, lon: float, lat: float, count: int = 2, weather: str = "dry") -> Proposal:
+    """`count` teams for work at a place, one after the other: each time the one that is there first, a team whose leaving uncovers people counting as later."""
+    now = clock.now(realm)
+    fit = [team for team in forces.teams(actor).filter(hazards__contains=[hazard]).select_related("base")[:MOST]]
+    usable = set(forces.usable(Team.plain.filter(pk__in=[team.pk for team in fit]), clock.local(now).date()).values_list("pk", flat=True))
+    out, rests = set(means.out(realm).values_list("team_id", flat=True)), means.resting(realm, now)
+    barred: list[tuple[Team, str, Any]] = []
+    free: list[Team] = []
+    for team in fit:
+        if team.pk in out:
+            barred.append((team, "out", None))
+        elif team.pk in rests:
+            barred.append((team, "rests", rests[team.pk]))
+        elif team.pk not in usable:
+            barred.append((team, "unusable", None))
+        elif _at(team) is None:
+            barred.append((team, "nowhere", None))
+        else:
+            free.append(team)
+    places = _places(actor)
+    people = np.array([row.population or 0 for row in places], float)
+    if not free:
+        return Proposal([], barred, [], int(people.sum()), 0, 0, policy("limit_min"), "", len(places))
+    roads, tables = compute.router(), compute.tables()
+    stand = np.array([_at(team) for team in free], float)
+    targets = np.array([(lon, lat), *((row.lon, row.lat) for row in places)], float)
+    ways = compute.ways(stand, targets, roads=roads, data=tables, vehicle="truck", weather=weather, edits=queries.edits(actor, realm, roads) if roads else ())
+    start = np.array([team.assemble_min if team.assemble_min is not None else policy("assemble_min") for team in free], float)
+    minutes = start[:, None] + ways.seconds / 60
+    there, reach = minutes[:, 0], minutes[:, 1:] <= policy("limit_min")
+    left = np.ones(len(free), bool)
+
+    def covered(mask: np.ndarray) -> float:
+        return float(people[reach[mask].any(axis=0)].sum()) if mask.any() else 0.0
+
+    begin = level = covered(left)
+    offers: list[Offer] = []
+    total = max(float(people.sum()), 1.0)
+    for _turn in range(min(count, len(free))):
+        best: tuple[float, int, float] | None = None
+        for k in map(int, np.flatnonzero(left & np.isfinite(there))):
+            mask = left.copy()
+            mask[k] = False
+            after = covered(mask)
+            score = float(there[k]) + policy("worth_min") * 100 * (level - after) / total
+            if best is None or score < best[0]:
+                best = (score, k, after)
+        if best is None:
+            break
+        _score, k, after = best
+        offers.append(Offer(free[k], float(there[k]), round(level - after), True))
+        left[k], level = False, after
+    gone = [free.index(one.team) for one in offers]
+    for k in map(int, np.argsort(there, kind="stable")):
+        if left[k]:
+            mask = left.copy()
+            mask[k] = False
+            if np.isfinite(there[k]):
+                offers.append(Offer(free[k], float(there[k]), round(level - covered(mask))))
+            else:
+                barred.append((free[k], "no way", None))
+    return Proposal(offers, barred, _moves(free, gone, left, reach, minutes, start, people, level), int(people.sum()), int(begin), int(level), policy("limit_min"), ways.how, len(places), list(ways.notes))
+
+
+def _moves(free: list[Team], gone: list[int], left: np.ndarray, reach: np.ndarray, minutes: np.ndarray, start: np.ndarray, people: np.ndarray, level: float) -> list[MoveUp]:
+    """Move-ups (补防): one team after the other to a place that was left, while it covers more people."""
+    found: list[MoveUp] = []
+    reach, empty = reach.copy(), list(gone)
+    stay = [int(k) for k in np.flatnonzero(left)]
+    while empty and stay:
+        best: tuple[float, int, int, np.ndarray] | None = None
+        for r in stay:
+            others = reach[[k for k in range(len(free)) if left[k] and k != r]]
+            base = others.any(axis=0) if len(others) else np.zeros(reach.shape[1], bool)
+            for g in empty:
+                # From the place that was left, with this team's own time to assemble.
+                row = minutes[g, 1:] - start[g] + start[r] <= policy("limit_min")
+                value = float(people[base | row].sum())
+                if value > level + 0.5 and (best is None or value > best[0]):
+                    best = (value, r, g, row)
+        if best is None:
+            break
+        value, r, g, row = best
+        found.append(MoveUp(free[r], free[g], round(value - level)))
+        reach[r], level = row, value
+        empty.remove(g)
+        stay.remove(r)
+    return found
+
+
+@dataclass
+class Coverage:
+    """People within the limit of a station today, and what the best layout of as many could cover; `add`: where one more would do most."""
+
+    stations: int
+    people: int
+    today: int
+    best: int
+    bound: int
+    limit: float
+    how: str
+    keep: list[Base]
+    move: list[Base]
+    new: list[Region]
+    add: list[tuple[Region, int]]
+    uncovered: list[tuple[Region, int]]
+
+
+def coverage(actor: Any, realm: Any, *, more: int = 3) -> Coverage:
+    """Stations (驻地) of the actor's regions against the best layout (1+N): the same number anywhere among stations and towns, with its bound."""
+    bases = list(Base.objects.seen_by(actor).filter(ended_at=None, lon__isnull=False).order_by("name")[:MOST])
+    places = [row for row in _places(actor) if row.population]
+    towns = Region.objects.filter(kind="town", lon__isnull=False, lat__isnull=False, valid_to=None)
+    scope = access.regions(actor, "logistics.read")
+    if scope is not access.ALL:
+        towns = towns.filter(pk__in=scope)
+    sites = list(towns[:MOST])
+    people = np.array([row.population or 0 for row in places], float)
+    if not places or not bases:
+        return Coverage(len(bases), int(people.sum()), 0, 0, 0, policy("limit_min"), "", bases, [], [], [], [])
+    roads, tables = compute.router(), compute.tables()
+    stand = np.array([(one.lon, one.lat) for one in [*bases, *sites]], float)
+    ways = compute.ways(stand, np.array([(row.lon, row.lat) for row in places], float), roads=roads, data=tables, vehicle="truck")
+    reach = ways.seconds / 60 + policy("assemble_min") <= policy("limit_min")
+    now: np.ndarray = np.asarray(reach[: len(bases)].any(axis=0))
+    best = covering.mclp(reach, people, len(bases), budget=5.0, gap=0.001)
+    chosen = set(best.sites.tolist())
+    add: list[tuple[Region, int]] = []
+    have = now.copy()
+    for _turn in range(more):
+        gains = np.array([float(people[reach[len(bases) + k] & ~have].sum()) for k in range(len(sites))]) if sites else np.zeros(0)
+        if not gains.size or gains.max() <= 0:
+            break
+        k = int(gains.argmax())
+        add.append((sites[k], round(float(gains[k]))))
+        have |= reach[len(bases) + k]
+    order = [int(k) for k in np.argsort(-people) if not now[k]]
+    return Coverage(
+        len(bases), int(people.sum()), int(people[now].sum()), max(round(float(best.cost)), int(people[now].sum())), round(float(best.bound)), policy("limit_min"), ways.how, [one for k, one in enumerate(bases) if k in chosen],
+        [one for k, one in enumerate(bases) if k not in chosen], [sites[k - len(bases)] for k in sorted(chosen) if k >= len(bases)], add, [(places[k], int(people[k])) for k in order[:20]],
+    )
