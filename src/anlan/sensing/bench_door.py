@@ -205,12 +205,12 @@ def _need(gauges: Gauges) -> list[Row]:
         gauges.publish(gauges.codes[number % GAUGES], {"t": (start + timedelta(seconds=number // GAUGES)).isoformat(), "v": 0, "u": "mm"})
 
     def many(number: int) -> None:
-        first = start - timedelta(days=1) + timedelta(minutes=EACH * (number // GAUGES))
-        gauges.publish(gauges.codes[number % GAUGES], {"t": first.isoformat(), "dt": [20 + 60 * n for n in range(EACH)], "v": [0] * EACH, "u": "mm"})
+        first = start + timedelta(seconds=60 + EACH * (number // GAUGES))
+        gauges.publish(gauges.codes[number % GAUGES], {"t": first.isoformat(), "dt": [*range(EACH)], "v": [0] * EACH, "u": "mm"})
 
     idle = during(IDLE_S, None, 0)
     rows = [_row("idle, of one core", 100 * idle, "%", f"all services, {IDLE_S} s, {GAUGES:,} gauges in the register")]
-    for words, each, per_s in (("one reading a message", one, NEED), (f"{EACH} readings a message, all of yesterday", many, NEED / EACH)):
+    for words, each, per_s in (("one reading a message", one, NEED), (f"{EACH} readings a message", many, NEED / EACH)):
         share = during(STEADY_S, each, per_s) - idle
         rows.append(_row(f"333 readings a second above idle, of one core, {words}", 100 * share, "%", f"{STEADY_S} s of MQTT, QoS 1, without the sender's own processor"))
     return rows

@@ -354,6 +354,13 @@ class Partition(models.Model):
     heard_until = models.DateTimeField(null=True, help_text="wall time at which its readings were last all taken in")
 
 
+class LiveWorker(models.Model):
+    """A worker that runs, whether it holds partitions or waits for its share."""
+
+    owner = models.CharField(max_length=120, primary_key=True)
+    seen_at = models.DateTimeField()
+
+
 class StreamPosition(models.Model):
     """Up to which message of a stream a partition's readings are in the database."""
 

@@ -30,7 +30,7 @@ from anlan.kernel.models import Realm
 from . import actions, broker, compute, imports, ingest, keeping, probe, queries, sources, sta_door
 from .compute import Book, Registry
 from .ingest import READINGS, REPLAY, Message, Reader, Refusal
-from .models import PARTITIONS, BatchStat, Partition, RuleSet
+from .models import PARTITIONS, BatchStat, LiveWorker, Partition, RuleSet
 
 log = logging.getLogger("anlan.sense")
 LEASE_S = 10
@@ -72,7 +72,10 @@ class Processor:
                 Partition.objects.bulk_create([Partition(number=number) for number in range(PARTITIONS)], ignore_conflicts=True)
             rows = list(Partition.objects.select_for_update().order_by("number"))
             host = socket.gethostname()
-            live = {self.owner}
+            # Who waits for a share is alive, too: else the first to come would keep everything.
+            LiveWorker.objects.update_or_create(owner=self.owner, defaults={"seen_at": now})
+            LiveWorker.objects.filter(seen_at__lt=now - timedelta(seconds=LEASE_S)).delete()
+            live = {self.owner, *(owner for owner in LiveWorker.objects.values_list("owner", flat=True) if not _dead(owner, host))}
             for row in rows:
                 if row.owner and row.leased_until and row.leased_until > now and not _dead(row.owner, host):
                     live.add(row.owner)
@@ -105,6 +108,7 @@ class Processor:
     def release(self) -> None:
         """Give the partitions back at once (a clean stop)."""
         Partition.objects.filter(owner=self.owner).update(owner="", leased_until=None)
+        LiveWorker.objects.filter(owner=self.owner).delete()
 
     def _fence(self) -> None:
         if not self.leased:

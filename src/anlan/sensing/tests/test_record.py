@@ -386,4 +386,7 @@ def test_two_workers_share_the_partitions(actual):
     for _round in range(3):
         first.lease()
         second.lease()
-    assert len(first.partitions) + len(second.partitions) == 64 and not first.partitions & second.partitions
+    assert len(first.partitions) == len(second.partitions) == 32 and not first.partitions & second.partitions
+    second.release()
+    first.lease()
+    assert len(first.partitions) == 64
