@@ -9,6 +9,8 @@ from uuid import UUID
 from anlan.engines.geo import City, Gauge
 from anlan.engines.text import pinyin
 from anlan.kernel.actions import Act
+from anlan.kernel.ids import derived_id
+from anlan.kernel.registers import actions as registers
 from anlan.sensing.actions import import_stations
 
 from .records import Record
@@ -45,9 +47,55 @@ def entry(city: City, gauge: Gauge, regions: dict[str, UUID]) -> dict[str, Any]:
     }
 
 
+MOST_UPSTREAM = 30  # rain gauges named for one river gauge: with more, rain far off explains any rise, and nobody is asked
+
+
+def upstream(city: City) -> dict[str, list[str]]:
+    """Code of each level and flow gauge → the rain gauges whose water passes it, where these are few enough to say something."""
+    at: dict[int, list[str]] = {}
+    for gauge in city.gauges:
+        if gauge.kind in ("level", "flow"):
+            at.setdefault(gauge.node, []).append(gauge.code)
+    found: dict[str, list[str]] = {}
+    for gauge in city.gauges:
+        node = gauge.node if gauge.kind == "rain" else -1
+        while node >= 0:
+            for code in at.get(node, ()):
+                found.setdefault(code, []).append(gauge.code)
+            node = int(city.water.down[node])
+    return {code: sorted(rain) for code, rain in found.items() if len(rain) <= MOST_UPSTREAM}
+
+
 def enter_gauges(act: Act, city: City, regions: dict[str, UUID]) -> int:
-    """Enter the city's gauges in the register; returns how many."""
-    return import_stations(act.child(step="stations"), rows=[entry(city, gauge, regions) for gauge in city.gauges], origin=MADE_UP.format(seed=city.seed))
+    """Enter the city's gauges in the register, and what the gas probes watch; returns how many gauges."""
+    origin, above = MADE_UP.format(seed=city.seed), upstream(city)
+    rows = {gauge.code: entry(city, gauge, regions) for gauge in city.gauges}
+    for code, rain in above.items():
+        rows[code]["upstream"] = {"rain": rain, "hours": 24, "mm": 5, "source": origin}
+    for row, gauge in zip(rows.values(), city.gauges, strict=True):
+        if gauge.kind == "gas":
+            row["serves_id"] = derived_id("demo", "object", gauge.town)
+    enter_objects(act.child(step="objects"), city, regions)
+    # The rain gauges first: a river gauge names those above it.
+    dry = [row for code, row in rows.items() if code not in above]
+    import_stations(act.child(step="stations"), rows=dry, origin=origin)
+    return len(dry) + import_stations(act.child(step="river gauges"), rows=[rows[code] for code in above], origin=origin)
+
+
+def enter_objects(act: Act, city: City, regions: dict[str, UUID]) -> int:
+    """High-risk objects: the parks the gas probes stand in, and in every sixth town one that nothing watches yet."""
+    parks = {gauge.town for gauge in city.gauges if gauge.kind == "gas"}
+    towns = [town for number, town in enumerate(city.towns) if town.code in parks or number % 6 == 0]
+    for number, town in enumerate(towns):
+        industry, word = ("chemical", "化工园区") if town.code in parks else UNWATCHED[number % len(UNWATCHED)]
+        registers.create(
+            act.child(step=town.code), register="sensing.object", id=derived_id("demo", "object", town.code),
+            values={"code": f"DX{town.code}", "name": f"{town.name}{word}（虚构）", "industry": industry, "region": str(regions[town.code]), "point": [town.lon, town.lat], "note": MADE_UP.format(seed=city.seed)},
+        )
+    return len(towns)
+
+
+UNWATCHED = [("mine", "尾矿库"), ("smelting", "铜冶炼厂"), ("chemical", "油库"), ("transport", "客运站"), ("gas", "燃气门站")]
 
 
 def enter_event_gauges(act: Act, record: Record, regions: dict[str, UUID]) -> int:

@@ -32,6 +32,24 @@ def test_the_city_is_as_large_as_promised(loaded):
     assert Post.objects.filter(superior=None).exclude(kind__in=("commander", "system_administrator", "security_administrator", "audit_administrator")).count() == 0
 
 
+def test_river_gauges_name_the_rain_above_them_and_objects_their_probes(loaded):
+    """What is named lies upstream by the city's own water; where no rain gauge or too many lie above, none is named."""
+    from anlan.demo.stations import MOST_UPSTREAM
+    from anlan.sensing.models import RiskObject
+
+    city = build(7)
+    at = {gauge.code: gauge.node for gauge in city.gauges}
+    named = {row.code: row.upstream["rain"] for row in Station.objects.exclude(upstream={})}
+    assert len(named) > 100 and all(1 <= len(rain) <= MOST_UPSTREAM for rain in named.values())
+    for code, rain in named.items():
+        for above in rain:
+            node = at[above]
+            while node not in (at[code], -1):
+                node = int(city.water.down[node])
+            assert node == at[code]
+    assert Station.objects.filter(kind="gas", serves=None).count() == 0 and RiskObject.plain.filter(stations=None).count() > 20
+
+
 def test_nobody_can_sign_in_before_a_password_is_set(loaded):
     assert not any(account.has_usable_password() for account in Account.objects.all())
 
