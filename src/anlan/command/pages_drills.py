@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from anlan.kernel import access, clock
+from anlan.kernel import access, clock, realms
 from anlan.kernel.errors import FORBIDDEN, NOT_FOUND
 from anlan.kernel.forms import attempt
 from anlan.kernel.ids import new_id
@@ -75,9 +75,16 @@ class ScriptForm(forms.Form):
         return given
 
 
+def _actual(request: HttpRequest, **extra: Any) -> Any:
+    """The act of this request in actual operations: a drill is planned, scored and evaluated there, also by who stands in its exercise."""
+    act = request.act(**extra)  # type: ignore[attr-defined]
+    act.realm = realms.actual()
+    return act
+
+
 def drill_list(request: HttpRequest) -> HttpResponse:
     """The drills of a year, and what of the adopted plans no drill has touched."""
-    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    actor, realm = request.actor, realms.actual()  # type: ignore[attr-defined]
     access.require(actor, "command.read")
     this = clock.local(clock.now(realm)).year
     asked = request.GET.get("year", "")
@@ -92,17 +99,17 @@ def drill_list(request: HttpRequest) -> HttpResponse:
     for entry in never:
         entry["open"] = entry["binding"].plan.key == chosen
         entry["items"] = [{"clause": item.clause.key, "level": item.level.key, "words": in_words(item.text)} for item in entry["actions"]] if entry["open"] else []
-    return render(request, "command/drills.html", {"rows": rows, "year": year, "years": range(this - 2, this + 2), "never": never, "may": access.may(actor, "command.drill") and realm.is_actual})
+    return render(request, "command/drills.html", {"rows": rows, "year": year, "years": range(this - 2, this + 2), "never": never, "may": access.may(actor, "command.drill")})
 
 
 def drill_new(request: HttpRequest) -> HttpResponse:
-    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    actor, realm = request.actor, realms.actual()  # type: ignore[attr-defined]
     access.require(actor, "command.drill")
     form = DrillForm(request.POST or None, initial={"year": clock.local(clock.now(realm)).year})
     form.fields["region"].choices = [(str(row.pk), localname(row)) for row in regions_of(actor, "command.drill")]  # type: ignore[attr-defined]
     form.fields["plan_key"].choices = [("", "—"), *((plan.key, localname(plan)) for plan in Plan.objects.order_by("title_zh")[:2000])]  # type: ignore[attr-defined]
     if request.method == "POST":
-        done, row = attempt(form, lambda: cases.open(request.act(), loop="command.drill", values={name: value for name, value in form.cleaned_data.items() if value not in (None, "")}))  # type: ignore[attr-defined]
+        done, row = attempt(form, lambda: cases.open(_actual(request), loop="command.drill", values={name: value for name, value in form.cleaned_data.items() if value not in (None, "")}))
         if done:
             return redirect("kernel:case", row.pk)
     return render(request, "command/drill_new.html", {"form": form, "op_id": new_id()}, status=422 if request.method == "POST" else 200)
@@ -110,7 +117,7 @@ def drill_new(request: HttpRequest) -> HttpResponse:
 
 def script_page(request: HttpRequest, key: UUID) -> HttpResponse:
     """The script, for its controllers alone. kernel.forbidden for everybody else, players first of all."""
-    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    actor, realm = request.actor, realms.actual()  # type: ignore[attr-defined]
     case = drills.find(actor, realm, key)
     access.require(actor, "command.drill", region=case.region_id)
     script = drills.script_of(case)
@@ -118,7 +125,7 @@ def script_page(request: HttpRequest, key: UUID) -> HttpResponse:
         raise FORBIDDEN(capability="command.drill")
     form = ScriptForm(request.POST or None, initial={"script": _as_text(case, script)})
     if request.method == "POST":
-        done, _row = attempt(form, lambda: drills.save_script(request.act(expected_version=None), drill=case.pk, script=form.cleaned_data["script"]))  # type: ignore[attr-defined]
+        done, _row = attempt(form, lambda: drills.save_script(_actual(request, expected_version=None), drill=case.pk, script=form.cleaned_data["script"]))
         if done:
             messages.success(request, _("The script is kept. Only controllers and observers see it."))
             return redirect("kernel:case", case.pk)
@@ -138,11 +145,11 @@ def _as_text(case: Drill, script: Any) -> str:
 
 @require_POST
 def score(request: HttpRequest, key: UUID) -> HttpResponse:
-    case = drills.find(request.actor, request.realm, key)  # type: ignore[attr-defined]
+    case = drills.find(request.actor, realms.actual(), key)  # type: ignore[attr-defined]
     given = {name.partition("-")[2]: {"score": int(value), "remark": request.POST.get(f"remark-{name.partition('-')[2]}", "")} for name, value in request.POST.items() if name.startswith("score-") and value.isdecimal()}
-    drills.score(request.act(expected_version=None), drill=case.pk, scores=given)  # type: ignore[attr-defined]
+    drills.score(_actual(request, expected_version=None), drill=case.pk, scores=given)
     messages.success(request, _("Your scores are kept."))
-    return redirect("kernel:case", case.pk)
+    return redirect("kernel:case", case.pk) if request.realm.is_actual else redirect("command:drills")  # type: ignore[attr-defined]
 
 
 def inject(request: HttpRequest, key: UUID) -> HttpResponse:
@@ -159,7 +166,7 @@ def inject(request: HttpRequest, key: UUID) -> HttpResponse:
 
 def report(request: HttpRequest, key: UUID) -> HttpResponse:
     """The evaluation of a drill, to be read and printed."""
-    case = drills.find(request.actor, request.realm, key)  # type: ignore[attr-defined]
+    case = drills.find(request.actor, realms.actual(), key)  # type: ignore[attr-defined]
     row = DrillReport.objects.of(case.realm_id).filter(drill=case).first()
     if row is None:
         raise NOT_FOUND(kind=_("evaluation"), key=key)

@@ -28,23 +28,27 @@ EXACT_UP_TO = 10_000
 
 @dataclass(frozen=True)
 class Findable:
-    """A kind of thing that can be found. `text(row)` → (title, note, further words); `capability` empty: whoever is signed in."""
+    """A kind of thing that can be found. `text(row)` → (title, note, further words); `capability` empty: whoever is signed in.
+
+    `named` false: its title is a sentence, not looked for by pinyin and initials (every three letters begin some sentence).
+    """
 
     kind: str
     model: str
     text: Callable[[Any], tuple[str, str, str]]
     capability: str = ""
     region: str = "region_id"
+    named: bool = True
 
 
 KINDS: dict[str, Findable] = {}
 
 
 def register(
-    kind: str, model: str, text: Callable[[Any], tuple[str, str, str]], *, capability: str = "", region: str = "region_id"
+    kind: str, model: str, text: Callable[[Any], tuple[str, str, str]], *, capability: str = "", region: str = "region_id", named: bool = True
 ) -> None:
     """Make a model's rows findable. `kind` is the subject kind, so that the result links to its page."""
-    KINDS[kind] = Findable(kind, model, text, capability, region)
+    KINDS[kind] = Findable(kind, model, text, capability, region, named)
 
 
 def _text_of_region(row: Any) -> tuple[str, str, str]:
@@ -100,7 +104,7 @@ def put(kind: Findable, rows: Iterable[Any]) -> int:
             gone.append(row.pk)
             continue
         title, note, more = (str(part or "") for part in kind.text(row))
-        tokens = sorted(set(document_tokens(title, name=True)) | set(document_tokens(f"{note} {more}")))
+        tokens = sorted(set(document_tokens(title, name=kind.named)) | set(document_tokens(f"{note} {more}")))
         values.append((kind.kind, row.pk, getattr(row, "realm_id", None), _follow(row, kind.region), title[:200], note[:300], tokens))
     with connection.cursor() as cursor:
         if values:

@@ -146,14 +146,14 @@ def library(region: Region) -> None:
         row = "gen_random_uuid(), 1, v.home, now(), v.id"
         of = f"FROM plans_planversion v JOIN plans_plan p ON p.id = v.plan_id AND p.key LIKE 'bench-{mark}-%%'"
         cursor.execute(
-            f"INSERT INTO plans_clause (id, version, home, created_at, version_of_id, key, \"order\", title, text, source) SELECT {row}, n::text, n, '{{}}', (%s::jsonb[])[(n * 7 + hashtext(p.key) %% 97 + 97) %% %s + 1], '' {of}, generate_series(0, {EACH - 1}) n",
+            f"INSERT INTO plans_clause (id, version, home, created_at, version_of_id, key, \"order\", title, text, source) SELECT {row}, n::text, n, '{{}}', (%s::jsonb[])[mod(n * 7 + mod(hashtext(p.key), 97) + 97, %s) + 1], '' {of}, generate_series(0, {EACH - 1}) n",
             [[json.dumps(text) for text in texts], len(texts)])
         cursor.execute(
             f"INSERT INTO plans_level (id, version, home, created_at, version_of_id, key, \"order\", kind, rank, colour, label, approver, consent, clause_id, answer_within_min) SELECT {row}, l.key, 5 - l.rank, 'response', l.rank, '', '{{}}', 'x', '', c.id, 15 "
             f"{of} JOIN plans_clause c ON c.version_of_id = v.id AND c.\"order\" = 0, (VALUES ('IV', 1), ('III', 2), ('II', 3), ('I', 4)) l(key, rank)")
         cursor.execute(
-            f"INSERT INTO plans_actionitem (id, version, home, created_at, version_of_id, key, \"order\", level_id, clause_id, role, text, deadline_min, deadline) SELECT {row}, c.key, c.\"order\", l.id, c.id, (c.\"order\" / 5 %% 5)::text, c.text, nullif(30 * (c.\"order\" %% 7), 0), '{{}}' "
-            f"{of} JOIN plans_clause c ON c.version_of_id = v.id AND c.\"order\" %% 5 < 2 JOIN plans_level l ON l.version_of_id = v.id AND l.rank = c.\"order\" %% 4 + 1")
+            f"INSERT INTO plans_actionitem (id, version, home, created_at, version_of_id, key, \"order\", level_id, clause_id, role, text, deadline_min, deadline) SELECT {row}, c.key, c.\"order\", l.id, c.id, mod(c.\"order\" / 5, 5)::text, c.text, nullif(30 * mod(c.\"order\", 7), 0), '{{}}' "
+            f"{of} JOIN plans_clause c ON c.version_of_id = v.id AND mod(c.\"order\", 5) < 2 JOIN plans_level l ON l.version_of_id = v.id AND l.rank = mod(c.\"order\", 4) + 1")
         # The words of each different text are made once, as the search makes them.
         cursor.execute("CREATE TEMP TABLE bench_words (text text PRIMARY KEY, words tsvector) ON COMMIT DROP")
         cursor.executemany("INSERT INTO bench_words VALUES (%s, array_to_tsvector(%s::text[])) ON CONFLICT DO NOTHING", [(text["zh"], document_tokens(text["zh"])) for text in texts])

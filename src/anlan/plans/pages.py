@@ -507,6 +507,7 @@ urlpatterns = [
     path("adopted/<uuid:key>/version", upgrade, name="upgrade"),
     path("adopted/<uuid:key>/end", end, name="end"),
     path("versions/<uuid:key>", difference, name="difference"),
+    path("versions/<uuid:key>/lint", pages_lives.lint, name="lint"),
     path("versions/<uuid:key>/file", download, name="download"),
     path("proposals/<uuid:key>", proposal_page, name="proposal"),
     path("questions/<uuid:key>", question_page, name="question"),

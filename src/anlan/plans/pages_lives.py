@@ -8,14 +8,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
+from anlan.engines.conditions import lint as engine
 from anlan.kernel import access
 from anlan.kernel.errors import NOT_FOUND
 from anlan.kernel.ids import new_id
 from anlan.kernel.models import Region, WorkItem
 
 from . import compute, lives
-from .models import PlanBinding
+from .models import Match, PlanBinding, PlanVersion
 from .vocabulary import in_words
+from .words import finding_words, trigger_words
 
 
 def matrix(request: HttpRequest) -> HttpResponse:
@@ -41,6 +43,25 @@ def laws(request: HttpRequest) -> HttpResponse:
         messages.success(request, _("The revision of {n} plans in force was opened.").format(n=count))
         return redirect("plans:matrix")
     return render(request, "plans/laws.html", {"law": law, "plans": lives.citing(law) if law.strip() else [], "op_id": new_id()})
+
+
+def lint(request: HttpRequest, key: UUID) -> HttpResponse:
+    """What a version would do before the day: faults, what each warning sets off, its own table tests, and what neither they nor anything in this realm ever touched."""
+    access.require(request.actor, "plans.read")  # type: ignore[attr-defined]
+    version = PlanVersion.objects.select_related("plan").filter(pk=key).first()
+    if version is None:
+        raise NOT_FOUND(kind=_("version"), key=key)
+    file = compute.plan_file(version)
+    found = sorted(engine.findings(file), key=lambda one: one.weight != "fault")
+    tests, coverage = engine.run_tests(file)
+    told = coverage.as_json(file)
+    context = {
+        "version": version, "title": in_words(file.title), "findings": [{"row": one, "words": finding_words(one)} for one in found], "faults": sum(one.weight == "fault" for one in found),
+        "triggers": [trigger_words(row) for row in engine.triggers(file) if row["met"]], "tests": tests, "passed": sum(row["passed"] for row in tests), "coverage": told,
+    }
+    lived = set(Match.objects.of(request.realm).filter(condition__version_of=version, verdict="met").values_list("condition__key", flat=True))  # type: ignore[attr-defined]
+    context["never"] = [name for name in told["never_met"] if name not in lived]
+    return render(request, "plans/lint.html", context)
 
 
 def _binding(request: HttpRequest, key: UUID) -> PlanBinding:

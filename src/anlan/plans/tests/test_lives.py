@@ -102,3 +102,12 @@ def test_cards_and_the_contact_tree(actual, alice, county, duty_post, commander_
     assert rows["市水利局"]["took"] is not None and rows["市气象局"]["faults"]
     for path in (f"/plans/adopted/{binding.pk}/cards", "/plans/matrix", "/plans/laws?law=防汛"):
         assert web.get(path).status_code == 200
+
+
+def test_a_version_shows_its_faults_its_own_tests_and_what_they_never_touch(actual, alice, client, signed_in):
+    tests = [{"name": "衡山超警", "given": {'water_level("hengshan")': 49.2}, "level": "IV"}, {"name": "写错的期望", "given": {'water_level("hengshan")': 49.2}, "level": "I"}]
+    version = actions.add_version(act(alice, actual), text=changed_pack("hengyang_flood_2023", lambda data: data.update(tests=tests)))
+    page = signed_in(client, alice).get(f"/plans/versions/{version.pk}/lint")
+    told = page.context
+    assert [(row["test"], row["passed"], row["found"]) for row in told["tests"]] == [("衡山超警", True, "IV"), ("写错的期望", False, "IV")] and "IV-3" not in told["never"] and "II-1" in told["never"]
+    assert told["faults"] and "I-a1" in told["coverage"]["actions_never_reached"] and "写错的期望" in page.content.decode()
