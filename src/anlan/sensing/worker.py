@@ -76,9 +76,8 @@ class Processor:
             LiveWorker.objects.update_or_create(owner=self.owner, defaults={"seen_at": now})
             LiveWorker.objects.filter(seen_at__lt=now - timedelta(seconds=LEASE_S)).delete()
             live = {self.owner, *(owner for owner in LiveWorker.objects.values_list("owner", flat=True) if not _dead(owner, host))}
-            for row in rows:
-                if row.owner and row.leased_until and row.leased_until > now and not _dead(row.owner, host):
-                    live.add(row.owner)
+            held = {row.number for row in rows if row.owner and row.leased_until and row.leased_until > now and not _dead(row.owner, host)}
+            live |= {row.owner for row in rows if row.number in held}
             share = -(-PARTITIONS // len(live))
             mine = [row for row in rows if row.owner == self.owner and self.tokens.get(row.number) == row.token]
             for row in mine[share:]:
@@ -88,7 +87,7 @@ class Processor:
             for row in rows:
                 if len(mine) >= share:
                     break
-                if row in mine or (row.owner in live and row.owner != self.owner):
+                if row in mine or (row.number in held and row.owner != self.owner):
                     continue
                 row.owner, row.token = self.owner, row.token + 1
                 row.save(update_fields=["owner", "token"])

@@ -371,6 +371,7 @@ def test_only_the_holder_of_a_lease_may_commit(actual, replay):
     feed(replay, rain("R1", (1, 1)), first)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE sensing_partition SET leased_until = now() - interval '1 minute'")
+        cursor.execute("UPDATE sensing_liveworker SET seen_at = now() - interval '1 minute'")
     second.lease()
     assert len(second.partitions) == 64
     with pytest.raises(LeaseLost):

@@ -14,6 +14,7 @@ import time
 import urllib.request
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import bcrypt
 import nats
@@ -231,6 +232,71 @@ def test_killed_again_and_again_the_outcome_is_the_same(actual, replay, server, 
     finally:
         running.end()
     assert deaths == {"before": 0, "after": 0}
+    assert queries.canonical(replay) == queries.canonical(calm)
+
+    def changes(realm):
+        rows = Fact.objects.filter(realm=realm, kind="sensing.SignalChanged").select_related("payload_row")
+        return sorted((row.payload_row.payload["code"], row.occurred_at, row.payload_row.payload["old"], row.payload_row.payload["new"]) for row in rows)
+
+    assert changes(replay) == changes(calm) and changes(calm)
+
+
+class Forked:
+    """A worker in a process of its own, made by fork: it can be killed with SIGKILL at any instant."""
+
+    def __init__(self, url):
+        self.pid = os.fork()
+        if self.pid:
+            return
+        try:
+            from django.db import connections
+
+            for one in connections.all(initialized_only=True):
+                one.connection = None  # the parent's: not ours to close
+            broker._bridge = None
+            worker.run(threading.Event(), None, url)
+        finally:
+            os._exit(1)
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def test_two_workers_killed_at_random_lose_and_double_nothing(actual, replay, server, here):
+    """Two processes share the partitions; six times one of them is killed wherever it stands, and another begins. The same in the end as in one quiet process."""
+    from anlan.kernel.models import Realm
+
+    random = Random(20260720)
+    codes = [f"R{n}" for n in range(24)]
+    for code in codes:
+        station(actual, code)
+    put(replay, 300)
+    calm = Realm.objects.create(kind="replay", name="calm", clock="manual", now_at=at(300))
+    samples = storm(codes)
+    worker.feed(calm, samples)
+    broker_ = server()
+    make_streams(broker_)
+    workers = [Forked(broker_.url()) for _one in range(2)]
+    # After the fork: a child must not inherit the bridge's thread.
+    here(broker_)
+    held, owners = 0, set()
+    try:
+        until(lambda: worker.Partition.objects.exclude(owner="").values("owner").distinct().count() == 2)
+        for start in range(0, len(samples), len(samples) // 12):
+            publish(broker_, replay, samples[start:start + len(samples) // 12], ids=f"p{start}")
+            if start and held < 6:
+                time.sleep(random.uniform(0, 0.3))
+                owners |= set(worker.Partition.objects.exclude(owner="").values_list("owner", flat=True))
+                place = random.randrange(2)
+                workers[place].kill()
+                workers[place] = Forked(broker_.url())
+                held += 1
+        until(lambda: queries.drained(replay), 90)
+    finally:
+        for one in workers:
+            one.kill()
+    assert held == 6 and len(owners) >= 2
     assert queries.canonical(replay) == queries.canonical(calm)
 
     def changes(realm):
