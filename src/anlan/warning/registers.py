@@ -80,7 +80,7 @@ CHANNELS = register(Register(
     read="warning.read", write="warning.channels", key=("name",), placed=False, imported=False, fresh=timedelta(days=90), note=("adapter", "audience"), panels=(panel,), check=check,
     tabs=((_("Loudspeakers, screens, sirens"), "warning:devices", "volume-2"),), before=actions.unconfirmed, before_writes=("added_by", "confirmed_by", "enabled"),
     fields=(
-        Field("name", required=True, column=True, search=True), Field("adapter", choices=tuple((code, adapter.name) for code, adapter in ports.adapters().items()), required=True, column=True, filter=True),
+        Field("name", required=True, column=True, search=True), Field("adapter", choices=tuple((code, adapter.name) for code, adapter in ports.adapters().items()), required=True, column=True, filter=True, help=_("How it gets there; what its settings are follows from that.")),
         Field("audience", column=True, filter=True), Field("test", column=True, help=_("Leads to a simulator or a test target: takes test messages, and nothing else")),
         Field("enabled", column=True, filter=True, readonly=True), Field("health", label=_("State"), column=True, of=lambda rows: {row.pk: str(HEALTH[health(row)]) for row in rows}),
         Field("last_ok_at", column=True, readonly=True), Field("last_error_at", column=True, readonly=True), Field("last_error", readonly=True),
