@@ -362,3 +362,24 @@ def test_the_interface_makes_searches_and_judges(ground, drain, client, signed_i
     assert [line["units"] for line in found["version"]["answers"]["fast"]["lines"]] == [7] and found["search"]["state"] == "done"
     tried = desk.post(f"/api/v1/logistics/plans/{key}/lines?judge_only=true", {"lines": [ground.line(ground.west, "a", ground.pump, 99)]}, content_type="application/json").json()
     assert len(tried["breaks"]) == 2 and SupplyPlan.objects.of(actual).get().versions.count() == 1, "more than there is, and more than asked for"
+
+
+def test_what_is_wrong_is_named_with_its_place_and_the_rest_is_still_solved(ground, drain, actual):
+    plan, pump = ground.plan(), str(ground.pump.pk)
+
+    def refused(**need):
+        with pytest.raises(Problem) as error:
+            actions.set_needs(Act(ground.actor, actual), plan=plan.pk, needs=[{"name": "甲村", "lon": 118.99, "lat": 28.0, "items": [{"item": pump, "units": 1}]}, {"name": "乙村", "lon": 119.0, "lat": 28.0, "items": [{"item": pump, "units": 1}], **need}])
+        return error.value.fields[0]["field"]
+
+    assert refused(lat=float("nan")) == refused(lon=None) == "needs.1.lon"
+    assert refused(items=[{"item": pump, "units": -3}]) == refused(items=[{"item": pump, "units": 2.5}]) == "needs.1.items.0.units"
+    assert refused(items=[{"item": pump, "units": 1}, {"item": pump, "units": 2}]) == "needs.1.items.1.item" and refused(items=[{"item": str(plan.pk), "units": 1}]) == "needs.1.items.0.item"
+    assert refused(items=[{"item": pump, "units": 1, "hours": float("inf")}]) == "needs.1.items.0.hours"
+    with pytest.raises(Problem) as error:
+        actions.set_depots(Act(ground.actor, actual), plan=plan.pk, depots=[{"warehouse": str(ground.west.pk)}, {"warehouse": str(ground.west.pk)}])
+    assert error.value.fields[0]["field"] == "depots.1.warehouse"
+    # A depot that has lost its position is named and left out; the other still serves.
+    type(ground.west).plain.filter(pk=ground.west.pk).update(lon=None, lat=None)
+    version = searched(ground, plan, drain)
+    assert any("西库" in note for note in version.frozen["notes"]) and {f[0] for f in ground.lines(version)} == {"东库"} and not version.answer["breaks"]
