@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,14 +206,15 @@ def starts() -> list[Row]:
 
 
 def of_rooms(only: str = "") -> list[tuple[str, Callable[[], list[Row]]]]:
-    """The rooms' own measurements. What takes long (`LONG`) is measured only where it is asked for by name."""
+    """The rooms' own measurements. What takes long (`LONG`) is measured only where it is asked for by name, `name:number` in another size."""
+    asked, _colon, size = only.partition(":")
     found: list[tuple[str, Callable[[], list[Row]]]] = []
     for room in settings.ROOMS:
         name = f"anlan.{room}.bench"
         if room != "demo" and f"anlan.{room}" in settings.INSTALLED_APPS and importlib.util.find_spec(name):
             module = importlib.import_module(name)
             found.append((room, module.bench))
-            found += [(part, measure) for part, measure in getattr(module, "LONG", {}).items() if part == only]
+            found += [(only, partial(measure, *map(int, filter(None, [size])))) for part, measure in getattr(module, "LONG", {}).items() if part == asked]
     for part in ("loops", "registers"):
         found.append((part, importlib.import_module(f"anlan.kernel.{part}.bench").bench))
     return found

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -83,11 +82,11 @@ def _foreign(number: int, mark: str) -> bytes:
     return cap.build(cap.Alert(identifier=f"{mark}-{number}", sender="bench@example.invalid", sent=now, status="Actual", msg_type="Alert", scope="Public", infos=(info,)))
 
 
-def inbound() -> list[dict[str, Any]]:
+def inbound(count: int = INBOUND) -> list[dict[str, Any]]:
     """Ten thousand alerts from outside, one document each, as links push them: read, checked, placed, stored, stated, and on a desk."""
     region, _author, _approver = two()
     Post.objects.filter(region=region).update(kind="duty_officer")  # on whose desk they lie
-    count, mark = int(os.environ.get("ANLAN_BENCH_MANY", INBOUND)), new_id().hex[-6:]
+    mark = new_id().hex[-6:]
     documents = [_foreign(number, mark) for number in range(count)]
     actor = Actor.machine("exchange")
 

@@ -22,7 +22,6 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "ANLAN_MQTT_PORT": ("1883", "Port of the MQTT listener of the embedded broker; a free one is taken, and said, when it is in use."),
     "ANLAN_TLS_CERT": ("", "Certificate file (PEM) for the web server and the MQTT listener."),
     "ANLAN_TLS_KEY": ("", "Private key file (PEM) of that certificate."),
-    "ANLAN_BENCH_MANY": ("", "How many recipients and alerts the load figures take, in place of a million and ten thousand."),
     "ANLAN_ALLOWED_HOSTS": ("", "Host names, comma separated, the web server answers to besides loopback."),
     "ANLAN_TIME_ZONE": ("Asia/Shanghai", "Time zone of the installation; times are UTC inside and this at the edge."),
     "ANLAN_SEAL_MS": ("50", "Least time in milliseconds between two runs of the journal's sealer."),

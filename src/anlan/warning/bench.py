@@ -2,7 +2,7 @@
 
 The way is the real one: the running workers send over HTTP to the gateway simulator in this process, and each receipt it
 reports is recorded. It needs a folder of its own in which 127.0.0.1 may be called. `anlan bench --only million` tells a million
-numbers, with the job worker killed in the middle (ANLAN_BENCH_MANY says another number than a million).
+numbers, with the job worker killed in the middle (`million:20000` for another number).
 """
 from __future__ import annotations
 
@@ -246,11 +246,10 @@ def _many(count: int, drops_repeats: bool, kill: bool, at: Callable[[Alert, Bulk
     return found
 
 
-def million() -> list[dict[str, Any]]:
+def million(count: int = 1_000_000) -> list[dict[str, Any]]:
     """One alert to a million numbers: pace, memory, a killed worker, a gateway that knows repeats and one that does not, a cancel in the middle."""
     if "127.0.0.1" not in settings.OUTBOUND_ALLOW:
         return [_row("a million: issued → all sent", None, "s", "not measured: 127.0.0.1 may not be called")]
-    count = int(os.environ.get("ANLAN_BENCH_MANY", "1000000"))
     bound = delivery.SENDERS * BATCH
     once = _many(count, drops_repeats=True, kill=True)
     whole = once["whole"] or {}
