@@ -184,7 +184,7 @@ def clauses(text: str, *, plan: str = "", hazard: str = "", level: str = "", reg
     if versions is not None:
         rows = rows.filter(version_of__in=versions.values("pk"))
     if level:
-        rows = rows.filter(Q(pk__in=ActionItem.objects.filter(level__key=level).values("clause_id")) | Q(pk__in=Condition.objects.filter(level__key=level).values("clause_id")))
+        rows = rows.filter(Exists(ActionItem.objects.filter(clause=OuterRef("pk"), level__key=level)) | Exists(Condition.objects.filter(clause=OuterRef("pk"), level__key=level)))
     count = rows.order_by().values("pk")[:10_001].count()
     asked = normal(text).strip()
     listed = list(rows.order_by().select_related("version_of__plan").defer("version_of__text")[: max(limit, MOST)])
@@ -300,7 +300,9 @@ def ask(text: str, *, plan: str = "", region: UUID | None = None, hazard: str = 
         named = Q()
         for name in (*asked.units, *everyone):
             named |= Q(note__icontains=name)
-        told = Q(pk__in=SearchEntry.objects.filter(kind="planaction").filter(named).values("key"))
+        # The index first (who acts is among the words), then the names themselves.
+        either = " | ".join(f"({expression})" for name in (*asked.units, *everyone) if (expression := query_expression(name, [])))
+        told = Q(pk__in=SearchEntry.objects.filter(kind="planaction").extra(where=["words @@ %s::tsquery"], params=[either]).filter(named).values("key"))
         for stem in asked.stems:
             told |= Q(pk__in=_hits("planaction", stem).values("key"))
         rows = rows.filter(told)
