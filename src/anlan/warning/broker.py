@@ -48,7 +48,7 @@ def problem(settings: dict[str, Any]) -> str:
     return ""
 
 
-def _client(channel: Channel, name: str, clean: bool) -> Client:
+def _client(channel: Channel, name: str, clean: bool, came: Queue[mqtt.MQTTMessage] | None = None) -> Client:
     settings = channel.settings["broker"]
     port = int(settings.get("port") or (8883 if settings.get("tls", True) else 1883))
     client = Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=clean, protocol=mqtt.MQTTv311, manual_ack=not clean)
@@ -57,6 +57,8 @@ def _client(channel: Channel, name: str, clean: bool) -> Client:
         client.tls_set_context(ssl.create_default_context(cadata=secrets.read(settings["ca"]) if settings.get("ca") else None))
     if settings.get("user"):
         client.username_pw_set(settings["user"], secrets.read(settings.get("secret", "")))
+    if came is not None:  # before it connects: what was kept for us comes together with the broker's welcome
+        client.on_message = lambda _client, _data, message: came.put(message)
     ready: Queue[str] = Queue()
     client.on_connect = lambda _client, _data, _flags, reason, _properties: ready.put(str(reason) if reason.is_failure else "")
     client.connect_timeout = TIMEOUT_S
@@ -99,8 +101,7 @@ def publish(channel: Channel, messages: list[tuple[str, bytes]], retain: bool = 
 def fetch(channel: Channel, topic: str) -> Iterator[tuple[str, bytes]]:
     """What was published on a topic since the last time: the broker keeps it for our name. Each is confirmed when the next is asked for."""
     came: Queue[mqtt.MQTTMessage] = Queue()
-    client = _client(channel, f"anlan-{channel.pk.hex}", clean=False)
-    client.on_message = lambda _client, _data, message: came.put(message)
+    client = _client(channel, f"anlan-{channel.pk.hex}", clean=False, came=came)
     try:
         client.subscribe(topic, qos=1)
         until = time.monotonic() + FETCH_S
