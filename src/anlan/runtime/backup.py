@@ -140,6 +140,7 @@ async def _snapshot(nc: Any, stream: str, file: Path) -> dict[str, Any]:
 async def save_streams(url: str, to: Path) -> dict[str, Any]:
     """Snapshot every stream of the installation into a folder."""
     import nats
+    from nats.js.api import StorageType
 
     from anlan.kernel import brokers
 
@@ -148,7 +149,7 @@ async def save_streams(url: str, to: Path) -> dict[str, Any]:
         found = {}
         for info in await nc.jetstream().streams_info():
             name = info.config.name or ""
-            if not name.startswith(OWN_STREAMS):
+            if not name.startswith(OWN_STREAMS) and info.config.storage != StorageType.MEMORY:  # what lies in memory is of the moment
                 found[name] = await _snapshot(nc, name, to / f"{name}.snapshot")
         return found
     finally:
