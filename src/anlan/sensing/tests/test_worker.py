@@ -440,9 +440,9 @@ def device(broker_, name, word):
     return client
 
 
-def tell(client, values):
-    """Publish with QoS 1 and return when the broker has acknowledged each."""
-    now = clock.now() - timedelta(minutes=len(values))
+def tell(client, values, back=0):
+    """Publish with QoS 1 and return when the broker has acknowledged each; the last one is of a minute ago, or of `back` minutes more."""
+    now = clock.now() - timedelta(minutes=len(values) + back)
     for n, value in enumerate(values):
         body = orjson.dumps({"t": (now + timedelta(minutes=n)).isoformat(), "v": value, "u": "mm"})
         client.publish("anlan/v1/anywhere/R1/rain", body, qos=1).wait_for_publish(10)
@@ -507,7 +507,7 @@ def test_the_bridge_lets_go_of_what_is_in_the_database(actual, alice, server, se
         tell(client, [1.0, 2.0])
         until(lambda: Reading.objects.count() == 2)
         until(lambda: on_broker(broker_, kept) == 0)
-        tell(client, [4.0])
+        tell(client, [4.0], back=10)  # not in the second of an earlier one
         until(lambda: Reading.objects.count() == 3)
         client.loop_stop()
         client.disconnect()
