@@ -214,7 +214,7 @@ def _answering(site: Site) -> Post | None:
 
 def _ring(act: Act, roll: RollCall, site: Site, tried: set[str]) -> None:
     """Where the turn is the platform's, it calls the site's post and notes by itself what comes of it."""
-    if next((one for one in site.channels if one not in tried), None) != means.OWN:
+    if site.turn(tried) != means.OWN:
         return
     post = _answering(site)
     if post is None:
@@ -234,15 +234,15 @@ def _note(act: Act, roll: RollCall, site: Site, channel: str, result: str, *, qu
     at = max(roll.started_at, min(act.occurred_at or act.now, act.now))
     made = act.create(RollCallTry, roll=roll, site=site, seq=len(earlier) + 1, channel=channel, at=at, result=result, quality=quality, person=person, note=note.strip()[:200])
     if channel == means.OWN:
-        _hang_up(act, roll, site, result)
+        _hang_up(act, _call(roll, site), result)
     if result != "connected":
         _ring(act, roll, site, {*earlier, channel})
     return made
 
 
-def _hang_up(act: Act, roll: RollCall, site: Any, outcome: str) -> None:
-    work.close(act, kind="roll_call", subject=_call(roll, site), outcome=outcome)
-    due.cancel(act, "resources.roll_silence", _call(roll, site))
+def _hang_up(act: Act, call: str, outcome: str) -> None:
+    work.close(act, kind="roll_call", subject=call, outcome=outcome)
+    due.cancel(act, "resources.roll_silence", call)
 
 
 @action("rolls.start")
@@ -286,7 +286,7 @@ def note_try(act: Act, *, roll: UUID, site: UUID, channel: str, result: str, qua
     earlier = list(RollCallTry.plain.filter(roll=row, site=place).order_by("seq"))
     connected = next((one.channel for one in earlier if one.result == "connected"), None)
     tried = {one.channel for one in earlier}
-    turn = connected or next((one for one in place.channels if one not in tried), None)
+    turn = connected or place.turn(tried)
     if channel in place.channels and turn and channel != turn and channel not in tried:
         raise CHANNEL_ORDER(channel=codes.name("comm_channel", turn))
     if channel not in place.channels:
@@ -327,8 +327,9 @@ def end_roll(act: Act, *, roll: UUID) -> RollCall:
         raise ROLL_OVER()
     row.ended_at = act.now
     act.save(row)
-    for site in row.sites:
-        _hang_up(act, row, UUID(site), "overtaken")
+    waiting = WorkItem.plain.filter(realm_id=act.realm.pk, kind="roll_call", subject__startswith=f"roll_answer:{row.pk.hex}.", state=WorkItem.OPEN)
+    for call in list(waiting.values_list("subject", flat=True)):
+        _hang_up(act, call, "overtaken")
     found = means.roll_rates(row)
     act.state(
         RollCallEnded(roll=row.pk, sites=found["total"], connected=found["q17"][0], in_time=found["q18"][0], good=found["q19"][0]), subject=f"roll:{row.pk}", region=row.region_id,

@@ -411,7 +411,7 @@ def roll_rates(roll: RollCall) -> dict[str, Any]:
         used = [one.channel for one in mine if one.result != "connected"]
         lines.append({
             "site": site, "tries": mine, "first": first, "minutes": took, "in_time": took is not None and took <= roll.limit_min, "quality": judged[-1] if judged else "",
-            "next": (turn := next((channel for channel in site.channels if channel not in used), None) if first is None else None), "number": site.number(turn) if turn else "", "rings": turn in RINGS, "own": turn == OWN,
+            "next": (turn := site.turn(used) if first is None else None), "number": site.number(turn) if turn else "", "rings": turn in RINGS, "own": turn == OWN,
         })
     total = len(lines)
 

@@ -1,6 +1,8 @@
 """Places other rooms count on: shelters, hospitals, key sites, and the sites of the command link."""
 from __future__ import annotations
 
+from collections.abc import Container
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -84,6 +86,10 @@ class Site(RegisterRow):
 
     def __str__(self) -> str:
         return self.name
+
+    def turn(self, tried: Container[str]) -> str | None:
+        """The channel whose turn it is: the first in the site's order that has not been tried."""
+        return next((channel for channel in self.channels if channel not in tried), None)
 
     def number(self, channel: str) -> str:
         """What is dialled to reach it by that channel; empty when nobody has entered it."""
