@@ -17,7 +17,7 @@ from anlan.kernel.models import Assignment, RegionPath
 from . import secrets
 from .adapters.in_app.adapter import KINDS
 from .models import Alert, Channel
-from .ports import Target
+from .ports import Adapter, Target
 
 NUMBER = re.compile(r"\+?[0-9]{5,20}\Z")
 
@@ -109,3 +109,13 @@ def parsed(raw: bytes) -> Any:
         return json.loads(raw)
     except ValueError:
         return None
+
+
+class ByNumber(Adapter):
+    """A channel that reaches numbers: what text messages by any door and calls have in common."""
+
+    def targets(self, channel: Channel, alert: Alert) -> Iterable[Target]:
+        return targets(channel, alert)
+
+    def count(self, channel: Channel, alert: Alert) -> int:
+        return count(channel, alert)

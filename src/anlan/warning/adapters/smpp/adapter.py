@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import smpplib.client
@@ -23,7 +23,7 @@ from anlan.kernel.ids import new_id
 
 from ... import encoding, people, secrets, texts
 from ...models import Alert, Attempt, Channel
-from ...ports import Adapter, Outcome, Report, Target
+from ...ports import Outcome, Report
 
 TIMEOUT_S = 10
 FETCH_S = 20
@@ -65,7 +65,7 @@ def _parts(text: str) -> tuple[list[bytes], int, int]:
     return [bytes((5, 0, 3, one, len(raw), number)) + part for number, part in enumerate(raw, 1)], coding, consts.SMPP_GSMFEAT_UDHI
 
 
-class Smpp(Adapter):
+class Smpp(people.ByNumber):
     code = "smpp"
     name = _("Text message centre (SMPP)")
     segments = 8
@@ -78,12 +78,6 @@ class Smpp(Adapter):
             if not settings.get(name):
                 return f"{name} is needed"
         return people.problem(settings)
-
-    def targets(self, channel: Channel, alert: Alert) -> Iterable[Target]:
-        return people.targets(channel, alert)
-
-    def count(self, channel: Channel, alert: Alert) -> int:
-        return people.count(channel, alert)
 
     def batch(self, channel: Channel) -> int:
         return 100  # one session for a hundred: binding costs more than sending

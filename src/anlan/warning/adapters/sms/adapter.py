@@ -9,7 +9,6 @@ answer lists one result a message, in their order; "ok" and "reference" are then
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -22,10 +21,10 @@ from anlan.kernel.ids import new_id
 from ... import people, secrets, texts
 from ...models import Alert, Attempt, Channel
 from ...people import NUMBER, fill, parsed, pick
-from ...ports import Adapter, Outcome, Target
+from ...ports import Outcome
 
 
-class Sms(Adapter):
+class Sms(people.ByNumber):
     code = "sms"
     name = _("Text message gateway (HTTP)")
     segments = 8  # parts a gateway joins to one message
@@ -43,12 +42,6 @@ class Sms(Adapter):
         if settings.get("batch") and ("{messages}" not in json.dumps(settings.get("body", "")) or not isinstance(settings["batch"], int) or settings.get("form")):
             return "with batch, a number, body is JSON and holds {messages}"
         return people.problem(settings)
-
-    def targets(self, channel: Channel, alert: Alert) -> Iterable[Target]:
-        return people.targets(channel, alert)
-
-    def count(self, channel: Channel, alert: Alert) -> int:
-        return people.count(channel, alert)
 
     def batch(self, channel: Channel) -> int:
         return max(1, min(int(channel.settings.get("batch") or 1), 2000))
