@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .actors import DURATION, UNIT_END, minutes, parts, who
-from .reader import CN, Clause, Paper
+from .reader import CN, WALL, Clause, Paper
 from .thresholds import thresholds
 from .words import (
     ADJECTIVE,
@@ -31,7 +31,7 @@ from .words import (
 
 CONDITIONS = re.compile(r"启动条件|启动标准|响应条件|分级标准|响应启动|启动等级|预警标准|预警条件|预警分级|响应标准|适用情形|级预警$|启动情形|启动指标|灾害分级|事件分级|灾情分级|险情分级|火灾分级|级别划分|响应分级|损失情况|灾情标准")
 ACTIONS = re.compile(r"响应行动|响应措施|应急措施|行动措施|处置措施|应对措施|响应内容|应急联动|工作措施|预警行动|预警响应措施|响应工作|应急行动|叫应|响应程序及措施|分灾种响应|分部门响应|先期处置|响应处置|防御措施|响应要求|应急处置$")
-NEITHER = re.compile(r"启动程序|启动与|响应终止|响应结束|职责|响应等级|终止|解除|附则|术语|总则|培训|演练|保障$|恢复重建|善后")
+NEITHER = re.compile(r"启动程序|启动与|响应终止|响应结束|职责|终止|解除|附则|术语|总则|培训|演练|保障$|恢复重建|善后")
 LEADIN = re.compile(r"(?:下列|以下|如下|上述)(?:情况|情形|条件|标准)(?:之一|中的)?|之一的?[，,:：]?\s*(?:时|启动|为)|符合.{0,10}(?:之一|条件)|有下列|达到以下")
 OTHER = re.compile(r"^[（(]?\d*[）)]?(?:其他|其它|符合其他|.{0,12}认为|.{0,8}需要启动|.{0,16}要求启动)")
 STARTS = re.compile(r"(?:启动|进入|实施|宣布|发布|为)(?:[^，,。;；]{0,10}?)(Ⅰ|Ⅱ|Ⅲ|Ⅳ|[ⅰ-ⅳ]|I{1,3}V?|IV|V|[一二三四])级(?:[（(][^）)]*[）)])?(?:[\u4e00-\u9fff]{0,8}?)(?:应急)?(响应|预警)")
@@ -182,6 +182,8 @@ def _whole(title: str) -> str:
 # The sentence that closes a list of conditions: where no heading says the level, it may.
 CLOSING = re.compile(r"(?:凡|当)?(?:符合|具备|达到|出现|发生|满足)(?:上述|以上|前述)[^。;,]{0,8}(?:条件|情形|情况|标准)之一")
 
+# A grade of events by its name alone: "特别重大危险化学品事故".
+GRADE = re.compile(r"(?:特别重大|重大|较大|一般)[^,。;:为]{0,12}(?:灾害|事件|事故|险情|灾情|火灾|疫情|地震)")
 HEADED = re.compile(r"响应|预警|启动|级\)?$|级[(:]|灾害|事件|事故|险情|灾情|火灾|地震|疫情|标准")
 
 
@@ -192,7 +194,7 @@ def _levels(paper: Paper, above: dict[int, list[Clause]], out: dict[str, Any]) -
     for clause in paper.clauses:
         run_in = bool(clause.heading) and clause.text.startswith(clause.heading)
         words = plain(clause.heading or (clause.text if len(clause.text) <= 30 else re.split(r"[\n。]", clause.text, maxsplit=1)[0])).rstrip("。")
-        if (run_in or not clause.heading) and (not LEVEL.search(words) or len(words) > 24):
+        if (run_in or not clause.heading) and (not LEVEL.search(words) or len(words) > 24) and not GRADE.fullmatch(words):
             continue  # a sentence that names a colour or a grade is no heading
         if words and not words.startswith(("其他", "其它")) and len(words) <= 32 and HEADED.search(words) and not re.search(r"情况|情形|措施$|程序|终止|[。;]$|以上|以下$", words) and (said := level_of(words)):
             headings[id(clause)] = said
@@ -232,6 +234,9 @@ def _levels(paper: Paper, above: dict[int, list[Clause]], out: dict[str, Any]) -
                 words = words[-60:] if one is not clause else words[:120]
                 if LEADIN.search(words) and (match := _only(words)):
                     found[id(clause)] = match
+                    break
+                if LEADIN.search(words) and (meant := MEANS.search(words.rstrip(":"))):
+                    found[id(clause)] = dict(ADJECTIVE)[meant[1]], "grade"
                     break
     signs = _signs(plain(paper.source))
     for clause in paper.clauses:
@@ -502,7 +507,7 @@ def _table_conditions(paper: Paper, own: dict[int, tuple[int, int]], inclusive: 
         columns: dict[int, str] = {}
         heads: dict[int, str] = {}
         for line in paper.source[slice(*own[id(clause)])].split("\n"):
-            cells, at, rest = line.split("\t"), place, []
+            cells, at, rest = re.split(rf"\t|{WALL}", line), place, []
             named = [_level_cell(cell) for cell in cells]
             if sum(map(bool, named)) >= 2:
                 columns = {number: said for number, said in enumerate(named) if said}
@@ -512,8 +517,8 @@ def _table_conditions(paper: Paper, own: dict[int, tuple[int, int]], inclusive: 
                 words = plain(cell)
                 if not named[number] or len(words) > 24:
                     rest.append((number, at, cell))
-                if not named[number] and not re.search(r"\d", words) and words:
-                    heads.setdefault(number, words)
+                if not named[number] and not re.search(r"\d", words) and words and (number not in heads or not level and not columns):
+                    heads[number] = heads.get(number, "") + words  # a head may stand in several rows
                 at += len(cell) + 1
             for number, start, cell in rest:
                 here = columns.get(number) if columns else level

@@ -82,6 +82,7 @@ class _Line:
     start: int  # of its first character in the source
     table: bool = False
     gap: bool = False  # an empty line stands before it
+    made: bool = False  # a mark of ours around a drawn table: nothing in the source stands for it
     marks: tuple[tuple[int, int], ...] = ()  # positions in `text` after which so many source characters were taken out
 
     def at(self, offset: int) -> int:
@@ -90,7 +91,7 @@ class _Line:
 
     @property
     def end(self) -> int:
-        return self.at(max(len(self.text) - 1, 0)) + (1 if self.text else 0)
+        return self.start if self.made else self.at(max(len(self.text) - 1, 0)) + (1 if self.text else 0)
 
 
 def _mechanical_marks(text: str) -> list[tuple[int, int]]:
@@ -114,6 +115,10 @@ def _mechanical_marks(text: str) -> list[tuple[int, int]]:
     return [(match.start(), match.end()) for match in chain]
 
 
+# Tables drawn with lines, or written as Markdown does.
+WALL = r"[┃│║|]"
+DRAWN = re.compile(rf"\s*{WALL}.*{WALL}\s*$")
+RULED = re.compile(r"\s*(?=.*[━─═\-].*[━─═\-])[\u2500-\u257f|:+\-\s]+$")
 PAGE_NUMBER = re.compile(r"\s*(?:[-—–－·]\s*\d{1,4}\s*[-—–－·]?|\d{1,4}\s*[-—–－·]|第\s*\d{1,4}\s*页(?:\s*[共/]\s*\d{1,4}\s*页)?|\d{1,4}\s*/\s*\d{1,4}|\d{1,3})\s*")
 REMAINS = re.compile(r"\[bookmark: [^\]]*\]")
 LEADER = re.compile(r"(?:\.\s*){2,}\d*\s*$|…+\s*\.*\s*\d*\s*$|[-—]\d{1,3}[-—]\s*$|\s\.?\s*\d{1,3}\s*$")
@@ -141,7 +146,7 @@ def _lines(text: str, warnings: list[str]) -> list[_Line]:
         return offset + sum(size for place, size in jumps if place <= offset)
 
     lines: list[_Line] = []
-    offset, table, gap, pages, remains = 0, False, False, 0, 0
+    offset, table, gap, pages, remains, drawn = 0, False, False, 0, 0, False
     for raw in content.split("\n"):
         start = offset
         offset += len(raw) + 1
@@ -151,6 +156,18 @@ def _lines(text: str, warnings: list[str]) -> list[_Line]:
             gap = True
             continue
         stripped = body[lead:]
+        if not table and (DRAWN.match(body) or (drawn and RULED.match(body))):
+            if not drawn:
+                lines.append(_Line(TABLE, source(start + lead), True, gap, True))
+            drawn = True
+            if not RULED.match(body):
+                lines.append(_Line(body, source(start), True))
+            continue
+        if drawn:
+            lines.append(_Line(TABLE_END, lines[-1].end, True, False, True))
+            drawn = False
+        elif not table and re.match(r"[┏┌╔┗└╚]", stripped) and RULED.match(body):
+            continue  # the frame above the first row, or below the last
         if stripped == TABLE or stripped == TABLE_END:
             table = stripped == TABLE
             lines.append(_Line(stripped, source(start + lead), True, gap))
@@ -176,8 +193,10 @@ def _lines(text: str, warnings: list[str]) -> list[_Line]:
             if stripped.startswith("#"):
                 cut = len(stripped) - len(stripped.lstrip("# "))
                 lead, stripped = lead + cut, stripped[cut:]
-            lines.append(_Line(stripped, source(start + lead), False, gap, tuple(inner)))
+            lines.append(_Line(stripped, source(start + lead), False, gap, marks=tuple(inner)))
         gap = False
+    if drawn:
+        lines.append(_Line(TABLE_END, lines[-1].end, True, False, True))
     if pages:
         warnings.append(f"{pages} lines that held only a page number were taken out")
     if remains:
@@ -260,7 +279,7 @@ def _inline_contents(lines: list[_Line], warnings: list[str]) -> list[_Line]:
         for a, b in ((0, match.start()), (match.end(), len(line.text))):
             if line.text[a:b].strip():
                 marks = tuple((place - a, size) for place, size in line.marks if a < place <= b)
-                kept.append(_Line(line.text[a:b], line.at(a), False, line.gap or a > 0, marks))
+                kept.append(_Line(line.text[a:b], line.at(a), False, line.gap or a > 0, marks=marks))
     return kept
 
 
@@ -456,6 +475,8 @@ class _Tree:
         return clause
 
 
+# "符合下列情形之一的，为重大事故：" above a list of its own.
+NAMES_LEVEL = re.compile(r"[^。；;：:\d]{0,30}(?:之一|下列|以下|如下)[^。；;：:\d]{0,12}(?:为|启动|属于?)[^。；;：:\d]{2,24}[：:]")
 ANNEX = re.compile(rf"附\s*[件录表图]\s*(?:[\d{CN}A-Z]{{1,3}})?\s*(?:[:：].*)?$")
 
 
@@ -522,7 +543,7 @@ class _Writer:
     def line(self, line: _Line, front: bool, after: _Line | None) -> None:
         text, at = line.text, 0
         cuts: list[tuple[int, _Marker, int]] = []
-        if not front and after is not None and re.fullmatch(r"[^。；，;,：:]{2,25}[：:]", text) and not _first_marker(text) and (first := _first_marker(after.text)) and first.value == (1,):
+        if not front and after is not None and (re.fullmatch(r"[^。；，;,：:]{2,25}[：:]", text) or NAMES_LEVEL.fullmatch(text)) and not _first_marker(text) and (first := _first_marker(after.text)) and first.value == (1,):
             # "局应急办：" above a list of its own: a clause without a number.
             stack = self.tree.stack
             depth = next((k for k, one in enumerate(stack) if one.style == "label"), None)
@@ -632,7 +653,7 @@ class _Writer:
             self.rows, self.row_span = [], (line.start, line.end)
         self.row_span = (self.row_span[0], line.end)
         if line.text != TABLE_END:
-            self.rows.append(line.text)
+            self.rows.append("\t".join(cell.strip() for cell in re.split(WALL, line.text.strip(" |┃│║"))) if DRAWN.match(line.text) else line.text)
             return
         self.numbers += 1
         stack = list(self.tree.stack)

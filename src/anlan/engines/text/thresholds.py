@@ -14,6 +14,7 @@ from .words import (
     COLOUR_WORD,
     COUNTS,
     DISCRETE,
+    LEVEL_COLOUR,
     NUMBER,
     QUANTITIES,
     ROMAN,
@@ -30,10 +31,12 @@ OF = "|".join(sorted(WARNED_OF, key=len, reverse=True))
 COLOUR = "红色|橙色|黄色|蓝色"
 # A forecast that a standard of warnings will be reached ("达到暴雨蓝色预警以上标准") is no warning issued.
 WARNED = re.compile(rf"(?:(?:发布|发出|启动|收到|接到|达到)(?:的|了)?[^,。;、]{{0,10}}?)?(?:({OF})(?:灾害)?(?:气象)?(?:预警)?(?:信号)?)?((?:{COLOUR})(?:[、及和或/](?:{COLOUR}))*)(?:\([^)]{{0,60}}\))?(?:及?以上)?(?:级别?)?(?:的)?(?:气象)?(?:灾害)?(?:风险)?(?:预警|警报)(?!标准|以上标准|级别?以上标准|以上预警标准)")
+WARNED_LEVEL = re.compile(rf"(?:(?:发布|发出|启动|收到|接到|达到)(?:的|了)?)?({OF})(?:灾害)?(?:气象)?(Ⅰ|Ⅱ|Ⅲ|Ⅳ|IV|I{{1,3}}|[一二三四])级(?:[(](?:{COLOUR})[)])?(?:及?以上)?(?:气象)?(?:灾害)?(?:预警|警报)(?!标准|响应)")
 MARKS = r"警戒(?:水位|流量)|保证(?:水位|流量)|历史最高(?:洪)?水位|历史最大流量|历史(?:实测)?最高值|设计(?:洪)?水位|校核(?:洪)?水位|汛限水位|防洪高水位|死水位|警戒潮位"
 NAMED = re.compile(rf"(达到或(?:超过|可能超过)|达到或接近|将?超过?|达到|接近|逼近|高于|突破|低于|到达)({MARKS}|(?:\d+|[一二三四五六七八九十百]+)年一遇(?:标准)?(?:的|以上)?(?:洪水水位|洪水|水位)?)")
+OVER_MARK = re.compile(r"(\d+(?:\.\d+)?)(?:米|m)?(?:(?:~|-+|至|到)(\d+(?:\.\d+)?))?(?:米|m)(?:及?以上)?(?![³3/])")
 VALUE = re.compile(rf"({NUMBER})(?:多|余)?({SCALES})?({UNIT})?")
-BEFORE = re.compile(r"(?P<less>不足|少于|低于|小于|降至|降到|≤|<=|<|不超过)$|(?P<more>(?:大于|超过)等于|>=|≥)$|(?P<over>超过|大于|高于|多于|超|>)$|(?P<reach>达到或超过|达到|达|至少|不少于|不低于|满)$")
+BEFORE = re.compile(r"(?P<less>(?:小于|低于|少于)(?:或|和)?等于|不足|不满|未满|少于|低于|小于|降至|降到|≤|<=|<|不超过|不大于|不高于)$|(?P<more>(?:大于|超过|高于)(?:或|和)?等于|>=|≥|不小于)$|(?P<over>超过|大于|高于|多于|超|>)$|(?P<reach>达到或超过|达到|达|至少|不少于|不低于|满)$")
 INCLUDED = r"\((?P<{}>不?)(?:含|包括)(?:本[数级]?|该数|\d[^)]*)?\)"
 AFTER = re.compile(rf"(?:{INCLUDED.format('pre')})?(?:\((?:或)?{NUMBER}(?:{SCALES})?(?:{UNIT})\)|\))?(?:(?:及|和|或)?以(?P<way>上|下|内))(?:{INCLUDED.format('not')})?")
 
@@ -60,7 +63,14 @@ def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any]) -> li
             else:
                 row("warning", "==", what + colour, "", begin, match.end(), f'warned("area", "{term}", "{shade}") >= 1' if term else "", warning=what + colour)
         taken.append((begin, match.end()))
-    for match in re.finditer(rf"({NUMBER})个?(?:及)?(?:以上)?个?(?:的)?(?:县|市|区|省|乡|镇)[^,;。]{{0,8}}启动([ⅠⅡⅢⅣ]|I{{1,3}}V?|IV|[一二三四])级(?:及以上)?(?:应急)?响应", segment):
+    for match in WARNED_LEVEL.finditer(segment):
+        # "暴雨Ⅱ级预警": levels of warnings are their colours (I red … IV blue).
+        what = WARNED_OF.get(match[1]) or match[1]
+        shade = LEVEL_COLOUR[ROMAN[match[2]] if match[2] in ROMAN else match[2]]
+        term = WARNED_TERM.get(what, "")
+        row("warning", "==", what + shade, "", match.start(), match.end(), f'warned("area", "{term}", "{COLOUR_WORD[shade]}") >= 1' if term else "", warning=what + shade)
+        taken.append(match.span())
+    for match in re.finditer(rf"({NUMBER})个?(?:及)?(?:以上)?个?(?:的)?(?:县|市|区|省|乡|镇)[^,;。]{{0,10}}启动([ⅠⅡⅢⅣ]|I{{1,3}}V?|IV|[一二三四])级(?:及?以上)?[^,;。]{{0,8}}?响应", segment):
         said, value = ROMAN.get(match[2], match[2]), tidy(value_of(match[1], None))
         row("response_counties", ">=", value, "县", _begin(segment, match.start()), match.end(), f'response_counties("area", "{said}") >= {value}')
         taken.append(match.span())
@@ -70,7 +80,15 @@ def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any]) -> li
         word, mark = match[1], match[2]
         op = "near" if "近" in word else "<" if word == "低于" else ">=" if word.startswith(("达到", "到达")) else ">"
         places = re.findall(r"([\u4e00-\u9fff]{2,3})站", segment[max(0, match.start() - 80) : match.start()])[-4:]
-        row("flow" if "流量" in mark else "water_level", op, mark, "", _begin(segment, match.start()), match.end(), _mark_cel(op, mark, inclusive.get("near")), "flood", **({"places": places} if places else {}))
+        name = "flow" if "流量" in mark else "water_level"
+        if above := OVER_MARK.match(segment[match.end() :]):
+            # "超警戒水位0.5米以上": the mark and so much more; "0.5~1米" is a range above it.
+            end = match.end() + above.end()
+            for sign, metres in [(">=", above[1])] + ([("<", above[2])] if above[2] else []):
+                row(name, sign, f"{mark}+{metres}", "", _begin(segment, match.start()), end, _mark_cel(sign, mark, None, metres), "flood")
+            taken.append((match.start(), end))
+            continue
+        row(name, op, mark, "", _begin(segment, match.start()), match.end(), _mark_cel(op, mark, inclusive.get("near")), "flood", **({"places": places} if places else {}))
         taken.append(match.span())
         # "超过历史最大流量或最高水位": the second mark shares the comparison.
         if again := re.match(rf"(?:或|和|、|及)({MARKS}|历史最高水位|最高水位)", segment[match.end() :]):
@@ -97,29 +115,35 @@ def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any]) -> li
             begin = max(_begin(segment, a), last)
             if quantity.name in COUNTS and (noun := re.compile(COUNTS[quantity.name]).search(segment, a, b + 16)):
                 b = max(b, noun.end())
-            row(quantity.name, op, tidy(value), unit, begin, b, _cel(quantity, op, value, unit, window), quantity.hazard, **({"window": window} if window else {}))
+            row(quantity.name, op, tidy(value), unit, begin, b, _cel(quantity, op, value, unit, window, bool(FORECAST.search(segment[:a]))), quantity.hazard, **({"window": window} if window else {}))
         last = b
     rows.sort(key=lambda one: one["at"])
     return rows
 
 
+FORECAST = re.compile(r"(?:预报|预计|预测|未来|可能|将)[^,;。]{0,30}$")
 MARK_NAMES = (("警戒", "warning"), ("保证", "guarantee"), ("历史", "record"), ("设计", "design"), ("校核", "check"), ("汛限", "flood_limit"), ("防洪高水位", "flood_high"), ("10年一遇", "ten_year"), ("十年一遇", "ten_year"))
 
 
-def _mark_cel(op: str, mark: str, near: float | None) -> str:
+def _mark_cel(op: str, mark: str, near: float | None, over: str = "") -> str:
     """Against the gauge's own marks; "near" only where the plan says how near."""
     name = next((name for words, name in MARK_NAMES if mark.startswith(words)), "")
     if not name or "死水位" in mark or (op == "near" and near is None):
         return ""
     term = "discharge" if "流量" in mark else "water_level"
-    return f'{term}("gauge") >= mark("gauge", "{name}") - {near}' if op == "near" else f'{term}("gauge") {op} mark("gauge", "{name}")'
+    return f'{term}("gauge") >= mark("gauge", "{name}") - {near}' if op == "near" else f'{term}("gauge") {op} mark("gauge", "{name}")' + (f" + {over}" if over else "")
 
 
-def _cel(quantity: Quantity, op: str, value: float, unit: str, window: str) -> str:
+def _cel(quantity: Quantity, op: str, value: float, unit: str, window: str, forecast: bool = False) -> str:
     """Over the published terms: a term's unit is fixed, so 1 米 of street water is 100. "" where the term wants more than the sentence says."""
+    if not quantity.term:
+        return ""
     if quantity.name == "rain":
         hours = re.match(r"(\d+)小时", window)
-        return f'rain_{hours[1]}h("area") {op} {tidy(value)}' if hours and hours[1] in ("1", "3", "6", "24") else ""
+        if not hours or hours[1] not in ("1", "3", "6", "24"):
+            return ""
+        # What is forecast is asked of the forecaster, not of the gauges.
+        return f'rain_forecast_{hours[1]}h("area") {op} {tidy(value)}' if forecast else f'rain_{hours[1]}h("area") {op} {tidy(value)}'
     if quantity.name in ("water_level", "flow"):
         return f'{quantity.term}("gauge") {op} {tidy(value)}'
     if quantity.name in COUNTS or quantity.name in ("hours", "return_period"):
@@ -137,8 +161,10 @@ def _cel(quantity: Quantity, op: str, value: float, unit: str, window: str) -> s
 
 def _begin(segment: str, a: int) -> int:
     """Where the words that belong to a number begin: after the last stop before it."""
-    begin = match.end() if (match := re.match(r"\(?\d+[).、]|[①-⑳]|[a-z]\)", segment)) and match.end() <= a else 0
-    begin = max([begin] + [segment.rfind(stop, 0, a) + 1 for stop in ";,。或、:\n"])
+    begin = match.end() if (match := re.match(r"\(?\d+[).、]|\([一二三四五六七八九十]+\)|[①-⑳]|[a-z][).]|-{2}", segment)) and match.end() <= a else 0
+    # Stops within brackets divide nothing: "3个以上县(市、区)日雨量".
+    flat = re.sub(r"\([^()]*\)", lambda one: "#" * len(one[0]), segment[:a])
+    begin = max([begin] + [flat.rfind(stop) + 1 for stop in ";,。或、:\n"])
     while begin < a and segment[begin] in "()者且达":
         begin += 1
     return begin
@@ -159,18 +185,25 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
             shared = span[2] or scale
             high_included = "含" in span[0]
             yield match.start(), match.end() + span.end(), [
-                (">=", value_of(number, scale or shared), scale or shared, unit2), ("<=" if high_included or (unit2 in DISCRETE and "." not in span[1]) or (unit2 in ("人", "间", "户") and span[1].endswith("9")) else "<", value_of(span[1], shared), shared, unit2),
+                (">=", value_of(number, scale or shared), scale or shared, unit2), ("<=" if high_included or (unit2 in DISCRETE and "." not in span[1]) or span[1].endswith("9") else "<", value_of(span[1], shared), shared, unit2),
             ]
             at = match.end() + span.end()
             continue
         if not unit:
+            # "3.0≤M<4.0级"
+            if both := re.match(rf"([≤<]=?)[A-Za-z]{{1,3}}([≤<]=?)({NUMBER})({UNIT})?", after):
+                signs = {"≤": "<=", "<": "<", "<=": "<="}
+                yield match.start(), match.end() + both.end(), [
+                    (">=" if signs[both[1]] == "<=" else ">", value_of(number, ""), "", both[4] or "级"), (signs[both[2]], value_of(both[3], ""), "", both[4] or "级"),
+                ]
+                at = match.end() + both.end()
             continue
         if re.match(r"(?:以)?[内前]|时(?:间)?内|后|报|值守|值班|(?:连续)?滚动", after) or re.search(r"(?:过去|未来|预计|前|近|每|第|后)$", before):
             continue
         tail = AFTER.match(after)
         word = tail["way"] if tail else ""
         end = match.end() + (tail.end() if tail else 0)
-        lead = BEFORE.search(re.sub(r"(?<!低|高|大|小|多|少)[约到于在为](?=$)", "", before) if not re.search(r"达到$|降到$", before) else before)
+        lead = BEFORE.search(re.sub(r"(?<!低|高|大|小|多|少|等)[约到于在为](?=$)", "", before) if not re.search(r"达到$|降到$", before) else before)
         if word:
             op = "≥" if word == "上" else "≤"
             if tail and (tail["pre"] == "不" or tail["not"] == "不"):
@@ -178,18 +211,22 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
             elif tail and (tail["pre"] is not None or tail["not"] is not None):
                 op = ">=" if word == "上" else "<="
         elif lead:
-            op = "<=" if (lead["less"] or "") in ("≤", "<=", "不超过") else "<" if lead["less"] else ">" if lead["over"] else ">="
+            op = "<=" if (lead["less"] or "").endswith(("≤", "<=", "不超过", "等于", "不大于", "不高于")) else "<" if lead["less"] else ">" if lead["over"] else ">="
         elif unit in ("小时", "天", "日") and re.match(r"(?:或[^,。;]{0,16}?\d+(?:小时|天))?(?:尚|仍|还)?未", after):
             op = ">="  # "48小时尚未扑灭明火"
         elif far := re.search(r"(超过|大于|高于)[\u4e00-\u9fff]{2,8}(?:面积|总数|人数|人口|负荷|总量|产值)的?$|(?:达到|达|占)[\u4e00-\u9fff]{2,10}(?:面积|总数|人数|人口|负荷|总量|产值)的?$", before):
             op = ">" if far[1] else ">="  # "超过耕地面积65%"
         elif later := re.match(rf"(?:或|、)({NUMBER})({SCALES})?({UNIT})以(上|下)", after):
             op = "≥" if later[4] == "上" else "≤"  # "20万间或6万户以上": the comparison stands after the second number
-        elif unit in ("个", "座", "条", "起") and not re.search(r"[分为共有设]$|某$", before):
+        elif unit in ("个", "座", "条", "起") and not (unit == "个" and number in ("一", "1") and re.match(r"[县市区乡镇省地]|平均", after)) and not re.search(r"[分为共设]有?$|某$|(?<![区域内,])有$", before):
             op = "≥"  # "2 条河流": so many of them, or more
         else:
             continue
         yield match.start(), end, [(op, value_of(number, scale), scale, unit)]
+
+
+# What these units count needs no word.
+ALONE = {"立方米每秒": "flow", "立方米/秒": "flow", "m³/s": "flow", "m3/s": "flow", "个流量": "flow", "年一遇": "return_period"}
 
 
 def _quantity(segment: str, a: int, b: int, unit: str) -> tuple[Quantity | None, str]:
@@ -198,10 +235,12 @@ def _quantity(segment: str, a: int, b: int, unit: str) -> tuple[Quantity | None,
     window = ""
     if match := re.search(r"(\d+|[一二三六十]+)(小时|天|日|h)[^,;。]{0,12}$", before):
         window = f"{match[1]}{match[2]}".replace("h", "小时")
+    elif re.search(r"日(?:面|累计|累积)?(?:降[雨雪水]|雨|雪)量?(?:将|达|达到|超过|大于|在|≥|>)?$", before):
+        window = "24小时"
     windowed = ("rain", "snow")
     fit = [quantity for quantity in QUANTITIES if unit in quantity.units]
     # "3人以上、10人以下重伤": what stands right behind the (second) number names both.
-    follows = re.match(rf"(?:[、,至~-]?{NUMBER}(?:{SCALES})?(?:{UNIT})以[上下])?", segment[b:])
+    follows = re.match(rf"(?:[、,至~-]?(?:{NUMBER}(?:{SCALES})?(?:{UNIT})以[上下]|(?:不足|不满|未满){NUMBER}(?:{SCALES})?(?:{UNIT})))?", segment[b:])
     behind = segment[b + (follows.end() if follows else 0) :][:24]
     for quantity in fit:
         if quantity.after and quantity.after != "." and re.match(rf"(?:以上|以下|的|\([^)]{{0,60}}\))*{quantity.after}", behind):
@@ -222,7 +261,7 @@ def _quantity(segment: str, a: int, b: int, unit: str) -> tuple[Quantity | None,
     if unit == "个" and re.search(r"站(?:点|水位)?$", before):
         return BY_NAME["stations"], ""
     for quantity in fit:
-        if quantity.after == ".":
+        if quantity.after == "." or unit in ALONE and quantity.name == ALONE[unit]:
             return quantity, ""
     if unit in ("毫米", "mm") and re.search(r"雨|降水", segment):
         return BY_NAME["rain"], window

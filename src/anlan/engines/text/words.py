@@ -16,8 +16,9 @@ LEVEL = re.compile(r"(?<![A-Za-zⅠⅡⅢⅣ第])(Ⅰ|Ⅱ|Ⅲ|Ⅳ|[ⅰ-ⅳ]|I{1,
 ADJECTIVE = (("特别重大", "I"), ("特大型", "I"), ("特大", "I"), ("重大", "II"), ("大型", "II"), ("较大", "III"), ("较重", "III"), ("中型", "III"), ("一般", "IV"), ("小型", "IV"))
 COLOURS = ("红色", "橙色", "黄色", "蓝色")
 COLOUR_LEVEL = {"红色": "I", "橙色": "II", "黄色": "III", "蓝色": "IV"}
+LEVEL_COLOUR = {level: colour for colour, level in COLOUR_LEVEL.items()}
 COLOUR_WORD = {"红色": "red", "橙色": "orange", "黄色": "yellow", "蓝色": "blue"}
-NUMBER = r"(?:\d+(?:,\d{3})+|\d+(?:\.\d+)?|[一二两三四五六七八九十百]{1,4}(?=[个座条名人起处市县省万]))"
+NUMBER = r"(?:\d+(?:,\d{3})+|\d+(?:\.\d+)?|[一二两三四五六七八九十百]{1,4}(?=[个座条名人起处市县省万例户间])|[Ⅴ-Ⅻ](?=度))"
 SCALE = {"": 1, "十": 10, "百": 100, "千": 1_000, "万": 10_000, "十万": 100_000, "百万": 1_000_000, "千万": 10_000_000, "亿": 100_000_000}
 SCALES = "十万|百万|千万|万|亿|千|百"
 
@@ -36,20 +37,22 @@ class Quantity:
 
 # The order decides when several words stand before a number: the nearest one wins, and among equals the first here.
 QUANTITIES = (
-    Quantity("deaths", r"死亡(?:\(?含失踪\)?|和失踪|、失踪|失踪)?|遇难|死亡或可能死亡", ("人", "名"), after=r"(?:以上)?死亡|遇难", term="deaths"),
+    Quantity("deaths", r"死亡(?:\(?含失踪\)?|和失踪|、失踪|失踪)?|遇难|死亡或可能死亡", ("人", "名", "例"), after=r"(?:以上)?死亡|遇难", term="deaths"),
     Quantity("missing", r"失踪(?!\))|失联", ("人", "名"), after=r"失踪|失联", term="missing_persons"),
-    Quantity("injured", r"受伤|重伤|伤亡|中毒", ("人", "名"), after=r"重伤|受伤|伤亡|中毒", term="injured_persons"),
+    Quantity("injured", r"受伤|重伤|伤亡|中毒|(?:伤害|健康损害)(?:人数)?", ("人", "名"), after=r"(?:急性)?(?:重伤|受伤|伤亡|中毒|伤害|健康损害)", term="injured_persons"),
     Quantity("trapped", r"被困|受困|涉险|遇险", ("人", "名"), after=r"被困|受困|涉险", term="trapped_persons"),
-    Quantity("stranded", r"滞留(?:人员|旅客|乘客|游客|群众|司乘人员)?", ("人", "名"), after=r"(?:以上)?[^，。；]{0,6}滞留", term="stranded_persons"),
-    Quantity("stranded_vehicles", r"滞留(?:车辆)?|车辆", ("辆",), after=r"[^，。；]{0,6}(?:滞留|车辆)", term="stranded_vehicles"),
-    Quantity("cases", r"发病|病例|患病|确诊|感染", ("人", "例"), "epidemic", after=r"[^，。；]{0,10}(?:病例|发病|患者)", term="cases_of_illness"),
-    Quantity("people_relocated", r"转移安置|紧急转移|生活救助(?!人数)|疏散", ("人", "名"), term="moved_persons"),
-    Quantity("people_threatened", r"受威胁(?:人数|人员|人口)?|搬迁转移(?:人数)?|转移人数|危及", ("人", "名"), "geological", term="threatened_persons"),
+    Quantity("stranded", r"滞留(?:人员|旅客|乘客|游客|群众|司乘人员)?", ("人", "名"), after=r"(?:以上)?[^,。;]{0,6}滞留", term="stranded_persons"),
+    Quantity("stranded_vehicles", r"滞留(?:车辆)?|车辆", ("辆",), after=r"[^,。;]{0,6}(?:滞留|车辆)", term="stranded_vehicles"),
+    Quantity("cases", r"发病|病例|患病|确诊|感染", ("人", "例"), "epidemic", after=r"(?![并且或和及])[^,。;并且]{0,8}(?:病例|发病|患者)", term="cases_of_illness"),
+    Quantity("people_relocated", r"转移|安置|生活救助(?!人数)|疏散|撤离", ("人", "名"), term="moved_persons"),
+    Quantity("people_threatened", r"受?威胁(?:人数|人员|人口)?|搬迁转移(?:人数)?|转移人数|危及", ("人", "名"), after=r"(?:以上|以下)?(?:的)?生命(?:财产)?安全", term="threatened_persons"),
+    Quantity("households_threatened", r"受?威胁", ("户",), term=""),
     Quantity("people_needing_aid_share", r"需(?:政府)?救助人数占|救助人数占|占当地农牧业人口|占农(?:牧)?业人口", ("%",), "drought", term="aid_needed_share"),
     Quantity("people_needing_aid", r"需(?:要)?(?:政府)?救助(?:人数|人口)?", ("人",), "drought", term="aid_needed_persons"),
-    Quantity("people_affected", r"受灾人口|受影响人口|受灾人数", ("人",), after=r"受灾|受影响", term="affected_persons"),
-    Quantity("people_short_of_water_share", r"饮水困难[^，。；]{0,8}(?:百分率|比例|占)|饮水困难", ("%",), "drought", term="rural_water_short_share"),
+    Quantity("people_affected", r"受灾(?:人口|人数)?|受?影响(?:人口|人数|群众)?", ("人",), after=r"受灾|受影响", term="affected_persons"),
+    Quantity("people_short_of_water_share", r"饮水困难[^,。;]{0,8}(?:百分率|比例|占)|饮水困难", ("%",), "drought", term="rural_water_short_share"),
     Quantity("people_short_of_water", r"饮水困难(?:人口)?|临时饮水困难", ("人",), "drought", after=r"饮水困难|饮用水|饮水", term="rural_water_short"),
+    Quantity("households_cut", r"停[电水气]|影响(?:用户|居民)?|用户|中断", ("户",), after=r"[^,。;]{0,8}(?:停[电水气热]|断[电水气]|用户)"),
     Quantity("houses_damaged_rooms", r"倒塌|损坏房屋|倒损|房屋", ("间",), after=r"房屋", term="rooms_damaged"),
     Quantity("houses_damaged_households", r"倒塌|损坏房屋|倒损|房屋", ("户",), term="households_damaged"),
     Quantity("potential_loss", r"潜在(?:可能造成的|的)?(?:经济)?损失", ("元",), "geological", term="potential_loss"),
@@ -70,13 +73,16 @@ QUANTITIES = (
     Quantity("rivers", r"", ("条",), term="rivers"),
     Quantity("wind_force", r"风力|阵风|大风|平均风", ("级",), "wind", after=r"(?:以上)?(?:的)?(?:大风|阵风|风力)", term="wind_force"),
     Quantity("wind_speed", r"风速|阵风|大风", ("米/秒", "m/s", "米每秒"), "wind", term="wind_speed"),
+    Quantity("temperature_drop", r"降温|降幅|下降|降低", ("摄氏度", "℃", "°C"), after=r"[^,。;]{0,4}(?:降温|降幅)"),
     Quantity("temperature", r"气温|温度|高温|低温", ("摄氏度", "℃", "°C"), after=r".", term="temperature"),
     Quantity("visibility", r"能见度", ("米", "m", "公里"), "fog", term="visibility"),
     Quantity("magnitude", r"地震|震级", ("级",), "earthquake", after=r"(?:以上)?(?:的)?(?:[\u4e00-\u9fff]{0,4})?地震", term="magnitude"),
     Quantity("intensity", r"烈度", ("度", "级"), "earthquake", term="intensity"),
     Quantity("fire_area", r"过火面积|受害(?:森林|草原)?(?:面积)?|火场面积|森林面积", ("公顷", "亩", "平方公里"), "forest_fire", term="fire_area"),
     Quantity("fire_hours", r"燃烧|明火|持续|火场|扑灭|火灾", ("小时",), "forest_fire", after=r"(?:以上)?(?:尚|仍|还)?未(?:能)?(?:得到)?(?:有效)?(?:控制|扑灭)", term="fire_hours"),
-    Quantity("fires", r"火灾|火场|火点", ("起", "处"), "forest_fire", after=r"[^，。；]{0,12}(?:火灾|火场|火点)", term="fires"),
+    Quantity("fires", r"火灾|火场|火点", ("起", "处"), "forest_fire", after=r"[^,。;]{0,12}(?:火灾|火场|火点)", term="fires"),
+    Quantity("dry_days", r"无(?:透|有效)?(?:雨|降水|降雨)", ("天", "日"), "drought"),
+    Quantity("power_load", r"减供负荷|损失(?:负荷|出力)", ("兆瓦", "万千瓦")),
     Quantity("hours", r"持续|中断|停电|停水|封闭|关闭|瘫痪", ("小时", "天", "日"), term="hours_cut"),
     Quantity("volume", r"方量|体积|滑坡|泥石流", ("立方米",), "geological", term="slide_volume"),
     Quantity("counties", r"", ("个",), term="counties"),
@@ -133,6 +139,8 @@ def plain(text: str) -> str:
 
 def value_of(number: str, scale: str | None) -> float:
     digits = number.replace(",", "")
+    if "Ⅴ" <= digits <= "Ⅻ":
+        return float(ord(digits) - ord("Ⅴ") + 5)
     value = float(digits) if re.fullmatch(r"\d+(\.\d+)?", digits) else float(cn_number(digits.replace("两", "二")) or 0)
     return value * SCALE.get(scale or "", 1)
 
@@ -152,7 +160,7 @@ def level_of(text: str) -> str | None:
     colours = {colour for colour in COLOURS if colour in words}
     if len(colours) == 1 and re.search(r"响应|预警|警报", words):
         return colours.pop()
-    if re.search(r"灾害|事件|事故|险情|灾情|火灾|疫情|地震|级", words) and len(words) <= 24 and (said := re.match(r"(?:[\d.、()一二三四五六七八九十]*)(特别重大|特大型?|重大|大型|较大|中型|较重|一般|小型)[^,。;]{0,8}?(?:灾害|事件|事故|险情|灾情|火灾|疫情|地震|(?<!等)级)(?:[(]|分级|标准|响应|$)", words)):
+    if re.search(r"灾害|事件|事故|险情|灾情|火灾|疫情|地震|级", words) and len(words) <= 24 and (said := re.match(r"(?:[\d.、()一二三四五六七八九十]*)(特别重大|特大型?|重大|大型|较大|中型|较重|一般|小型)[^,。;]{0,8}?(?:灾害|事件|事故|险情|灾情|火灾|疫情|地震|(?<!等)级)(?:[(]|分级|标准|响应|(?:主要)?包括|是指|$)", words)):
         return dict(ADJECTIVE)[said[1]]
     return None
 
