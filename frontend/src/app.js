@@ -26,6 +26,8 @@ function furnish(root) {
   if (maps.length) import('./map.js').then(({ drawMap }) => maps.forEach(drawMap));
   const picks = take('pick');
   if (picks.length) import('./pick.js').then(({ pickPoint }) => picks.forEach(pickPoint));
+  const draws = take('draw');
+  if (draws.length) import('./draw.js').then(({ drawArea }) => draws.forEach(drawArea));
   const charts = take('chart');
   if (charts.length) import('./chart.js').then(({ drawChart }) => charts.forEach(drawChart));
 }

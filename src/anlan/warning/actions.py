@@ -8,13 +8,16 @@ from uuid import UUID
 
 import shapely
 from django.db import IntegrityError, transaction
+from django.utils import translation
 from django.utils.translation import gettext_noop
+from shapely.geometry.base import BaseGeometry
 
 from anlan.engines import cap
 from anlan.kernel import access, due, parties, work
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import REASON_NEEDED
 from anlan.kernel.ids import derived_id
+from anlan.kernel.journal import canonical
 from anlan.kernel.models import Region
 from anlan.kernel.models.base import home
 
@@ -44,6 +47,7 @@ from .facts import (
     AlertReturned,
     AlertSubmitted,
     ApprovalVoided,
+    AreaDrawn,
     ChannelChanged,
     IssuerTableAsked,
     IssuerTableChanged,
@@ -198,8 +202,7 @@ def compose(
     """Write a draft of our own: prompt, call-down or government warning. In an exercise its status is Exercise, whatever was asked.
 
     Needs warning.compose in every region. Raises warning.not_ours at once when the table of issuers will never let it go.
-    `drawn` narrows the area: {"polygon": [[lon, lat], …]} or {"circle": [lon, lat, km]}; without regions those it touches are taken.
-    `area` is the WKB of a predecessor's area, kept as it is.
+    `drawn` narrows the area (README, "Whom"); without regions those it touches are taken. `area` is the WKB of a predecessor's area, kept as it is.
     """
     if kind not in (Alert.PROMPT, Alert.CALL_DOWN, Alert.GOVERNMENT):
         raise NOT_POSSIBLE(state=kind)
@@ -226,16 +229,17 @@ def compose(
         certainty=certainty, expires=expires, onset=onset, translations=translations, channels=channels, scope=scope, contact=contact,
     )
     row.save(force_insert=True)
-    shape = compute.drawn(drawn) if drawn else None
-    _set_regions(act, row, regions or ([place.region for place in compute.by_shape(shape)] if shape is not None else []))
-    if shape is not None or area:
-        row.area_wkb = shapely.to_wkb(compute.outline(shape)) if shape is not None else area
+    shape = _draw(act, row, drawn or {}, regions)
+    if area and shape is None:
+        row.area_wkb, row.drawn = area, row.predecessor.drawn if row.predecessor else {}
+        row.area_text = row.predecessor.area_text if row.predecessor and row.drawn else row.area_text
     for key in row.region_ids:
         access.require(act, "warning.compose", region=UUID(key))
     _settle(act, row)
     cause = act.cause or (found.made_by if found else None)
     row.last_fact = act.state(_composed(row), about=row, cause=cause)
     row.save(update_fields=["last_fact"])
+    _say_drawn(act, row, shape)
     if found is not None:
         _close(act.child(cause=row.last_fact), found, Proposal.TAKEN, "")
     return row
@@ -246,9 +250,12 @@ def edit(
     act: Act, *, alert: UUID, hazard: str | None = None, colour: str | None = None, regions: list | None = None, headline: str | None = None,
     description: str | None = None, instruction: str | None = None, urgency: str | None = None, certainty: str | None = None,
     expires: datetime | None = None, onset: datetime | None = None, translations: dict | None = None, channels: list | None = None,
-    scope: str | None = None, contact: str | None = None,
+    scope: str | None = None, contact: str | None = None, drawn: dict | None = None,
 ) -> Alert:
-    """Change a draft. Content that was approved loses its approval; whoever edited can no longer be the second person."""
+    """Change a draft. Content that was approved loses its approval; whoever edited can no longer be the second person.
+
+    `drawn` as in compose; given regions and no drawing, the area is these regions again.
+    """
     row = act.lock(Alert, alert)
     if row.state not in (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED):
         raise NOT_POSSIBLE(state=row.get_state_display())
@@ -268,8 +275,9 @@ def edit(
         )
     elif channels is not None:
         row.channels = _channels(channels)
-    if regions is not None:
-        _set_regions(act, row, regions)
+    shape = None
+    if (regions is not None or drawn) and not (drawn and drawn == row.drawn and not regions):
+        shape = _draw(act, row, drawn or {}, regions or [])
         for key in row.region_ids:
             access.require(act, "warning.compose", region=UUID(key))
     row.editor = act.actor.person_id
@@ -283,6 +291,7 @@ def edit(
     act.save(row)
     if row.content_hash != before:
         row.last_fact = act.state(_composed(row), about=row, cause=act.cause or row.last_fact)
+        _say_drawn(act, row, shape)
         if old_hash:
             act.state(ApprovalVoided(alert=row.pk, approver=old_approver, approved_hash=old_hash), about=row, cause=row.last_fact)
         row.save(update_fields=["last_fact"])
@@ -359,6 +368,26 @@ def _set_regions(act: Act, row: Alert, regions: list, how: str = "chosen") -> No
     row.area_text = "、".join(known[key] for key in keys if key in known)
     shape = compute.shape_of(known)
     row.area_wkb = shapely.to_wkb(shape) if shape is not None else None
+
+
+def _draw(act: Act, row: Alert, drawn: dict[str, Any], regions: list) -> BaseGeometry | None:
+    """The places, and the area as drawn (None: as the places are); without places named, those it warns."""
+    shape = compute.drawn(drawn) if drawn else None
+    _set_regions(act, row, regions or (compute.warned_by(shape) if shape is not None else []))
+    row.drawn = drawn
+    if shape is not None:
+        row.area_wkb = shapely.to_wkb(compute.outline(shape))
+        row.area_text = "：".join(filter(None, [compute.area_words(drawn), row.area_text]))
+    return shape
+
+
+def _say_drawn(act: Act, row: Alert, shape: BaseGeometry | None) -> None:
+    if shape is None:
+        return
+    with translation.override("zh-hans"):
+        text = compute.said(row.drawn)
+    kind, digest = next(name for name in compute.SHAPES if name in row.drawn), "sha256:" + hashlib.sha256(canonical(row.drawn)).hexdigest()
+    act.state(AreaDrawn(alert=row.pk, shape=kind, text=text, km2=compute.km2(shape), digest=digest), about=row, cause=row.last_fact)
 
 
 def _settle(act: Act, row: Alert, save: bool = True) -> None:
@@ -596,7 +625,7 @@ def end_as_prepared(act: Act, *, alert: UUID, how: str, reason: str = "") -> Ale
     ended.identifier = f"urn:uuid:{ended.pk}"
     ended.save(force_insert=True)
     _set_regions(act, ended, row.region_ids)
-    ended.area_wkb = row.area_wkb
+    ended.area_wkb, ended.drawn, ended.area_text = row.area_wkb, row.drawn, row.area_text
     _settle(act, ended, save=False)
     ended.approved_hash = ended.content_hash
     ended.save()

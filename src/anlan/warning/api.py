@@ -26,7 +26,7 @@ def shown(row: Alert) -> dict[str, Any]:
         "identifier": row.identifier, "sender": row.sender, "sent": row.sent, "hazard": row.hazard, "event": row.event, "colour": row.colour,
         "severity": row.severity, "urgency": row.urgency, "certainty": row.certainty, "headline": row.headline, "description": row.description,
         "instruction": row.instruction, "expires": row.expires, "issuer": row.issuer, "issuer_name": row.issuer_name, "regions": row.region_ids,
-        "area_text": row.area_text, "unmapped": row.unmapped, "repairs": row.repairs, "signature": row.signature, "heard_by": row.heard_by,
+        "area_text": row.area_text, "drawn": row.drawn, "unmapped": row.unmapped, "repairs": row.repairs, "signature": row.signature, "heard_by": row.heard_by,
         "author": row.author, "approver": row.approver, "content_hash": row.content_hash, "predecessor": row.predecessor_id, "relay_of": row.relay_of_id,
         "version": row.version, "thread": row.thread, "silent": row.silent, "endings": row.endings, "ending": row.ending,
     }
@@ -37,7 +37,7 @@ class Content(Schema):
     hazard: str
     colour: str
     regions: list[UUID] = []
-    drawn: dict[str, list] | None = None
+    drawn: dict[str, Any] | None = None
     headline: str
     description: str = ""
     instruction: str = ""

@@ -54,6 +54,7 @@ class WarningConfig(AppConfig):
             "warning.ProposalMade": _("Signals of {hazard} in {place}, {colour}: a warning is proposed"),
             "warning.ProposalClosed": _("Warning proposal {outcome}: {reason}"),
             "warning.AlertComposed": _("Draft written: {subject}"),
+            "warning.AreaDrawn": _("The area was drawn: {text}, {km2} km²"),
             "warning.ApprovalVoided": _("Edited after approval; the approval no longer holds"),
             "warning.AlertSubmitted": _("Put to a second person: {subject}"),
             "warning.AlertReturned": _("Sent back: {reason}"),

@@ -13,12 +13,16 @@ import numpy as np
 import shapely
 import yaml
 from django.db.models import Count, Q
+from django.utils import translation
+from django.utils.translation import gettext as _
 from shapely import union_all
 from shapely.geometry.base import BaseGeometry
 
 from anlan.engines import cap
 from anlan.engines.cap import geometry
 from anlan.engines.geo.outlines import covering
+from anlan.engines.geo.reaches import Reach
+from anlan.kernel import shell
 from anlan.kernel.models import Region, RegionCode, RegionPath
 
 from . import hazards
@@ -87,10 +91,14 @@ def by_shape(shape: BaseGeometry) -> list[Place]:
         Region.objects.filter(kind__in=["county", "town"], area_wkb__isnull=False, west__lte=east, east__gte=west, south__lte=north, north__gte=south)
     )
     shares: dict[UUID, float] = {}
+    held: set[UUID] = set()
     for region in near:
         area = shapely.from_wkb(bytes(region.area_wkb))
         overlap = area.intersection(shape)
         shares[region.pk] = overlap.area / area.area if area.area else 0.0
+        if shape.area and overlap.area / shape.area >= LEAST_SHARE:  # a small area in a large town is a warned place all the same
+            shares[region.pk] = max(shares[region.pk], LEAST_SHARE if region.kind == "town" else 0.0)
+            held.add(region.pk)
         if shape.area == 0 and area.intersects(shape):  # an epicentre: the region around the point
             shares[region.pk] = 1.0 if region.kind == "town" else LEAST_SHARE
     places = []
@@ -106,7 +114,7 @@ def by_shape(shape: BaseGeometry) -> list[Place]:
             continue
         inside = [town for town in towns if above.get(town.pk) == county.pk and shares[town.pk] >= LEAST_SHARE]
         places += [Place(town.pk, "polygon", round(shares[town.pk], 3)) for town in inside]
-        if not inside and shares[county.pk] >= LEAST_SHARE:
+        if not inside and (shares[county.pk] >= LEAST_SHARE or county.pk in held):
             places.append(Place(county.pk, "polygon", round(shares[county.pk], 3)))
     loose = [town for town in towns if town.pk not in above and shares[town.pk] >= LEAST_SHARE]
     return places + [Place(town.pk, "polygon", round(shares[town.pk], 3)) for town in loose]
@@ -168,24 +176,115 @@ def shape_of(regions: Iterable[UUID]) -> BaseGeometry | None:
 
 
 CORNERS = 100  # of an outline we send: receivers with small memories take no more
+MOST_CORNERS = 20_000  # of what is drawn or comes from a model
+FARTHEST_KM = 500
+SHAPES = ("polygon", "circle", "river", "line", "footprint")
 
 
 def drawn(area: dict[str, Any]) -> BaseGeometry:
-    """What a person drew, as a geometry; warning.bad_content says what is wrong with it."""
+    """What a person drew or a model gave, as a geometry; warning.bad_content says what is wrong with it."""
     try:
-        if "circle" in area:
-            lon, lat, radius = map(float, area["circle"])
-            if not (-180 <= lon <= 180 and -90 <= lat <= 90):  # the geodesic would wrap round
-                raise ValueError(f"{lon:g},{lat:g}")
-            shape: BaseGeometry = geometry.circle(lat, lon, radius)
-        else:
-            shape = shapely.make_valid(shapely.Polygon([(float(lon), float(lat)) for lon, lat in area["polygon"]]))
+        shape = _shape(area)
         west, south, east, north = shape.bounds
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
         raise BAD_CONTENT(reason=str(error)) from None
     if shape.is_empty or shape.area == 0 or west < -180 or east > 180 or south < -90 or north > 90:
         raise BAD_CONTENT(reason=f"{west:g},{south:g},{east:g},{north:g}")
     return shape
+
+
+def _shape(area: dict[str, Any]) -> BaseGeometry:
+    if "circle" in area:
+        lon, lat, radius = map(float, area["circle"])
+        if not (-180 <= lon <= 180 and -90 <= lat <= 90 and 0 < radius <= FARTHEST_KM):  # the geodesic would wrap round
+            raise ValueError(f"{lon:g},{lat:g} {radius:g} km")
+        return geometry.circle(lat, lon, radius)
+    if "river" in area:
+        reach, from_km, to_km = river_reach(area)
+        return reach.strip(_bank(area), from_km, to_km)
+    if "line" in area:
+        return Reach(np.array([(float(lon), float(lat)) for lon, lat in area["line"]][:MOST_CORNERS])).strip(_bank(area))
+    if "footprint" in area:
+        found = shapely.geometry.shape(area["footprint"])
+        if found.geom_type not in ("Polygon", "MultiPolygon") or shapely.get_num_coordinates(found) > MOST_CORNERS:
+            raise ValueError(f"{found.geom_type}, {shapely.get_num_coordinates(found)} corners")
+        return shapely.make_valid(shapely.force_2d(found))
+    if len(area["polygon"]) > MOST_CORNERS:
+        raise ValueError(f"{len(area['polygon'])} corners")
+    return shapely.make_valid(shapely.Polygon([(float(lon), float(lat)) for lon, lat in area["polygon"]]))
+
+
+def _bank(area: dict[str, Any]) -> float:
+    km = float(area["km"])
+    if not 0 < km <= FARTHEST_KM:
+        raise ValueError(f"{km:g} km")
+    return km
+
+
+def river_reach(area: dict[str, Any]) -> tuple[Reach, float, float]:
+    """(the river, where the reach begins and ends in km from its source). Ends are km, or [lon, lat] of a place near it; none: its own ends."""
+    river = Region.objects.filter(pk=UUID(str(area["river"])), kind="river", area_wkb__isnull=False).first()
+    if river is None:
+        raise ValueError(f"river {area['river']}")
+    line = shapely.from_wkb(bytes(river.area_wkb))
+    if line.geom_type == "MultiLineString":
+        line = shapely.line_merge(line)
+        line = max(getattr(line, "geoms", [line]), key=shapely.length)
+    reach = Reach(shapely.get_coordinates(line))
+
+    def at(end: Any, other: float) -> float:
+        if end in (None, ""):
+            return other
+        km = reach.at_km(float(end[0]), float(end[1])) if isinstance(end, list | tuple) else float(end)
+        return min(max(km, 0.0), reach.long_km)
+
+    ends = sorted((at(area.get("from"), 0.0), at(area.get("to"), reach.long_km)))
+    if ends[1] - ends[0] < 0.001:
+        raise ValueError(f"{ends[0]:.1f} km – {ends[1]:.1f} km")
+    return reach, ends[0], ends[1]
+
+
+def said(area: dict[str, Any]) -> str:
+    """What was drawn, in words, in the reader's language; empty for nothing drawn or what can no longer be read."""
+    try:
+        if "circle" in area:
+            lon, lat, km = map(float, area["circle"])
+            return _("circle of {km} km around {lon}° E, {lat}° N").format(km=f"{km:g}", lon=f"{lon:.4f}", lat=f"{lat:.4f}")
+        if "river" in area:
+            reach, from_km, to_km = river_reach(area)
+            river = Region.objects.get(pk=UUID(str(area["river"])))
+            ends = [_place_at(*reach.point(km)) for km in (from_km, to_km)]
+            if ends[0] and ends[1] and ends[0] != ends[1]:
+                return _("{river} from {begin} to {end}, {km} km on both sides").format(river=shell.localname(river), begin=ends[0], end=ends[1], km=f"{_bank(area):g}")
+            return _("{river}, {long} km of it, {km} km on both sides").format(river=shell.localname(river), long=f"{to_km - from_km:.1f}", km=f"{_bank(area):g}")
+        if "line" in area:
+            return _("{km} km on both sides of a drawn line").format(km=f"{_bank(area):g}")
+        if "footprint" in area:
+            return _("footprint of the model {name}").format(name=area.get("model") or "—")
+        return _("drawn outline of {n} corners").format(n=len(area["polygon"])) if area.get("polygon") else ""
+    except (KeyError, TypeError, ValueError, Region.DoesNotExist):
+        return ""
+
+
+def area_words(area: dict[str, Any]) -> str:
+    """What a message says before the names of its places: a reach by name. Of other drawings the names say more to whoever stands there."""
+    if "river" not in area:
+        return ""
+    with translation.override("zh-hans"):
+        return said(area)
+
+
+def km2(shape: BaseGeometry) -> float:
+    return round(abs(geometry.WGS84.geometry_area_perimeter(shape)[0]) / 1e6, 2)
+
+
+def _place_at(lon: float, lat: float) -> str:
+    """The smallest of our towns and counties a point lies in, by name; empty outside them."""
+    near = Region.objects.filter(kind__in=["town", "county"], west__lte=lon, east__gte=lon, south__lte=lat, north__gte=lat, area_wkb__isnull=False)
+    point = shapely.Point(lon, lat)
+    holding = [one for one in near if shapely.from_wkb(bytes(one.area_wkb)).covers(point)]
+    best = min(holding, key=lambda one: (one.kind != "town", one.name), default=None)
+    return shell.localname(best) if best else ""
 
 
 def outline(shape: BaseGeometry) -> BaseGeometry:
@@ -195,11 +294,66 @@ def outline(shape: BaseGeometry) -> BaseGeometry:
     return covering(shape, np.array(list(places), np.float64), CORNERS).area
 
 
+def warned_by(shape: BaseGeometry) -> list[UUID]:
+    """The places a drawn area warns: those it covers enough of, and every village in it, by its town. Nobody inside is told nothing."""
+    found = [place.region for place in by_shape(shape)]
+    inside = [region.pk for region in villages_in(shape)]
+    told = set(RegionPath.objects.filter(hierarchy="administrative", ancestor_id__in=found, descendant_id__in=inside).values_list("descendant_id", flat=True))
+    missed = dict(RegionPath.objects.filter(hierarchy="administrative", descendant_id__in=set(inside) - told, ancestor__kind="town").values_list("descendant_id", "ancestor_id"))
+    return list(dict.fromkeys([*found, *(missed.get(key, key) for key in inside if key not in told)]))
+
+
+def villages_in(shape: BaseGeometry) -> list[Region]:
+    west, south, east, north = shape.bounds
+    near = list(Region.objects.filter(kind="village", valid_to=None, lon__gte=west, lon__lte=east, lat__gte=south, lat__lte=north).defer("area_wkb"))
+    held = shapely.contains_xy(shape, [one.lon for one in near], [one.lat for one in near]) if near else []
+    return [one for one, inside in zip(near, held, strict=True) if inside]
+
+
+@dataclass(frozen=True)
+class Villages:
+    """Villages by where they lie: inside the area; told though they lie outside it; inside, and of no warned place."""
+
+    inside: list[Region]
+    beyond: list[Region]
+    untold: list[Region]
+
+    @staticmethod
+    def people(rows: list[Region]) -> int | None:
+        """None when it is not known of every one."""
+        return None if any(one.population is None for one in rows) else sum(one.population or 0 for one in rows)
+
+    @property
+    def counts(self) -> list[tuple[str, int, int | None]]:
+        return [(name, len(rows), self.people(rows)) for name, rows in (("inside", self.inside), ("beyond", self.beyond), ("untold", self.untold))]
+
+    @property
+    def source(self) -> str:
+        return "; ".join(sorted({one.population_source for one in [*self.inside, *self.beyond] if one.population_source}))
+
+
+def villages(shape: BaseGeometry, regions: Iterable[UUID]) -> Villages:
+    """Who lies inside an area, and who is told though he does not: whoever tells a town tells all of it."""
+    keys = list(regions)
+    below = RegionPath.objects.filter(hierarchy="administrative", ancestor_id__in=keys).values("descendant_id")
+    told = list(Region.objects.filter(Q(pk__in=keys) | Q(pk__in=below), kind="village", valid_to=None).defer("area_wkb").order_by("name"))
+    inside, known = villages_in(shape), {one.pk for one in told}
+    held = {one.pk for one in inside}
+    return Villages(sorted(inside, key=lambda one: -(one.population or 0)), [one for one in told if one.pk not in held], [one for one in inside if one.pk not in known])
+
+
+def area_of(alert: Alert) -> BaseGeometry | None:
+    shape = shapely.from_wkb(bytes(alert.area_wkb)) if alert.area_wkb else shape_of([UUID(key) for key in alert.region_ids])
+    return None if shape is None or shape.is_empty else shape
+
+
 def reach(alert: Alert) -> list[dict[str, Any]]:
     """Counties and towns the area touches, with the share of each inside and the people that makes, by area: an estimate, and said so."""
-    shape = shapely.from_wkb(bytes(alert.area_wkb)) if alert.area_wkb else shape_of([UUID(key) for key in alert.region_ids])
-    if shape is None:
-        return []
+    shape = area_of(alert)
+    return [] if shape is None else reach_of(shape)
+
+
+def reach_of(shape: BaseGeometry) -> list[dict[str, Any]]:
     shares = {place.region: place.share for place in by_shape(shape)}
     found = []
     for region in Region.objects.filter(pk__in=list(shares)).order_by("name"):
@@ -300,8 +454,8 @@ def features(alerts: Iterable[Alert]) -> list[dict[str, Any]]:
 
     found = []
     for alert in alerts:
-        shape = shapely.from_wkb(bytes(alert.area_wkb)) if alert.area_wkb else shape_of([UUID(key) for key in alert.region_ids])
-        if shape is None or shape.is_empty:
+        shape = area_of(alert)
+        if shape is None:
             continue
         found.append({
             "type": "Feature", "id": str(alert.pk), "geometry": shapely.geometry.mapping(shape.simplify(0.001)),
@@ -315,8 +469,8 @@ def features(alerts: Iterable[Alert]) -> list[dict[str, Any]]:
 
 def bounds(alert: Alert) -> list[float] | None:
     """west, south, east, north around an alert's area, with a margin; None when it has none."""
-    shape = shapely.from_wkb(bytes(alert.area_wkb)) if alert.area_wkb else shape_of([UUID(key) for key in alert.region_ids])
-    if shape is None or shape.is_empty:
+    shape = area_of(alert)
+    if shape is None:
         return None
     west, south, east, north = shape.bounds
     margin = max(east - west, north - south, 0.02) * 0.3

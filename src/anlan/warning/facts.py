@@ -51,6 +51,17 @@ class AlertComposed:
     content_hash: str
 
 
+@fact("warning.AreaDrawn")
+class AreaDrawn:
+    """The area of a draft was drawn, or drawn anew: an outline, a circle, a river's reach with a distance on both sides, a model's footprint."""
+
+    alert: UUID
+    shape: str
+    text: str
+    km2: float
+    digest: str
+
+
 @fact("warning.ApprovalVoided")
 class ApprovalVoided:
     """An edit changed content that was approved; the approval no longer holds."""

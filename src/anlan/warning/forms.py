@@ -1,6 +1,8 @@
 """Warning's forms. They parse and call one action; the actions judge."""
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 from uuid import UUID
 
@@ -8,10 +10,12 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from anlan.kernel import shell
+from anlan.kernel.errors import Problem
 from anlan.kernel.forms import LocalDateTime
 from anlan.kernel.models import Region
 
-from . import hazards, issuers
+from . import compute, hazards, issuers
 from .models import COLOURS, Alert, Channel
 
 
@@ -33,8 +37,6 @@ class PlacesField(forms.CharField):
 
 def resolve(text: str) -> tuple[list[Region], list[str]]:
     """(regions, words nobody knows) for names typed in a line."""
-    import re
-
     regions: list[Region] = []
     unknown = []
     for word in filter(None, re.split(r"[\s、，,;；]+", text.strip())):
@@ -80,14 +82,114 @@ class HandEntry(forms.Form):
         self.fields["issuer"].choices = [(one.code, one.text) for one in issuers.table().issuers.values() if not one.ours]  # type: ignore[attr-defined]
 
 
-class Compose(forms.Form):
+class Area(forms.Form):
+    """Whom: the places as they are, or what is drawn on the map. The map only fills these fields; all of it can be typed."""
+
+    shape = forms.ChoiceField(label=gettext_lazy("Area"), required=False, widget=forms.RadioSelect, choices=[
+        ("", gettext_lazy("The places as they are")), ("polygon", gettext_lazy("Outline")), ("circle", gettext_lazy("Circle")), ("river", gettext_lazy("River reach")),
+        ("line", gettext_lazy("Along a line")), ("footprint", gettext_lazy("From a model")),
+    ])
+    places = PlacesField(required=False)
+    corners = forms.CharField(label=gettext_lazy("Corners: longitude and latitude, one a line"), required=False, max_length=800_000,
+                              widget=forms.Textarea(attrs={"rows": 5, "class": "mono", "spellcheck": "false", "placeholder": "119.1234 28.1234"}))
+    circle_lon = forms.FloatField(label=gettext_lazy("Longitude of the middle"), required=False, min_value=-180, max_value=180)
+    circle_lat = forms.FloatField(label=gettext_lazy("Latitude of the middle"), required=False, min_value=-90, max_value=90)
+    circle_km = forms.FloatField(label=gettext_lazy("Radius"), required=False, min_value=0.05, max_value=compute.FARTHEST_KM)
+    river = forms.ChoiceField(label=gettext_lazy("River"), required=False)
+    reach_from = forms.CharField(label=gettext_lazy("From"), required=False, max_length=60, help_text=gettext_lazy("Kilometres from the source, or longitude and latitude of a place near it. Empty: its source."))
+    reach_to = forms.CharField(label=gettext_lazy("To"), required=False, max_length=60, help_text=gettext_lazy("As above. Empty: its mouth."))
+    bank_km = forms.FloatField(label=gettext_lazy("Distance on both sides"), required=False, min_value=0.01, max_value=100, initial=1)
+    footprint = forms.CharField(label=gettext_lazy("Footprint (GeoJSON polygon)"), required=False, max_length=2_000_000, widget=forms.Textarea(attrs={"rows": 5, "class": "mono", "spellcheck": "false"}))
+    model = forms.CharField(label=gettext_lazy("Model, version and run"), required=False, max_length=120)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rivers = Region.objects.filter(kind="river", valid_to=None, area_wkb__isnull=False).defer("area_wkb").order_by("name")
+        self.fields["river"].choices = [("", "—"), *[(str(one.pk), shell.localname(one)) for one in rivers]]  # type: ignore[attr-defined]
+        for name in ("circle_km", "bank_km"):
+            self.fields[name].unit = "km"  # type: ignore[attr-defined]
+
+    @staticmethod
+    def drawn_as(drawn: dict[str, Any]) -> dict[str, Any]:
+        """The fields as they stand for what was drawn."""
+        shape = next((name for name in compute.SHAPES if name in drawn), "")
+        found: dict[str, Any] = {"shape": shape, "bank_km": drawn.get("km", 1)}
+        if shape in ("polygon", "line"):
+            found["corners"] = "\n".join(f"{lon} {lat}" for lon, lat in drawn[shape])
+        elif shape == "circle":
+            found |= dict(zip(("circle_lon", "circle_lat", "circle_km"), drawn["circle"], strict=True))
+        elif shape == "river":
+            ends = {f"reach_{end}": " ".join(map(str, drawn[end])) if isinstance(drawn.get(end), list) else drawn.get(end, "") for end in ("from", "to")}
+            found |= {"river": drawn["river"], **ends}
+        elif shape == "footprint":
+            found |= {"footprint": json.dumps(drawn["footprint"]), "model": drawn.get("model", "")}
+        return found
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        data["drawn"] = {}
+        shape = data.get("shape") or ""
+        if not shape:
+            if not data.get("places") and "places" not in self.errors:
+                self.add_error("places", _("Name a place, or draw the area."))
+            return data
+        data["places"] = []  # they follow from what is drawn
+        field = {"polygon": "corners", "line": "corners", "circle": "circle_km", "river": "river", "footprint": "footprint"}[shape]
+        if any(name in self.errors for name in (field, "bank_km", "circle_lon", "circle_lat", "reach_from", "reach_to")):
+            return data
+        try:
+            data["drawn"] = self._drawn(shape, data)
+            self.area = compute.drawn(data["drawn"])
+        except (Problem, ValueError, TypeError) as error:
+            self.add_error(field, _("This is no area yet: {reason}").format(reason=error))
+        return data
+
+    def _drawn(self, shape: str, data: dict[str, Any]) -> dict[str, Any]:
+        if shape in ("polygon", "line"):
+            corners = [pair(line) for line in data["corners"].splitlines() if line.strip()]
+            least = 3 if shape == "polygon" else 2
+            if len(corners) < least:
+                raise ValueError(_("at least {n} corners").format(n=least))
+            return {shape: corners, **({"km": data["bank_km"] or 1} if shape == "line" else {})}
+        if shape == "circle":
+            if None in (data["circle_lon"], data["circle_lat"], data["circle_km"]):
+                raise ValueError(_("middle and radius are needed"))
+            return {"circle": [data["circle_lon"], data["circle_lat"], data["circle_km"]]}
+        if shape == "river":
+            if not data["river"]:
+                raise ValueError(_("choose a river"))
+            return {"river": data["river"], "from": end(data["reach_from"]), "to": end(data["reach_to"]), "km": data["bank_km"] or 1}
+        found = json.loads(data["footprint"] or "null")
+        while isinstance(found, dict) and found.get("type") in ("Feature", "FeatureCollection"):
+            found = found["geometry"] if found["type"] == "Feature" else (found.get("features") or [None])[0]
+        if not isinstance(found, dict):
+            raise ValueError("GeoJSON")
+        return {"footprint": {"type": found.get("type"), "coordinates": found.get("coordinates")}, "model": data["model"]}
+
+
+def pair(text: str) -> list[float]:
+    """[longitude, latitude] of a line somebody typed; anything but digits may stand between them."""
+    numbers = [float(one) for one in re.findall(r"-?\d+(?:\.\d+)?", text)]
+    if len(numbers) != 2:
+        raise ValueError(_("two numbers a line, not “{text}”").format(text=text.strip()[:40]))
+    return numbers
+
+
+def end(text: str) -> Any:
+    """An end of a reach: kilometres, a place, or None for the river's own end."""
+    if not text.strip():
+        return None
+    numbers = re.findall(r"-?\d+(?:\.\d+)?", text)
+    return float(numbers[0]) if len(numbers) == 1 else pair(text)
+
+
+class Compose(Area):
     """A message of our own, or an edit of one."""
 
     kind = forms.ChoiceField(label=gettext_lazy("Kind"), choices=[(code, text) for code, text in Alert.KINDS if code in ("prompt", "call_down", "government")],
                              help_text=gettext_lazy("A prompt and a call-down reach our own posts; a government warning reaches the public and needs a second person."))
     colour = forms.ChoiceField(label=gettext_lazy("Colour"), choices=COLOURS, widget=forms.RadioSelect)
     hazard = forms.ChoiceField(label=gettext_lazy("Hazard"))
-    places = PlacesField()
     headline = forms.CharField(label=gettext_lazy("Headline"), max_length=300)
     description = forms.CharField(label=gettext_lazy("What happens"), required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 4}))
     instruction = forms.CharField(label=gettext_lazy("What to do"), required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 3}))
@@ -107,7 +209,7 @@ class Compose(forms.Form):
         data = self.cleaned_data
         english = {name: data[f"{name}_en"] for name in ("headline", "description") if data.get(f"{name}_en")}
         return {
-            "hazard": data["hazard"], "colour": data["colour"], "regions": data["places"], "headline": data["headline"], "description": data["description"],
+            "hazard": data["hazard"], "colour": data["colour"], "regions": data["places"], "drawn": data["drawn"], "headline": data["headline"], "description": data["description"],
             "instruction": data["instruction"], "expires": data["expires"], "contact": data["contact"], "channels": data["channels"],
             "translations": {"en-US": {**english, "event": hazards.table()[data["hazard"]].name}} if english else {},
         }

@@ -135,6 +135,7 @@ class Alert(RealmRow):
     contact = models.CharField(max_length=200, blank=True)
     area_text = models.TextField(blank=True)
     area_wkb = models.BinaryField(null=True, help_text="union of its polygons and circles, WKB, lon lat, WGS84")
+    drawn = models.JSONField(default=dict, blank=True, help_text="what was drawn: polygon, circle, river or line with km on both sides, or footprint of a model; empty: the places as they are")
     geocodes = models.JSONField(default=list, help_text="[[valueName, value]] as received")
     unmapped = models.JSONField(default=list, help_text="areas we could not place: shown, never dropped")
     cap_xml = models.BinaryField(null=True, help_text="the message as issued, unsigned; frozen at issue")

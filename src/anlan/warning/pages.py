@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import shapely
 import yaml
 from django.conf import settings
 from django.contrib import messages
@@ -42,7 +43,7 @@ from . import (
     standing,
     texts,
 )
-from .forms import Compose, HandEntry, IssuerTableForm, StandingForm, names, resolve
+from .forms import Area, Compose, HandEntry, IssuerTableForm, StandingForm, names, resolve
 from .models import COLOURS, Alert, AlertRegion, Attempt, Channel, IssuerTable, Original, Proposal, Standing
 from .registers import CHANNELS
 
@@ -179,6 +180,7 @@ def alert(request: HttpRequest, key: UUID) -> HttpResponse:
         "facts": [(fact, shell.say(fact)) for fact in journal.about(f"alert:{row.pk}", request.realm)[-50:]], "original": row.original, "waits_for_second": public and row.state == Alert.REVIEW and person in author_side,
         "thread": queries.thread(request.actor, row),
         "successors": Alert.objects.seen_by(request.actor, request.realm).filter(predecessor=row), "relays": Alert.objects.seen_by(request.actor, request.realm).filter(relay_of=row),
+        "whom": _whom(compute.area_of(row), [UUID(key) for key in row.region_ids], row.drawn) if row.drawn else None,
         "map_url": reverse("warning:alert_map", args=[row.pk]), "now": clock.now(request.realm), "arrival": arrival.of(row),
         "may_resend": access.may(request.actor, "warning.issue_internal"), "calling": work.waiting_for(request.actor, request.realm).filter(kind=passing.CALL, subject=f"alert:{row.pk}").exists(),
         "kept_whole": queries.nobody_skipped(row, most=5000), "speech": texts.speech(row) if row.kind != Alert.OUTSIDE else "", "size": encoding.measure(texts.short(row)) if row.kind != Alert.OUTSIDE else None,
@@ -303,6 +305,48 @@ def compose_words(request: HttpRequest) -> HttpResponse:
     return render(request, "warning/_words.html", {"form": Compose(initial=kept | {name: text for name, text in words.items() if text}), "no_words": not words.get("description")})
 
 
+@require_POST
+def compose_area(request: HttpRequest) -> HttpResponse:
+    """Who lies in the area as it stands in the form, and who is told beyond it; nothing is stored."""
+    access.require(request.actor, "warning.compose")
+    form = Area(request.POST)
+    if not form.is_valid():
+        return render(request, "warning/_whom.html", {"errors": [error for rows in form.errors.values() for error in rows]})
+    drawn = form.cleaned_data["drawn"]
+    regions = compute.warned_by(form.area) if drawn else [UUID(key) for key in form.cleaned_data["places"]]
+    shape = compute.outline(form.area) if drawn else compute.shape_of(regions)
+    return render(request, "warning/_whom.html", _whom(shape, regions, drawn))
+
+
+def _whom(shape: Any, regions: list[UUID], drawn: dict[str, Any]) -> dict[str, Any]:
+    """What `_whom.html` shows of an area: its outline, who lives in it, whom its towns tell besides."""
+    places = list(Region.objects.filter(pk__in=regions).defer("area_wkb").order_by("name"))
+    if shape is None or shape.is_empty:
+        return {"places": places, "drawn_as": ""}
+    return {
+        "places": places, "drawn_as": compute.said(drawn), "km2": compute.km2(shape), "villages": compute.villages(shape, regions), "reach": compute.reach_of(shape)[:40] if drawn else [],
+        "outline": json.dumps({"type": "Feature", "properties": {"level": ""}, "geometry": shapely.geometry.mapping(shapely.set_precision(shape, 0.00001))}) if drawn else "",
+        "corners": shapely.get_num_coordinates(shape),
+    }
+
+
+@require_GET
+def draw_map(request: HttpRequest) -> HttpResponse:
+    """The map an area is drawn on: boundaries and rivers, around the place of the reader's post or what is drawn already."""
+    access.require(request.actor, "warning.compose")
+    layers = [
+        {"id": name, "label": str(label), "kind": kind, "url": shell.address("web:map_layer", "", name), "on": True}
+        for name, label, kind in (("regions", _("Boundaries"), "area"), ("rivers", _("Rivers"), "line")) if name != "rivers" or Region.objects.filter(kind="river").exists()
+    ]
+    view = None
+    if key := request.GET.get("alert"):
+        view = compute.bounds(_alert(request, UUID(key)))
+    elif post := Post.objects.filter(pk=request.actor.post_id).select_related("region").first():
+        region = post.region
+        view = [region.west, region.south, region.east, region.north] if region and region.west is not None else None
+    return JsonResponse({"bbox": view, "layers": layers, "plain": True})
+
+
 def _initial(request: HttpRequest, found: Proposal | None) -> dict[str, Any]:
     channels = [str(one.pk) for one in Channel.objects.filter(enabled=True, test=False)]
     if found is None:
@@ -346,6 +390,7 @@ def edit(request: HttpRequest, key: UUID) -> HttpResponse:
             "kind": row.kind, "colour": row.colour, "hazard": row.hazard, "places": names(row.region_ids), "headline": row.headline,
             "description": row.description, "instruction": row.instruction, "headline_en": english.get("headline", ""),
             "description_en": english.get("description", ""), "expires": row.expires, "contact": row.contact, "channels": row.channels,
+            **Compose.drawn_as(row.drawn),
         })
     return render(request, "warning/compose.html", {"form": form, "alert": row, "relay": row.kind == Alert.RELAY}, status=422 if request.method == "POST" else 200)
 
@@ -623,6 +668,8 @@ urlpatterns = [
     path("channels", channels, name="channels"),
     path("devices", device_list, name="devices"),
     path("compose/words", compose_words, name="compose_words"),
+    path("compose/area", compose_area, name="compose_area"),
+    path("compose/map", draw_map, name="draw_map"),
     path("channels/new", register_pages.create, {"name": CHANNELS.name}, name="channel_new"),
     path("channels/<uuid:key>", register_pages.entry, {"name": CHANNELS.name}, name="channel"),
     path("channels/<uuid:key>/do/<slug:step>", channel_do, name="channel_do"),

@@ -1,0 +1,106 @@
+"""Whom: an area drawn as outline, circle, river reach or footprint; who lies in it, and who is told beyond it."""
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import shapely
+from django.urls import reverse
+
+from anlan.engines.geo.reaches import Reach
+from anlan.kernel import journal
+from anlan.kernel.errors import Problem
+from anlan.kernel.models import Region
+from anlan.runtime.testing import make_region
+from anlan.warning import actions, compute
+from anlan.warning.forms import Area
+from anlan.warning.models import Alert
+
+from .builders import act, approved, draft
+
+KM = 1 / 111.2  # of a degree of latitude, near enough
+
+
+@pytest.fixture
+def river(county, town):
+    """A river due north through the town and out of it, and three villages: on it, 3 km off, and beyond its town."""
+    lon, south, north = (town.west + town.east) / 2, town.south, county.north
+    line = shapely.LineString([(lon, south), (lon, north)])
+    row = Region.objects.create(name="霁水", name_en="Ji River", kind="river", lon=lon, lat=south, area_wkb=shapely.to_wkb(line), west=lon, east=lon, south=south, north=north)
+    for name, east, up, people in (("河边村", 0.2, 4, 300), ("坡上村", 3, 4, 500), ("上游村", 0.2, 25, 700)):
+        make_region(name, "village", town if up < 10 else county, lon=lon + east * KM / np.cos(np.radians(28)), lat=south + up * KM, population=people, population_source="试验数据")
+    return row
+
+
+def test_a_strip_along_a_line_is_as_wide_and_long_as_said():
+    reach = Reach(np.array([[119.0, 28.0], [119.0, 28.0 + 10 * KM]]))
+    assert reach.long_km == pytest.approx(10, rel=0.01) and reach.at_km(119.05, 28.0 + 4 * KM) == pytest.approx(4, rel=0.01)
+    assert compute.km2(reach.strip(1)) == pytest.approx(2 * reach.long_km + np.pi, rel=0.01)
+    assert compute.km2(reach.strip(0.5, 2, 5)) == pytest.approx(3 + np.pi / 4, rel=0.01)
+    assert reach.at_km(*reach.point(7.5)) == pytest.approx(7.5, abs=1e-6)
+    with pytest.raises(ValueError):
+        Reach(np.array([[119.0, 28.0], [119.0, 28.0]]))
+
+
+def test_a_reach_is_named_in_the_message_stated_as_a_fact_and_kept_through_edits(actual, town, river, alice, bob):
+    drawn = {"river": str(river.pk), "from": [river.lon, river.south + 1 * KM], "to": 6, "km": 1}
+    row = approved(alice, bob, actual, town, regions=[], drawn=drawn)
+    assert row.area_text.startswith("霁水 5.0 公里河段两岸各 1 公里：") and row.region_ids == [str(town.pk)]
+    (fact,) = [one for one in journal.about(f"alert:{row.pk}") if one.kind == "warning.AreaDrawn"]
+    assert fact.payload["shape"] == "river" and fact.payload["km2"] == pytest.approx(2 * 5 + np.pi, rel=0.02)
+    same = actions.edit(act(alice, actual), alert=row.pk, drawn=drawn, regions=[])
+    assert same.state == Alert.APPROVED and same.approver == bob.person_id
+    wider = actions.edit(act(alice, actual), alert=row.pk, drawn={**drawn, "km": 2}, regions=[])
+    assert wider.state == Alert.DRAFT and wider.approver is None and compute.km2(compute.area_of(wider)) > 20
+    plain = actions.edit(act(alice, actual), alert=row.pk, regions=[str(town.pk)])
+    assert plain.drawn == {} and plain.area_text == town.name
+
+
+def test_villages_inside_and_beyond_are_told_apart_and_nobody_inside_is_left_out(actual, town, county, river, alice):
+    shape = compute.drawn({"river": str(river.pk), "from": 0, "to": 10, "km": 1})
+    assert compute.warned_by(shape) == [town.pk]
+    found = compute.villages(shape, [town.pk])
+    assert [(name, count, people) for name, count, people in found.counts] == [("inside", 1, 300), ("beyond", 1, 500), ("untold", 0, 0)]
+    longer = compute.drawn({"river": str(river.pk), "km": 1})
+    (untold,) = compute.villages(longer, [town.pk]).untold
+    assert untold.name == "上游村" and compute.warned_by(longer) == [town.pk, untold.pk]
+
+
+def test_a_small_circle_in_a_large_town_warns_that_town(actual, town, alice):
+    row = draft(alice, actual, town, regions=[], drawn={"circle": [town.lon, town.lat, 0.5]})
+    assert row.region_ids == [str(town.pk)] and compute.km2(compute.area_of(row)) == pytest.approx(np.pi / 4, rel=0.02)
+
+
+@pytest.mark.parametrize("bad", [{"river": "x", "km": 1}, {"river": "019b0000-0000-7000-8000-000000000000", "km": 1}, {"line": [[119, 28]], "km": 1}, {"line": [[119, 28], [119.1, 28]], "km": 0},
+                                 {"circle": [119, 28, 9999]}, {"footprint": {"type": "Point", "coordinates": [119, 28]}}, {"footprint": None}])
+def test_what_is_no_area_is_refused_with_its_reason(actual, town, alice, bad):
+    with pytest.raises(Problem) as caught:
+        draft(alice, actual, town, drawn=bad)
+    assert caught.value.kind.code == "warning.bad_content"
+
+
+def test_all_of_it_can_be_typed_and_is_shown_before_it_is_kept(client, signed_in, actual, town, river, alice):
+    signed_in(client, alice)
+    words = {"kind": "government", "colour": "red", "hazard": "X-FLASHFLOOD", "headline": "山洪红色预警", "description": "水位快速上涨。", "bank_km": "1"}
+    typed = words | {"shape": "river", "river": str(river.pk), "reach_from": "0", "reach_to": f"{river.lon} {river.south + 10 * KM}"}
+    shown = client.post(reverse("warning:compose_area"), typed).content.decode()
+    assert "河边村" in shown and "1 个村" in shown and "300 人" in shown and "500 人" in shown and "MultiPolygon" not in shown
+    answer = client.post(reverse("warning:compose"), typed)
+    row = Alert.plain.get()
+    assert answer.status_code == 302 and row.drawn["river"] == str(river.pk) and row.drawn["from"] == 0
+    page = client.get(reverse("warning:alert", args=[row.pk])).content.decode()
+    assert "霁水" in page and "区域外也会收到" in page
+    again = client.get(reverse("warning:edit", args=[row.pk])).content.decode()
+    assert f'value="{river.pk}" selected' in again
+    for wrong in ({"shape": "polygon", "corners": "119 28\n119.1"}, {"shape": "circle", "circle_lon": "119"}, {"shape": "river"}, {"shape": ""}):
+        assert client.post(reverse("warning:compose"), words | wrong).status_code == 422, wrong
+    assert [one["id"] for one in json.loads(client.get(reverse("warning:draw_map")).content)["layers"]] == ["regions", "rivers"]
+
+
+def test_what_was_drawn_comes_back_into_the_fields_it_was_typed_in(town):
+    for drawn in ({"polygon": [[119.0, 28.0], [119.1, 28.0], [119.1, 28.1]]}, {"circle": [119.0, 28.0, 2.0]}, {"line": [[119.0, 28.0], [119.1, 28.0]], "km": 0.5},
+                  {"footprint": {"type": "Polygon", "coordinates": [[[119.0, 28.0], [119.1, 28.0], [119.1, 28.1], [119.0, 28.0]]]}, "model": "inundation 3 run 12"}):
+        form = Area(Area.drawn_as(drawn))
+        assert form.is_valid(), form.errors
+        assert form.cleaned_data["drawn"] == drawn
