@@ -22,7 +22,7 @@ _ENDS = (
 # The longest first: "部门" before "部".
 UNIT_END = "(?:" + "|".join([*sorted(_ENDS.split(), key=len, reverse=True), r"县\(?市?、?区?\)?", r"市\(?州?\)?", r"\(园区\)", r"乡\(?镇?\)?", r"村\(?社区\)?"]) + ")"
 # What may follow whoever acts: verbs, and the words that stand before verbs.
-VERB = (r"(?:科学|停止|按照|按|根据|依据|迅速|及时|立即|紧急|视情|负责|组织|指导|协调|派出|启动|做好|会同|主持|开展|加强|统一|统筹|牵头|配合|协助|督促|实行|下达|调|发布|向|率|赴|在|实时|密切|应|要|可|每日|每|会商|提出|决定|提供|落实|保障|需|须|"
+VERB = (r"(?:科学|商(?![务贸业])|停止|按照|按|根据|依据|迅速|及时|立即|紧急|视情|负责|组织|指导|协调|派出|启动|做好|会同|主持|开展|加强|统一|统筹|牵头|配合|协助|督促|实行|下达|调|发布|向|率|赴|在|实时|密切|应|要|可|每日|每|会商|提出|决定|提供|落实|保障|需|须|"
         r"汇总|制定|制订|建立|通知|通报|报告|报送|监测|监视|检查|核查|抢修|救治|转移|安置|参与|承担|对|将|为|与|主动|适时|全力|积极|优先|第一时间|依法|尽快|进一步|必要时|召开|召集|申请|请求|宣布|坐镇|到岗|值班|赶赴|到|完成|严格|切实|认真|接|收集|搜集|指挥|动员|引导|指定|设立|成立|设置|抽调|巡查|预置|"
         r"运用|滚动|采取|抓好|抓|继续|强化|确保|支持|支援|监督|管理|处理|实施|审核|签发|联合|参加|跟踪|分析|研判|研究|评估|上报|转发|部署|调度|调动|调集|调配|调拨|恢复|关闭|疏散|撤离|救援|处置|维护|维持|组建|征用|增派|提前|协同|分别|统计|推进|安排|编辑|编制|保持|申报|调运|发放|拨付|筹集|储备|下拨|抢险|排查|管控|警戒|广泛|充分|保证|进入|建议|"
         r"履行|叫应|因|针对|具体|注意|提醒|进|了解|掌握|随时|随|通过|利用|关注|结合|带领|带|全天|立刻|马上|火速|尽量|避免|防范|防御|限制|暂停|共同|当|从|给予|尽|执行|受|把|依托|按需|出动|集结|待命|搜救|营救|扑救|扑灭|封锁|隔离|划定|疏导|清理|清除|拆除|加固|转达|传达|传递|播报|滚动|报请|报|请|提请|\d+(?:小时|分钟|日))")
@@ -102,6 +102,10 @@ def _split(text: str, a: int, b: int, found: tuple[int, int, str, str] | None) -
         if said is None or re.match(r"参加|为|任|是|在内|因|将|应当?为|当|与|对|受|到(?!岗|位)|进(?!行)|从|给|请|报(?!告|送)", rest[said[1] :]) or re.match(r"(?:根据|按照|由|经|向|会同|包括|如|对|为|在|当)", text[a : place - 1].rsplit(",", 1)[-1]) and found is None:
             continue
         cuts.append((place, said))
+    if len(cuts) == 2 and cuts[0][1] is None and text[cuts[1][0]] == "由" and (last := cuts[1][1]):
+        # "掌握动态信息,由领导小组统一发布": whoever is named last does it all.
+        yield Part(a, b, (cuts[1][0] + last[0], cuts[1][0] + last[1]), last[2], last[3], DURATION.search(text[a:b]))
+        return
     for (start, said), end in zip(cuts, [place - 1 for place, _ in cuts[1:]] + [b], strict=True):
         body = text[start:end]
         yield Part(start, end, (start + said[0], start + said[1]) if said else None, said[2] if said else "", said[3] if said else "", DURATION.search(body))

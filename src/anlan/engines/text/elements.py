@@ -35,7 +35,8 @@ NEITHER = re.compile(r"启动程序|启动与|响应终止|响应结束|职责|�
 LEADIN = re.compile(r"(?:下列|以下|如下|上述)(?:情况|情形|条件|标准)(?:之一|中的)?|之一的?[，,:：]?\s*(?:时|启动|为)|符合.{0,10}(?:之一|条件)|有下列|达到以下")
 OTHER = re.compile(r"^[（(]?\d*[）)]?(?:其他|其它|符合其他|.{0,12}认为|.{0,8}需要启动|.{0,16}要求启动)")
 STARTS = re.compile(r"(?:启动|进入|实施|宣布|发布|为)(?:[^，,。;；]{0,10}?)(Ⅰ|Ⅱ|Ⅲ|Ⅳ|[ⅰ-ⅳ]|I{1,3}V?|IV|V|[一二三四])级(?:[（(][^）)]*[）)])?(?:[\u4e00-\u9fff]{0,8}?)(?:应急)?(响应|预警)")
-INLINE = re.compile(r"^(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.]|[①-⑳●◆])?\s*([^,。;，；:：]{0,24}?)[:：]")
+INLINE = re.compile(r"^(?:其中[,，])?(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.]|[①-⑳●◆])?\s*([^,。;，；:：]{0,24}?)[:：]")
+NAMED_LEVEL = re.compile(rf"(?:-{{2}})?{LEVEL.pattern}[^,。;]{{0,12}}?响应[,。]")
 MEANT = re.compile(r"^(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.])?\s*(特别重大|重大|较大|一般)[^,。;]{0,14}?,?是指")
 MEANS = re.compile(r"(?:初判为|定为|属于?|(?<![视认])为)(特别重大|重大|较大|一般|特大型|大型|中型|小型)[^,。;]{0,14}[。;]?$")
 
@@ -313,6 +314,8 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
             # No heading says the level: the sentence may.
             if head := INLINE.match(sentence):
                 running = (said, kind_of(head[1]) or "response") if (said := level_of(head[1] + ("响应" if not HEADED.search(head[1]) else ""))) else running
+            if named := NAMED_LEVEL.match(sentence):
+                running = ROMAN.get(named[1], named[1]), "response"
             level = _only(sentence) or running
             if meant := MEANT.match(sentence) or MEANS.search(sentence):
                 level = running = dict(ADJECTIVE)[meant[1]], "grade"

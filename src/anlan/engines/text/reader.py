@@ -306,7 +306,7 @@ MARKERS: tuple[tuple[str, re.Pattern], ...] = (
     ("one_gap", re.compile(r"(\d{1,2})\s+(?=[\u4e00-\u9fff])")),
     ("arb", re.compile(r"(\d{1,3})\s*[)）]\s*")),
     ("circled", re.compile(r"([①-⑳])\s*")),
-    ("dash", re.compile(r"(——|--)\s*(?=[\u4e00-\u9fff])")),
+    ("dash", re.compile(r"(——|--)\s*(?=[\u4e00-\u9fffⅠ-Ⅻ])")),
 )
 INLINE = ("cnp", "arp", "one", "circled", "cn")
 UNITS = re.compile(r"\s*(?:米|m|M|毫米|mm|公里|km|千米|小时|h|分钟|天|日|月|年|人|座|条|个|县|处|起|级|万|亿|%|％|～|~|吨|户|间|站|次|名|支|台|时|℃|°)")
@@ -476,7 +476,7 @@ class _Tree:
 
 
 # "符合下列情形之一的，为重大事故：" above a list of its own.
-NAMES_LEVEL = re.compile(r"[^。；;：:\d]{0,30}(?:之一|下列|以下|如下)[^。；;：:\d]{0,12}(?:为|启动|属于?)[^。；;：:\d]{2,24}[：:]")
+NAMES_LEVEL = re.compile(r"[^。；;：:\d]{0,30}(?:之一|下列|以下|如下)[^。；;：:\d]{0,12}(?:为|启动|属于?)[^。；;：:\d]{2,24}[：:。]")
 ANNEX = re.compile(rf"附\s*[件录表图]\s*(?:[\d{CN}A-Z]{{1,3}})?\s*(?:[:：].*)?$")
 
 

@@ -36,7 +36,7 @@ MARKS = r"警戒(?:水位|流量)|保证(?:水位|流量)|历史最高(?:洪)?�
 NAMED = re.compile(rf"(达到或(?:超过|可能超过)|达到或接近|将?超过?|达到|接近|逼近|高于|突破|低于|到达)({MARKS}|(?:\d+|[一二三四五六七八九十百]+)年一遇(?:标准)?(?:的|以上)?(?:洪水水位|洪水|水位)?)")
 OVER_MARK = re.compile(r"(\d+(?:\.\d+)?)(?:米|m)?(?:(?:~|-+|至|到)(\d+(?:\.\d+)?))?(?:米|m)(?:及?以上)?(?![³3/])")
 VALUE = re.compile(rf"({NUMBER})(?:多|余)?({SCALES})?({UNIT})?")
-BEFORE = re.compile(r"(?P<less>(?:小于|低于|少于)(?:或|和)?等于|不足|不满|未满|少于|低于|小于|降至|降到|≤|<=|<|不超过|不大于|不高于)$|(?P<more>(?:大于|超过|高于)(?:或|和)?等于|>=|≥|不小于)$|(?P<over>超过|大于|高于|多于|超|>)$|(?P<reach>达到或超过|达到|达|至少|不少于|不低于|满)$")
+BEFORE = re.compile(r"(?P<less>(?:小于|低于|少于)(?:或|和)?等于|不足|不满|未满|未达到?|少于|低于|小于|降至|降到|≤|<=|<|[不未]超过|不大于|不高于)$|(?P<more>(?:大于|超过|高于)(?:或|和)?等于|>=|≥|不小于)$|(?P<over>超过|大于|高于|多于|超|>)$|(?P<reach>达到或超过|达到|达|至少|不少于|不低于|满)$")
 INCLUDED = r"\((?P<{}>不?)(?:含|包括)(?:本[数级]?|该数|\d[^)]*)?\)"
 AFTER = re.compile(rf"(?:{INCLUDED.format('pre')})?(?:\((?:或)?{NUMBER}(?:{SCALES})?(?:{UNIT})\)|\))?(?:(?:及|和|或)?以(?P<way>上|下|内))(?:{INCLUDED.format('not')})?")
 
@@ -211,7 +211,7 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
             elif tail and (tail["pre"] is not None or tail["not"] is not None):
                 op = ">=" if word == "上" else "<="
         elif lead:
-            op = "<=" if (lead["less"] or "").endswith(("≤", "<=", "不超过", "等于", "不大于", "不高于")) else "<" if lead["less"] else ">" if lead["over"] else ">="
+            op = "<=" if (lead["less"] or "").endswith(("≤", "<=", "不超过", "未超过", "等于", "不大于", "不高于")) else "<" if lead["less"] else ">" if lead["over"] else ">="
         elif unit in ("小时", "天", "日") and re.match(r"(?:或[^,。;]{0,16}?\d+(?:小时|天))?(?:尚|仍|还)?未", after):
             op = ">="  # "48小时尚未扑灭明火"
         elif far := re.search(r"(超过|大于|高于)[\u4e00-\u9fff]{2,8}(?:面积|总数|人数|人口|负荷|总量|产值)的?$|(?:达到|达|占)[\u4e00-\u9fff]{2,10}(?:面积|总数|人数|人口|负荷|总量|产值)的?$", before):
@@ -223,6 +223,8 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
         else:
             continue
         yield match.start(), end, [(op, value_of(number, scale), scale, unit)]
+        if "(或" not in segment[match.end() : end]:
+            at = max(at, end)
 
 
 # What these units count needs no word.

@@ -35,6 +35,15 @@ def rows(found: dict) -> list[tuple]:
         ("（1）2 座以上小型水库出现险情；", [("reservoirs", ">=", 2, "座")]),
         ("（1）死亡 5 0 人 以 上 ；", [("deaths", ">=", 50, "人")]),
         ("（1）笼罩面积达到 0.2~0.4 万（含0.4 万）平方公里；", [("rain_area", ">=", 2000, "平方公里"), ("rain_area", "<=", 4000, "平方公里")]),
+        ("（1）某江某站水位超警戒水位0.5米以上；", [("water_level", ">=", "警戒水位+0.5", "")]),
+        ("（1）发生3.0≤M＜4.0级地震；", [("magnitude", ">=", 3, "级"), ("magnitude", "<", 4, "级")]),
+        ("（1）花园口站发生4000～8000立方米每秒的洪水；", [("flow", ">=", 4000, "立方米每秒"), ("flow", "<", 8000, "立方米每秒")]),
+        ("（1）最低气温下降8℃以上，最低气温小于等于4℃；", [("temperature_drop", ">=", 8, "摄氏度"), ("temperature", "<=", 4, "摄氏度")]),
+        ("（1）市气象台发布暴雨Ⅱ级预警；", [("warning", "==", "暴雨橙色", "")]),
+        ("（1）3个以上县（市、区）启动Ⅲ级以上防汛应急响应；", [("response_counties", ">=", 3, "县")]),
+        ("（1）一次食物中毒人数超过100人并出现死亡病例，或出现10例以上死亡病例；", [("injured", ">", 100, "人"), ("deaths", ">=", 10, "例")]),
+        ("（1）停水24小时以上，影响用户3万户以上；", [("hours", ">=", 24, "小时"), ("households_cut", ">=", 30_000, "户")]),
+        ("（1）烈度达到Ⅶ度以上；", [("intensity", ">=", 7, "度")]),
         ("（1）其他需要启动的情况。", []),
         ("（1）预计未来 24 小时有强降雨；", []),
     ],
@@ -44,6 +53,15 @@ def test_thresholds(sentence, expected):
     assert rows(found) == expected
     assert all(row["level"] == "III" and row["kind"] == "response" for row in found["conditions"])
     assert bool(found["unmatched"]) == (not expected)
+
+
+def test_what_is_forecast_is_asked_of_the_forecaster_and_what_is_above_a_mark_keeps_the_mark():
+    [row] = said("（1）预报未来24小时降雨量100毫米以上；")["conditions"]
+    assert row["cel"] == 'rain_forecast_24h("area") >= 100'
+    [row] = said("（1）24小时降雨量100毫米以上；")["conditions"]
+    assert row["cel"] == 'rain_24h("area") >= 100'
+    [row] = said("（1）2座以上水库超汛限水位1米以上；")["conditions"][1:]
+    assert row["cel"] == 'water_level("gauge") >= mark("gauge", "flood_limit") + 1'
 
 
 def test_a_plan_may_say_that_below_includes_the_number():

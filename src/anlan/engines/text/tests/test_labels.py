@@ -78,3 +78,31 @@ def test_what_is_found_is_what_was_labelled(file):
     for kind, (right, labelled, found) in counts(file).items():
         print(f"{file.stem} {kind}: recall {right}/{labelled}, precision {right}/{found}, {'not tuned on' if file.stem in NOT_TUNED_ON else 'tuned on'}")
         assert right >= 0.98 * labelled and right >= 0.98 * found, (kind, right, labelled, found)
+
+
+def excerpt(file: Path) -> dict[str, tuple[int, int, int]]:
+    """The same for a page of a plan that stands in one file with its labels, which name the words and not their places."""
+    source, _, below = file.read_text().partition("\n=====\n")
+    found, at, conditions, actions = elements(read(source)), 0, [], []
+    for line in below.splitlines():
+        row = line.split("\t")
+        if row[0] == "action":
+            place = source.index(row[3])
+            actions.append(((place, place + 1), row[1], bare(row[2])))
+            continue
+        at = source.find(row[5], at) if row[5] in source[at:] else source.index(row[5])
+        conditions.append(((at, at + len(row[5])), row[0], row[1], row[2], number(row[3]), row[4]))
+    return {
+        "conditions": matched(conditions, [(tuple(r["span"]), r["level"], r["quantity"], r["op"], number(r.get("warning") or r["value"]), r["unit"]) for r in found["conditions"]], 12),
+        "actions": matched(actions, [((r["span"][0], r["span"][0] + 1), r["level"], bare(r["unit"])) for r in found["actions"]], 6) if actions else (0, 0, 0),
+    }
+
+
+def test_pages_of_many_other_plans_are_read():
+    total = {"conditions": Counter(), "actions": Counter()}
+    for file in sorted((Path(__file__).parent / "excerpts").glob("*.txt")):
+        for kind, (right, labelled, found) in excerpt(file).items():
+            total[kind].update(right=right, labelled=labelled, found=found)
+            assert right >= 0.9 * labelled, (file.stem, kind, right, labelled, found)
+    for kind, count in total.items():
+        assert count["right"] >= 0.98 * count["labelled"] and count["right"] >= 0.98 * count["found"], (kind, count)
