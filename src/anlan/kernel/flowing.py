@@ -207,6 +207,29 @@ def step_follower(follower: Any, limit: int = BATCH) -> int:
         return moved
 
 
+def step_followers(followers: list[Any]) -> int:
+    """`step_follower` for each that has something to read. The others move on in one statement: most facts concern few of them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT follower, number FROM kernel_position")
+        at = dict(cursor.fetchall())
+        head, low = journal.head_number(), min((at.get(follower.name, 0) for follower in followers), default=0)
+        if head <= low:
+            return 0
+        idle: list[str] = []
+        if head - low <= 10 * BATCH:
+            cursor.execute("SELECT kind, max(number) FROM kernel_seal WHERE number > %s AND number <= %s GROUP BY kind", [low, head])
+            newest = dict(cursor.fetchall())
+            idle = [
+                follower.name for follower in followers
+                if follower.facts and follower.name in at and all(newest.get(kind, 0) <= at[follower.name] for kind in follower.facts)
+            ]
+            cursor.execute(
+                "UPDATE kernel_position SET number = %s WHERE follower IN "
+                "(SELECT follower FROM kernel_position WHERE follower = ANY(%s) AND number < %s FOR UPDATE SKIP LOCKED)", [head, idle, head],
+            )
+    return sum(step_follower(follower) for follower in followers if follower.name not in idle)
+
+
 def _feed(follower: Any, facts: list[FactView]) -> None:
     handler = _handler(follower.handler)
     try:
@@ -455,7 +478,7 @@ def run_worker(stop: Stop, beat: Callable[[], None] | None = None) -> None:
     followers = list(_table().followers())
 
     def follow() -> int:
-        return sum(step_follower(follower) for follower in followers)
+        return step_followers(followers)
 
     threads = [
         threading.Thread(target=_listen, args=(["fact"], stop, facts), name="listen-fact", daemon=True),

@@ -25,7 +25,7 @@ from anlan.kernel import access, clock, due, journal, search
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.errors import REASON_NEEDED
 from anlan.kernel.ids import derived_id
-from anlan.kernel.models import Due, RegisterChange
+from anlan.kernel.models import RegisterChange
 from anlan.kernel.registers import actions as registers
 from anlan.kernel.registers import get as register_of
 from anlan.kernel.registers.values import cell
@@ -110,7 +110,7 @@ def record(act: Act, *, batch: Any) -> Any:
     Only the worker calls this, inside the transaction that also moves its stream position.
     """
     columns, book = batch.columns, batch.book
-    state = _realm_state(act.realm)
+    state = _beside(act.realm)
     if book.revision < 0 or state.revision != book.revision:
         book.sync()
     now = math.floor(act.now.timestamp())
@@ -122,7 +122,7 @@ def record(act: Act, *, batch: Any) -> Any:
     codes: dict[int, str] = {}
     for part in parts:
         quantity_book = book.of(part.quantity)
-        _store(part, received)
+        _store(part, received, book.parts)
         done.accepted += int(part.kept.sum())
         done.duplicates += part.duplicates
         done.conflicts += part.conflicts
@@ -159,30 +159,25 @@ def record(act: Act, *, batch: Any) -> Any:
     return done.accepted
 
 
-def _realm_state(realm: Any) -> RealmState:
-    """The realm's row, locked: the worker and the clock's tick take turns.
-
-    The armed tick's row first: the ticker comes with that lock in its hand, and whoever takes them the other way round
-    meets it head-on.
-    """
-    list(Due.objects.select_for_update().filter(realm_id=realm.pk, timer=TICK, subject=TICK_SUBJECT).values_list("pk", flat=True))
-    state = RealmState.objects.select_for_update().filter(pk=realm.pk).first()
-    if state is None:
-        RealmState.objects.get_or_create(pk=realm.pk)
-        state = RealmState.objects.select_for_update().get(pk=realm.pk)
-    return state
+def _beside(realm: Any) -> RealmState:
+    """The realm's row as it stands while we go on. Workers hold no series in common and run beside one another; the clock's
+    tick and the comparison with the neighbours run alone (`questions.alone`)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", [questions.TURN.format(realm.pk)])
+    state = RealmState.objects.filter(pk=realm.pk).first()
+    return state or RealmState.objects.get_or_create(pk=realm.pk)[0]
 
 
-def _store(part: Judged, received: datetime) -> None:
+def _store(part: Judged, received: datetime, known: history.Parts) -> None:
     kept = part.kept
     if not kept.any():
         return
     series, time, value, flags = part.series[kept], part.time[kept], part.value[kept], part.flags[kept]
     try:
-        history.store(series, time, value, flags, received)
+        history.store(series, time, value, flags, received, known)
     except IntegrityError as error:
         raise OutOfStep(f"{part.quantity}: of {int(kept.sum())} readings to store not all were new") from error
-    history.roll_up(series, time, value, flags, part.fine[kept])
+    history.roll_up(series, time, value, flags, part.fine[kept], known)
 
 
 def _move(book: Book, part: Judged, received: datetime) -> list[int]:
@@ -211,14 +206,14 @@ def _move(book: Book, part: Judged, received: datetime) -> list[int]:
             wake.append(own.late[index][1] + 2 * settings.LATENESS_S)
     with connection.cursor() as cursor:
         if rows:
-            columns = [list(column) for column in zip(*rows, strict=True)]
+            *columns, memory, first, last = zip(*rows, strict=True)
             cursor.execute(
                 "UPDATE sensing_series s SET last_time = to_timestamp(x.newest), last_value = x.value, last_flags = x.flags, last_received = %s, "
                 "same_since = to_timestamp(x.since), count = s.count + x.n, silent_at = to_timestamp(x.silent_at), silent = x.silent, "
                 "memory = coalesce(x.memory::jsonb, s.memory), late_from = to_timestamp(x.late_from), late_to = to_timestamp(x.late_to) "
                 "FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[], %s::text[], "
                 "%s::bigint[], %s::bigint[]) AS x(id, newest, value, flags, since, n, silent_at, silent, memory, late_from, late_to) WHERE s.id = x.id",
-                [received, *columns],
+                [received, *map(history.array, columns), history.texts(memory), history.array(first), history.array(last)],
             )
         if late_only:
             cursor.execute(
@@ -403,14 +398,21 @@ def _arm(act: Act, state: RealmState, wake: int, now: int) -> None:
     """Arm the tick for `wake` unless one is armed that comes first. A tick that finds nothing arms the next one itself."""
     if not wake:
         return
-    armed = math.floor(state.tick_at.timestamp()) if state.tick_at else 0
     # One armed for long ago was lost (given up after failures): arm again.
-    if armed and armed <= wake and armed > now - 600:
+    if _armed(state) and now - 600 < _armed(state) <= wake:
+        return
+    # A worker beside us may just have armed one that comes earlier still.
+    state = RealmState.objects.select_for_update().get(pk=state.pk)
+    if _armed(state) and now - 600 < _armed(state) <= wake:
         return
     when = compute.minute_after(max(wake, now))
     due.at(act, when, TICK, subject=TICK_SUBJECT)
     state.tick_at = when
     state.save(update_fields=["tick_at"])
+
+
+def _armed(state: RealmState) -> int:
+    return math.floor(state.tick_at.timestamp()) if state.tick_at else 0
 
 
 @action("sensing.reconcile")
@@ -419,7 +421,7 @@ def reconcile(act: Act, *, book: Any) -> int:
 
     A book built from an unchanged database finds nothing to do here.
     """
-    _realm_state(act.realm)
+    _beside(act.realm)
     book.sync()
     moved = 0
     mark = f"register {book.registry.revision}"
@@ -473,7 +475,7 @@ def _deaf(realm: Any) -> bool:
 @action("sensing.tick")
 def tick(act: Act) -> int:
     """Tell the room the realm's time: gauges fall silent, colours nobody feeds become unknown. Arms the next tick."""
-    state = _realm_state(act.realm)
+    state = questions.alone(act.realm)
     now = math.floor(act.now.timestamp())
     moved = 0
     if _deaf(act.realm):
@@ -613,7 +615,7 @@ def keep_refused(refusals: list[Refusal], at: datetime) -> None:
     ])
     hour = at.replace(minute=0, second=0, microsecond=0)
     with connection.cursor() as cursor:
-        for (door, reason), count in Counter((r.door, r.reason) for r in refusals).items():
+        for (door, reason), count in sorted(Counter((r.door, r.reason) for r in refusals).items()):  # one order of locks for all workers
             cursor.execute(
                 "INSERT INTO sensing_refusedcount (hour, door, reason, count) VALUES (%s, %s, %s, %s) "
                 "ON CONFLICT (hour, door, reason) DO UPDATE SET count = sensing_refusedcount.count + excluded.count",

@@ -22,7 +22,7 @@ from anlan.engines.series import CONFLICT, DUPLICATE, NEVER, NEW, OLD, Engine, R
 from anlan.kernel import clock, realms
 from anlan.kernel.models import RegionCode, RegionPath
 
-from . import doubt, rules
+from . import doubt, history, rules
 from .history import FINE, moment
 from .ingest import Columns, StationInfo
 from .models import Maintenance, Series, Source, Station
@@ -246,6 +246,7 @@ class Book:
         self.realm, self.registry, self.partitions, self.month = realm, registry, partitions, month
         self.revision = -1
         self.quantities: dict[str, QuantityBook] = {}
+        self.parts: history.Parts = {}
         self._load()
 
     # --- building ----------------------------------------------------------------------------------------------
@@ -381,15 +382,14 @@ class Book:
 
     def fold(self, columns: Columns, now: int, horizon_s: int) -> list[Judged]:
         """Judge a batch. `now`: the realm's clock in seconds; what is more than `horizon_s` behind it is only stored."""
-        self.series({(station.id, quantity): (station, quantity) for station, quantity in zip(columns.station, columns.quantity, strict=True)}.values())
-        quantities = np.array(columns.quantity)
+        self.series(columns.named)
+        which, *rest = (np.array(getattr(columns, name), np.int64) for name in ("which", "time", "value", "flags"))
+        index = np.array([self.of(quantity).place[station.id] for station, quantity in columns.named], np.int64)
         out = []
-        for quantity in dict.fromkeys(columns.quantity):
-            chosen = np.flatnonzero(quantities == quantity)
-            book = self.of(quantity)
-            series = np.fromiter((book.place[columns.station[i].id] for i in chosen), np.int64, len(chosen))
-            time, value, flags = (np.array(getattr(columns, name), np.int64)[chosen] for name in ("time", "value", "flags"))
-            out.append(self._fold(book, series, time, value, flags, now - horizon_s, columns))
+        for quantity in dict.fromkeys(quantity for _station, quantity in columns.named):
+            chosen = np.flatnonzero(np.array([what == quantity for _station, what in columns.named])[which])
+            time, value, flags = (column[chosen] for column in rest)
+            out.append(self._fold(self.of(quantity), index[which[chosen]], time, value, flags, now - horizon_s, columns))
         return out
 
     def _fold(self, book: QuantityBook, series: np.ndarray, time: np.ndarray, value: np.ndarray, flags: np.ndarray, horizon: int, columns: Columns) -> Judged:
@@ -449,9 +449,8 @@ class Book:
             book.history[int(series[each])] = max(book.history.get(int(series[each]), -1), int(time[each]))
         flags[place[folded.late]] |= LATE
         taken = place[(folded.status == NEW) | (folded.status == OLD)]
-        for i in taken.tolist():
-            if time[i] == engine.newest[series[i]]:
-                book.last_flags[series[i]] = int(flags[i])
+        for i in taken[time[taken] == engine.newest[series[taken]]].tolist():
+            book.last_flags[series[i]] = int(flags[i])
         due = self._late(book, series[place], time[place], before[place], folded.status == NEW, folded.late)
         moved = replace(folded.transitions, arrival=place[folded.transitions.arrival])
         return Judged(
@@ -465,8 +464,7 @@ class Book:
 
         Only series with late readings are walked: of the others what is said at once is right for good.
         """
-        concerned = np.unique(series[new & late]).tolist()
-        concerned += [index for index in book.late if index not in concerned]
+        concerned = [*{*series[new & late].tolist(), *book.late}]
         mine = np.flatnonzero(new & np.isin(series, concerned)) if concerned else ()
         due: list[Due] = []
         newest: dict[int, int] = {}

@@ -151,8 +151,7 @@ def judge(book: QuantityBook, realm: UUID, series: np.ndarray, time: np.ndarray,
     marked = open_ & (((out.flags & DOUBTFUL) > 0) | step | influx | dry)
     if quantity.frozen_s:
         marked = marked | open_ & (before_t >= 0) & ~newer  # repeats and late ones hide a run of the same value
-    known = np.unique(series[marked]).tolist()
-    known += [index for index in {*book.held, *book.steps, *book.suspect, *book.verdict, *limits.worked_on} if index not in known]
+    known = [*{*series[marked].tolist(), *book.held, *book.steps, *book.suspect, *book.verdict, *limits.worked_on}]
     if not known:
         return out
     mine = np.flatnonzero(open_ & np.isin(series, known))
@@ -243,9 +242,10 @@ def _pairs(rows: Iterable[tuple[int, UUID, int, int]], realm: UUID) -> list[tupl
 def _same_batch(columns: Columns, wanted: set[UUID]) -> dict[UUID, list[tuple[int, int]]]:
     """Rain of these stations that comes in this very batch: (time, quanta)."""
     out: dict[UUID, list[tuple[int, int]]] = defaultdict(list)
-    for station, what, at, value, flags in zip(columns.station, columns.quantity, columns.time, columns.value, columns.flags, strict=True):
-        if what == "rain" and station.id in wanted and not flags & DOUBTFUL:
-            out[station.id].append((at, value))
+    rain = {place: station.id for place, (station, what) in enumerate(columns.named) if what == "rain" and station.id in wanted}
+    for place, at, value, flags in zip(columns.which, columns.time, columns.value, columns.flags, strict=True):
+        if place in rain and not flags & DOUBTFUL:
+            out[rain[place]].append((at, value))
     return out
 
 

@@ -31,7 +31,7 @@ import orjson
 from django.utils.translation import gettext_lazy as _
 
 from .models import PARTITIONS
-from .quantities import QUANTITIES, RANGE, TOO_LATE
+from .quantities import QUANTITIES, RANGE, TOO_LATE, Quantity
 
 READINGS, REPLAY = "READINGS", "REPLAY"
 STREAMS = {READINGS: ["anlan.v1.>", "gate.v1.>"], REPLAY: ["replay.v1.>"]}
@@ -118,12 +118,18 @@ class Refusal:
 class Columns:
     """Readings of one realm in order of arrival, column by column: whole numbers of seconds and quanta."""
 
-    station: list[StationInfo] = field(default_factory=list)
-    quantity: list[str] = field(default_factory=list)
+    named: list[tuple[StationInfo, str]] = field(default_factory=list)  # station and quantity, each pair once
+    which: list[int] = field(default_factory=list)  # of the reading: its place in `named`
     time: list[int] = field(default_factory=list)
     value: list[int] = field(default_factory=list)
     flags: list[int] = field(default_factory=list)
-    door: list[str] = field(default_factory=list)
+    places: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def place(self, station: StationInfo, quantity: str) -> int:
+        at = self.places.setdefault((station.code, quantity), len(self.named))
+        if at == len(self.named):
+            self.named.append((station, quantity))
+        return at
 
     def __len__(self) -> int:
         return len(self.time)
@@ -178,13 +184,28 @@ def decode(data: bytes) -> Any:
         raise Refuse("malformed", str(error)[:200])
 
 
+def _is_number(given: Any) -> bool:
+    return not isinstance(given, bool) and isinstance(given, (int, float)) and -1e300 <= given <= 1e300  # CBOR has whole numbers of any length
+
+
+def quanta(data: bytes, kind: Quantity) -> list[int]:
+    """The values in a device's message that can be read, before anything is checked: for who must know at once what they could do."""
+    body = decode(data)
+    if isinstance(body, dict) and isinstance(body.get("v"), list):
+        items = [(number, body.get("u")) for number in body["v"]]
+    else:
+        items = [(item.get("v"), item.get("u")) for item in (body if isinstance(body, list) else [body]) if isinstance(item, dict)]
+    factors = [(number, kind.units.get(unit) if isinstance(unit, str) else None) for number, unit in items if _is_number(number)]
+    return [round(number * factor / kind.quantum) for number, factor in factors if factor is not None]
+
+
 def measured(item: Any, quantity: str) -> tuple[int, int, int]:
     """(seconds, quanta, flags) of one JSON reading of that quantity; Refuse says what is wrong."""
     if not isinstance(item, dict):
         raise Refuse("malformed", "a reading is an object with t, v, u")
     at, number, unit = item.get("t"), item.get("v"), item.get("u")
     time = instant(at)
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+    if not _is_number(number):
         raise Refuse("not_a_number", repr(number)[:60])
     kind = QUANTITIES[quantity]
     factor = kind.units.get(unit) if isinstance(unit, str) else None
@@ -297,12 +318,10 @@ class Reader:
             except Refuse as no:
                 self._refuse(message, no, door, source, code, realm, item)
                 continue
-            columns.station.append(station)
-            columns.quantity.append(quantity)
+            columns.which.append(columns.place(station, quantity))
             columns.time.append(time)
             columns.value.append(value)
             columns.flags.append(flags)
-            columns.door.append(door)
 
     def _bound(self, door: str, source: str, code: str, quantity: str) -> StationInfo:
         """The station, when this door may speak for it and it measures this; Refuse otherwise."""
@@ -344,23 +363,21 @@ class Reader:
         except OverflowError:
             raise Refuse("no_time", "dt out of range")
         self.readings += len(time)
-        oldest = 0 if door == "replay" else self.oldest
-        with np.errstate(invalid="ignore"):
-            wrong = np.select(
-                [~np.isfinite(value), (value < kind.lowest) | (value > kind.highest), time < 0, time > self.now[realm] + FUTURE_S, time < oldest], [1, 2, 3, 4, 5], 0
-            )
-        for i in np.flatnonzero(wrong).tolist():
-            reason = ("not_a_number", "out_of_range", "no_time", "future", "too_old")[wrong[i] - 1]
-            self._refuse(message, Refuse(reason, f"{after[i]} s: {numbers[i]} {unit}"), door, source, code, realm, {"dt": after[i], "v": numbers[i], "u": unit})
-        good = wrong == 0
-        count = int(good.sum())
+        oldest, latest = 0 if door == "replay" else self.oldest, self.now[realm] + FUTURE_S
+        good = (value >= kind.lowest) & (value <= kind.highest) & (time >= max(oldest, 0)) & (time <= latest)
+        if not good.all():
+            wrong = np.select([~np.isfinite(value), (value < kind.lowest) | (value > kind.highest), time < 0, time > latest, time < oldest], [1, 2, 3, 4, 5], 0)
+            for i in np.flatnonzero(wrong).tolist():
+                reason = ("not_a_number", "out_of_range", "no_time", "future", "too_old")[wrong[i] - 1]
+                self._refuse(message, Refuse(reason, f"{after[i]} s: {numbers[i]} {unit}"), door, source, code, realm, {"dt": after[i], "v": numbers[i], "u": unit})
+            time, value = time[good], value[good]
+            if not len(time):
+                return
         columns = self.columns.setdefault(realm, Columns())
-        columns.station += [station] * count
-        columns.quantity += [quantity] * count
-        columns.time += time[good].tolist()
-        columns.value += np.round(value[good] / kind.quantum).astype(np.int64).tolist()
-        columns.flags += np.where(value[good] > kind.doubtful, RANGE, 0).tolist()
-        columns.door += [door] * count
+        columns.which += [columns.place(station, quantity)] * len(time)
+        columns.time += time.tolist()
+        columns.value += np.round(value / kind.quantum).astype(np.int64).tolist()
+        columns.flags += np.where(value > kind.doubtful, RANGE, 0).tolist()
 
     def _refuse(self, message: Message, no: Refuse, door: str, source: str, code: Any, realm: UUID, item: Any = None) -> None:
         try:

@@ -27,6 +27,14 @@ from .quantities import COLOURS, DOUBTFUL, FAULTY, QUANTITIES, SOUND, UNJUDGED, 
 
 WORK = "sensing.doubt"
 COMPARE, SUBJECT = "sensing.compare", "sensing:network"
+TURN = "sensing {}"  # name of a realm's lock: shared by the workers' batches, held alone by what writes series of all of them
+
+
+def alone(realm: Any) -> RealmState:
+    """The realm's row, with no batch of any worker under way until this transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [TURN.format(realm.pk)])
+    return RealmState.objects.get_or_create(pk=realm.pk)[0]
 
 
 def ask(act: Act, own: QuantityBook, part: Judged, cause: UUID | None) -> None:
@@ -161,8 +169,7 @@ def compare_later(act: Act) -> None:
 @action("sensing.compare")
 def compare(act: Act) -> int:
     """Hold each rain gauge against its neighbours over the last hours. What they say of it, all its next readings carry, until they say otherwise."""
-    state, _new = RealmState.objects.get_or_create(pk=act.realm.pk)
-    state = RealmState.objects.select_for_update().get(pk=act.realm.pk)
+    state = alone(act.realm)
     found = doubt.compare(act.realm.pk, int(act.now.timestamp()))
     rows = Series.objects.select_for_update().filter(Q(pk__in=found) | Q(suspect__gt=0), realm_id=act.realm.pk, quantity="rain").order_by("pk")
     changed = [row for row in rows if (row.suspect, row.suspect_why) != found.get(row.pk, (0, {}))]

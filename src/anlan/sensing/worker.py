@@ -13,6 +13,7 @@ import os
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -37,8 +38,13 @@ LEASE_S = 10
 RENEW_S = 2.0
 MESSAGES = 1000  # asked for at a time
 AT_ONCE = 20_000  # readings in one transaction, about: packed messages are split over several
+GATHER_S = 1.0  # so long may readings of devices wait for others that can raise no colour: a transaction costs as much as hundreds of them
 PURGE_S = 30.0
+EXERCISE_S = 0.5  # so long may actual readings that never pause keep the readings of exercises and replays waiting
 STATS_DAYS = 7
+
+
+Waiting = dict[tuple[str, int], tuple[int, int, int]]  # (quantity, index in its book) -> total, lowest, highest of what waits, quanta
 
 
 class LeaseLost(RuntimeError):
@@ -57,10 +63,12 @@ class Processor:
         self.past: dict[str, dict[int, int]] = {}
         self.created: dict[str, str] = {}
         self.told: list[tuple[str, str, int, int, int]] = []  # stored and not told to SensorThings' subscribers yet
+        self.actual: Realm | None = None
+        self.busy = False  # another thread has the books: nothing may be asked of them
 
     def forget(self) -> None:
         """Throw away what is held in memory; the database decides again."""
-        self.registry, self.books, self.past = None, {}, {}
+        self.registry, self.books, self.past, self.actual = None, {}, {}, None
 
     # --- leases ------------------------------------------------------------------------------------------------
 
@@ -100,9 +108,9 @@ class Processor:
             return True
         return False
 
-    def caught_up(self) -> None:
-        """Note that everything published until now is in the database: silence of a gauge is then the gauge's own."""
-        Partition.objects.filter(owner=self.owner, number__in=self.partitions).update(heard_until=clock.now())
+    def caught_up(self, ago_s: float = 0) -> None:
+        """Note that everything published until so long ago is in the database: silence of a gauge is then the gauge's own."""
+        Partition.objects.filter(owner=self.owner, number__in=self.partitions).update(heard_until=clock.now() - timedelta(seconds=ago_s))
 
     def release(self) -> None:
         """Give the partitions back at once (a clean stop)."""
@@ -151,6 +159,31 @@ class Processor:
     def _ready(self) -> None:
         if self.registry is None or self.registry.revision != compute.revision():
             self.registry, self.books = compute.registry(), {}
+        self.actual = self.actual or realms.actual()
+
+    def calm(self, message: Message, waiting: Waiting) -> bool:
+        """Whether a message may wait for others: a device's, and nothing in it, with what waits already, can raise a colour. Asks what is in
+        memory, and notes the message in `waiting`; in doubt it may not."""
+        words = message.subject.split(".")
+        if len(words) != 5 or words[0] != "anlan" or self.registry is None or self.actual is None:
+            return False
+        station, book = self.registry.stations.get(words[3]), self.books.get(self.actual.pk)
+        if station is None or station.partition not in self.partitions:
+            return True  # refused, or another worker's
+        own = book.quantities.get(words[4]) if book is not None else None
+        index = own.place.get(station.id) if own is not None else None
+        if own is None or index is None:
+            return False
+        try:
+            values = ingest.quanta(message.data, own.quantity)
+        except ingest.Refuse:
+            return True
+        if not values:
+            return True
+        total, lowest, highest = waiting.get((words[4], index), (0, values[0], values[0]))
+        found = total + sum(value for value in values if value > 0), min(lowest, *values), max(highest, *values)
+        waiting[words[4], index] = found
+        return not own.engine.may_rise(index, *found)
 
     def process(self, messages: list[Message]) -> dict[str, int]:
         """One batch of one stream, in one transaction; counts of what it did. Raises, with nothing done, when it cannot."""
@@ -159,7 +192,8 @@ class Processor:
         self._ready()
         assert self.registry is not None
         known = {realm.pk.hex: realm for realm in Realm.objects.exclude(kind=Realm.ACTUAL).filter(pk__in=_named(messages))}
-        actual = realms.actual()
+        assert self.actual is not None
+        actual = self.actual
         now = {realm.pk: int(realm.time().timestamp()) for realm in (actual, *known.values())}
         reader = Reader(self.registry.stations, self.registry.sources_on, known, actual.pk, self.partitions, now, self.past, keeping.oldest(now[actual.pk]))
         for message in messages:
@@ -296,12 +330,21 @@ def feed(realm: Any, samples: list[ingest.Sample], processor: Processor | None =
 
 
 class Feed:
-    """One stream of the broker, from our position on, with one pull request always under way."""
+    """One stream of the broker, from our position on, with one pull request always under way.
 
-    def __init__(self, nc: Any, stream: str, owner: str, wake: asyncio.Event) -> None:
-        self.nc, self.stream, self.wake = nc, stream, wake
+    What comes is gathered until it is `ripe`: at once, or, where every message of devices may wait (`Processor.calm`), after GATHER_S.
+    """
+
+    def __init__(self, nc: Any, stream: str, processor: Processor, wake: asyncio.Event) -> None:
+        self.nc, self.stream, self.processor, self.wake = nc, stream, processor, wake
+        owner = processor.owner
         self.consumer = "sense-" + "".join(letter if letter.isalnum() else "-" for letter in owner)
-        self.queue: asyncio.Queue[Any] = asyncio.Queue()
+        self.come: deque[Any] = deque()  # not looked at yet
+        self.batch: list[Message] = []
+        self.size = 0
+        self.waiting: Waiting = {}
+        self.hasty = False  # something in the batch may not wait
+        self.since = 0.0
         self.inbox = nc.new_inbox()
         self.open = 0  # messages asked for and not come yet
         self.last = 0
@@ -325,15 +368,20 @@ class Feed:
                 ack_wait=120, max_ack_pending=4 * MESSAGES, inactive_threshold=300,
             ),
         )
-        self.last, self.open, self.pending, self.queue = after, 0, 1, asyncio.Queue()
+        self.last, self.open, self.pending = after, 0, 1
+        self.come.clear()
+        self.taken()
         if self.sub is not None:
             await self.sub.unsubscribe()
         self.inbox = self.nc.new_inbox()
         self.sub = await self.nc.subscribe(self.inbox, cb=self._come, pending_msgs_limit=8 * MESSAGES, pending_bytes_limit=512 * 1024 * 1024)
 
     async def _come(self, msg: Any) -> None:
-        self.queue.put_nowait(msg)
-        self.wake.set()
+        self.come.append(msg)
+        if not self.processor.busy:
+            self.look()
+            if self.ripe():
+                self.wake.set()
 
     async def ask(self) -> None:
         if self.open <= 0:
@@ -344,11 +392,10 @@ class Feed:
         elif time.monotonic() - self.asked > 7:
             self.open = 0  # the request has run out and its answer was lost
 
-    def drain(self) -> list[Message]:
-        """What has come, in order, up to about AT_ONCE readings' worth of bytes."""
-        out, size = [], 0
-        while not self.queue.empty() and len(out) < MESSAGES and size < AT_ONCE * 60:
-            msg = self.queue.get_nowait()
+    def look(self) -> None:
+        """Put what has come to the batch, in order, up to about AT_ONCE readings' worth of bytes."""
+        while self.come and not self.full:
+            msg = self.come.popleft()
             if not msg.reply or not msg.reply.startswith("$JS.ACK."):
                 self.open = 0  # a status: the request ran out, or there is nothing
                 continue
@@ -359,13 +406,28 @@ class Feed:
             if seq <= self.last:
                 continue  # delivered again
             self.last, self.reply = seq, msg.reply
-            out.append(Message(self.stream, seq, msg.subject, msg.data))
-            size += len(msg.data)
-        return out
+            message = Message(self.stream, seq, msg.subject, msg.data)
+            if not self.batch:
+                self.since = time.monotonic()
+            self.batch.append(message)
+            self.size += len(msg.data)
+            self.hasty = self.hasty or self.stream != READINGS or not self.processor.calm(message, self.waiting)
 
-    async def done(self) -> None:
-        """Tell the broker that everything up to the last message is kept."""
-        await self.nc.publish(self.reply, b"+ACK")
+    @property
+    def full(self) -> bool:
+        return len(self.batch) >= MESSAGES or self.size >= AT_ONCE * 60
+
+    def ripe(self) -> bool:
+        return bool(self.batch) and (self.hasty or self.full or time.monotonic() - self.since >= GATHER_S)
+
+    def taken(self) -> list[Message]:
+        """The batch; the next one begins."""
+        batch, self.batch, self.size, self.waiting, self.hasty = self.batch, [], 0, {}, False
+        return batch
+
+    async def done(self, reply: str) -> None:
+        """Tell the broker that everything up to this message is kept."""
+        await self.nc.publish(reply, b"+ACK")
 
 
 class Worker:
@@ -379,7 +441,11 @@ class Worker:
         self.suspect = True
 
     async def db(self, function: Callable[..., Any], *values: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self.pool, function, *values)
+        self.processor.busy = True
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.pool, function, *values)
+        finally:
+            self.processor.busy = False
 
     async def main(self) -> None:
         while not self.stop.is_set():
@@ -419,9 +485,9 @@ class Worker:
             await self._settle_mqtt(js)
             await self.db(self.processor.lease)
             wake = asyncio.Event()
-            feeds = [Feed(nc, stream, self.owner, wake) for stream in (READINGS, REPLAY)]
+            feeds = [Feed(nc, stream, self.processor, wake) for stream in (READINGS, REPLAY)]
             await self._begin(js, feeds)
-            renewed = purged = beaten = time.monotonic()
+            renewed = purged = beaten = turned = time.monotonic()
             while not self.stop.is_set() and not lost.is_set():
                 at = time.monotonic()
                 if at - beaten > 0.5 and self.beat:
@@ -431,8 +497,8 @@ class Worker:
                     renewed = at
                     if await self.db(self.processor.lease):
                         await self._begin(js, feeds)
-                    elif all(feed.pending == 0 and feed.queue.empty() for feed in feeds):
-                        await self.db(self.processor.caught_up)
+                    elif all(feed.pending == 0 and not feed.come for feed in feeds):
+                        await self.db(self.processor.caught_up, max((at - feed.since for feed in feeds if feed.batch), default=0.0))
                 if at - purged > PURGE_S:
                     purged = at
                     await self._purge(js)
@@ -440,16 +506,18 @@ class Worker:
                     await asyncio.sleep(0.2)
                     continue
                 busy = False
-                for feed in feeds:  # actual operations first
+                for feed in feeds:  # actual operations first, without stopping exercises where their readings never pause
                     await feed.ask()
-                    messages = feed.drain()
-                    if messages:
-                        busy = True
-                        await self.db(self.processor.take, messages)
-                        await feed.done()
+                    feed.look()
+                    if feed.ripe():
+                        busy, reply = True, feed.reply
+                        await self.db(self.processor.take, feed.taken())
+                        await feed.done(reply)
                         await self._tell(nc)
-                    if feed.stream == READINGS and not feed.queue.empty():
+                    if feed.stream == READINGS and feed.come and at - turned < EXERCISE_S:
                         break
+                else:
+                    turned = at
                 if not busy:
                     await self._wait(feeds)
             if lost.is_set() and not self.stop.is_set():
@@ -470,7 +538,7 @@ class Worker:
         wake.clear()
         for feed in feeds:
             # Asked and nothing on the way: nothing is pending.
-            if feed.queue.empty() and feed.open == MESSAGES and time.monotonic() - feed.asked > 0.5:
+            if not feed.come and feed.open == MESSAGES and time.monotonic() - feed.asked > 0.5:
                 feed.pending = 0
 
     async def _tell(self, nc: Any) -> None:

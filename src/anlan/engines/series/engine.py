@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .rules import NEVER, NONE, UNKNOWN, AnyRule, Ints, Measure, Plan, Rule, Silence
+from .rules import INDEX, LEVEL, NEVER, NONE, RISE, UNKNOWN, AnyRule, Ints, Measure, Plan, Rule, Silence
 
 NEW, DUPLICATE, CONFLICT, OLD, FUTURE, UNHEARD, RANGE = range(7)  # what became of a reading, see Folded.status
 FATES = ("new", "duplicate", "conflict", "too_late", "future", "unknown", "out_of_range", "late")
@@ -368,6 +368,33 @@ class Engine:
     def measured(self, kind: str, window: int) -> Ints:
         """A measure the rules or `extra` name, at each series' T, quanta (S,); 0 for series never heard."""
         return self._column(Measure(kind, window)).copy()
+
+    def may_rise(self, series: int, total: int, lowest: int, highest: int) -> bool:
+        """Whether readings of this series that come to `total`, none below `lowest` or above `highest` (quanta), could raise a colour, in
+        whatever order and however late. True in doubt: that something leaves a window meanwhile is not reckoned with."""
+        hot, flat = self._hot[series], self._flat
+        if hot[0] < 0:
+            return True
+        last = int(self._tail[series, 0])
+        for signal in range(self._signals):
+            held = hot[1 + signal]
+            for term in range(flat.first[signal], flat.first[signal + 1]):
+                limit = flat.table[flat.row[term], series] if flat.row[term] >= 0 else flat.limit[term]
+                if limit == NEVER or flat.colour[term] <= held:
+                    continue
+                measure = flat.measure[term]
+                kind, now = flat.kind[measure], int(hot[1 + self._signals + measure])
+                if kind == LEVEL:
+                    most = highest
+                elif kind == RISE:
+                    most = max(last, highest) - min(last - now, lowest)
+                elif kind == INDEX:
+                    return True
+                else:
+                    most = now + total
+                if most >= limit:
+                    return True
+        return False
 
     _ARRAYS = ("_hot", "_tail", "entered", "fallen", "_where", "_turned", "counts")
 

@@ -70,6 +70,18 @@ def test_a_follower_hears_each_fact_once_and_in_order(actual, machine, ear, drai
 
 
 @pytest.mark.django_db
+def test_a_follower_whom_nothing_concerns_moves_on_with_the_others(actual, machine, ear):
+    deaf = flow.Follower("test.deaf", ["test.Never"], f"{__name__}.listen")
+    for number in range(3):
+        happen(Act(machine, actual), what=str(number), subject="thing:1")
+        journal.seal()
+        for _ in range(2):
+            flowing.step_followers([ear, deaf])
+    assert SEEN == ["0", "1", "2"]
+    assert set(Position.objects.filter(follower__in=["test.ear", "test.deaf"]).values_list("number", flat=True)) == {journal.head_number()}
+
+
+@pytest.mark.django_db
 def test_a_fault_is_parked_and_blocks_only_its_own_subject(actual, machine, alice, ear, drain):
     BROKEN.add("bad")
     for what, subject in [("a1", "thing:a"), ("bad", "thing:b"), ("b2", "thing:b"), ("a2", "thing:a")]:
@@ -198,6 +210,7 @@ def test_two_workers_at_once_do_nothing_twice(actual, machine, ear):
         for _ in range(30):
             journal.seal()
             flowing.step_follower(ear, limit=7)
+            flowing.step_followers([ear])
         connection.close()
 
     threads = [threading.Thread(target=work) for _ in range(3)]

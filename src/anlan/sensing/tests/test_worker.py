@@ -26,7 +26,7 @@ from anlan.kernel import clock
 from anlan.kernel.models import Fact
 from anlan.sensing import broker, ingest, queries, sources, worker
 from anlan.sensing.ingest import Sample
-from anlan.sensing.models import Reading, Refused, Series, Station, StreamPosition
+from anlan.sensing.models import BatchStat, Reading, Refused, Series, Station, StreamPosition
 from anlan.sensing.worker import Processor
 
 from .builders import act, at, put, source, station
@@ -381,6 +381,30 @@ def test_mqtt_device_lands_and_a_foreign_topic_does_not(actual, alice, server, h
         running.end()
     assert [(row.station.code, row.last_value) for row in Series.objects.select_related("station")] == [("R1", 2500)]
     assert [row.reason for row in Refused.objects.all()] == ["malformed"]
+
+
+def test_what_can_raise_nothing_waits_for_what_can(actual, alice, server, here, monkeypatch):
+    monkeypatch.setattr(worker, "GATHER_S", 3600)
+    station(actual, "R1")
+    _row, word = source(actual, alice, "gauge-1", "mqtt", ["R1"])
+    broker_ = server(sources.broker_users())
+    here(broker_)
+    make_streams(broker_)
+    running = Running(broker_.url())
+    try:
+        gauge = device(broker_, "gauge-1", word)
+        tell(gauge, [0], back=20)  # a gauge never heard before does not wait
+        until(lambda: Reading.objects.count() == 1)
+        known = BatchStat.objects.count()
+        tell(gauge, [0, 0.5, 0, 20, 0], back=10)  # rain, and far from any limit
+        tell(gauge, [60], back=0)  # with those 20 mm: red
+        until(lambda: queries.drained(actual))
+        gauge.loop_stop()
+        gauge.disconnect()
+    finally:
+        running.end()
+    assert [(row.messages, row.accepted) for row in BatchStat.objects.order_by("pk")[known:]] == [(6, 6)]
+    assert Fact.objects.filter(kind="sensing.SignalChanged").exists()
 
 
 def test_sensor_things_over_mqtt_is_judged_before_it_is_told(actual, alice, server, here):

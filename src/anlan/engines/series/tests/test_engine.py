@@ -324,3 +324,28 @@ def test_amsterdam_rain_with_its_gaps_agrees_with_the_reference():
         mine = Transitions(**{n: getattr(got, n)[chosen] for n in Transitions.__dataclass_fields__}).rows()
         assert [row[1:] for row in mine] == [row[1:] for row in expected]
     assert (got.new == BLUE).any()
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_what_cannot_raise_a_colour_never_does(data):
+    """Any history, then any readings at any times: a colour above the one held comes only where `may_rise` had said so."""
+    rules = [rainstorm(), level(), Rule("rise", ints(H, H, 3 * H, 3 * H), table(1, 80, 150, 150, NEVER))]
+    engine = Engine(1, rules)
+    readings = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 320)), min_size=1, max_size=12)
+    for at, value in data.draw(readings):
+        engine.fold(ints(0), ints(at * 20 * MIN), ints(value))
+    more = data.draw(readings)
+    values = [value for _at, value in more]
+    may, held = engine.may_rise(0, sum(values), min(values), max(values)), engine.colour[:, 0].copy()
+    moved = engine.fold(np.zeros(len(more), np.int64), np.array([at for at, _value in more]) * 20 * MIN, np.array(values)).transitions
+    assert may or all(new <= held[rule] for rule, new in zip(moved.rule, moved.new, strict=True))
+
+
+def test_what_can_raise_a_colour_is_known_by_its_sums():
+    engine = Engine(2, [rainstorm(2)])
+    assert engine.may_rise(1, 0, 0, 0)  # never heard
+    feed(engine, (0, 1 * H, 300))
+    assert not engine.may_rise(0, 199, 0, 199) and engine.may_rise(0, 200, 0, 150)
+    feed(engine, (0, 2 * H, 200))  # orange now: red is 100 mm in 3 h
+    assert not engine.may_rise(0, 499, 0, 499) and engine.may_rise(0, 500, 0, 500)
