@@ -40,7 +40,7 @@ MESSAGES = 1000  # asked for at a time
 AT_ONCE = 20_000  # readings in one transaction, about: packed messages are split over several
 GATHER_S = 1.0  # so long may readings of devices wait for others that can raise no colour: a transaction costs as much as hundreds of them
 PURGE_S = 30.0
-EXERCISE_S = 0.5  # so long may actual readings that never pause keep the readings of exercises and replays waiting
+EXERCISE_S = 0.25  # so long may actual readings that never pause keep the readings of exercises and replays waiting
 STATS_DAYS = 7
 
 
