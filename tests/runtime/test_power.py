@@ -21,7 +21,7 @@ PROBE = "anlan.v1.probe.probe.rain"
 
 
 class Publisher(threading.Thread):
-    """Publishes messages without a pause, sixteen under way; `acknowledged`: how many the broker said it has.
+    """Publishes messages without a pause, four under way; `acknowledged`: how many the broker said it has.
 
     So many that the sensing worker always finds more of them waiting: a replay beside them must go on nevertheless.
     """
@@ -37,8 +37,8 @@ class Publisher(threading.Thread):
         nc = await client.connect(self.url)
         js = nc.jetstream(timeout=120)
         while not self.stop.is_set():
-            await asyncio.gather(*(js.publish(PROBE, str(self.acknowledged + number).encode()) for number in range(1, 17)))
-            self.acknowledged += 16
+            await asyncio.gather(*(js.publish(PROBE, str(self.acknowledged + number).encode()) for number in range(1, 5)))
+            self.acknowledged += 4
         await nc.close()
 
 
