@@ -65,6 +65,13 @@ function mark(kind) {
 }
 const MARKS = ['depot', 'idle', 'met', 'short', 'cross'];
 
+/** The mark as the legend shows it. */
+function keyOf(kind) {
+  const canvas = document.createElement('canvas'); canvas.width = canvas.height = 44;
+  canvas.getContext('2d').putImageData(mark(kind), 0, 0);
+  return canvas;
+}
+
 function levelBadge(level) {
   const badge = document.createElement('span'); badge.className = `level level-${level || 'none'}`;
   if (level) badge.innerHTML = { red: '<svg viewBox="0 0 16 16"><circle cx="8" cy="8" r="7.5"/></svg>', orange: '<svg viewBox="0 0 16 16"><path d="M8 .2 15.8 8 8 15.8.2 8z"/></svg>', yellow: '<svg viewBox="0 0 16 16"><path d="M8 1 15.8 15H.2z"/></svg>', blue: '<svg viewBox="0 0 16 16"><rect x="1" y="1" width="14" height="14"/></svg>' }[level] ?? '';
@@ -93,6 +100,11 @@ function styleOf(layer) {
     { id: 'city-line', type: 'line', source, filter: ['in', ['get', 'kind'], ['literal', ['city', 'province']]], layout: { 'line-join': 'round' }, paint: { 'line-color': token('map-line'), 'line-width': 2.4 } },
   ];
   if (layer.kind === 'line') return [{ id: `${id}-name`, type: 'symbol', source, minzoom: 9.5, layout: { 'symbol-placement': 'line', 'text-field': ['get', 'name'], 'text-font': FONT, 'text-size': 11, 'symbol-spacing': 320 }, paint: { 'text-color': token('map-water-ink'), 'text-halo-color': token('map-halo'), 'text-halo-width': 1.2 } }, { id, type: 'line', source, layout: { 'line-join': 'round', 'line-cap': 'round' }, paint: { 'line-color': token('map-water'), 'line-width': ['interpolate', ['linear'], ['zoom'], 7, ['match', ['coalesce', ['get', 'order'], 1], 1, 0.6, 2, 1.2, 3, 2, 2.6], 12, ['match', ['coalesce', ['get', 'order'], 1], 1, 1.6, 2, 3, 3, 5, 7]] } }];
+  // What can be gone to (bands lie over one another, the nearest is darkest), and a danger area: shapes of our own, not a warning's colours.
+  if (layer.kind === 'reach' || layer.kind === 'danger') return [
+    { id: `${id}-fill`, type: 'fill', source, paint: { 'fill-color': token(layer.kind === 'reach' ? 'accent' : 'ink-2'), 'fill-opacity': 0.17 } },
+    { id: `${id}-line`, type: 'line', source, paint: { 'line-color': token(layer.kind === 'reach' ? 'accent' : 'ink'), 'line-width': layer.kind === 'reach' ? 1 : 2, ...(layer.kind === 'danger' ? { 'line-dasharray': [3, 1.5] } : {}) } },
+  ];
   if (layer.kind === 'area') return [
     { id: `${id}-fill`, type: 'fill', source, paint: { 'fill-color': byLevel(token, token('calm')), 'fill-opacity': 0.22 } },
     { id: `${id}-line`, type: 'line', source, paint: { 'line-color': byLevel(token, token('calm')), 'line-width': 2, 'line-dasharray': [3, 1.5] } },
@@ -235,7 +247,8 @@ function startLegend(el, config, map) {
     const label = document.createElement('label');
     const input = Object.assign(document.createElement('input'), { type: 'checkbox', checked: layer.on !== false });
     input.addEventListener('change', () => show(map, layer, input.checked));
-    const key = document.createElement('span'); key.className = `key key-${layer.kind}`;
+    const key = document.createElement('span'); key.className = `key key-${layer.marks ? 'mark' : layer.kind}`;
+    if (layer.marks && layer.mark) key.append(keyOf(layer.mark));
     const text = document.createElement('span'); text.textContent = layer.label;
     const note = document.createElement('small'); notes.set(layer.id, note);
     label.append(input, key, text, note); details.append(label);

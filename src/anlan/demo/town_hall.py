@@ -86,7 +86,7 @@ PROFILES: dict[str, tuple[str, ...]] = {
     "duty": ("*",),
     "department": ("+read", "orders.", "contacts.", "sensing.", "command.take_report", "command.report", "warning.compose", "warning.enter", "resources.", "inspection.report", "inspection.rectify", "logistics."),
     "township": ("+read", "command.take_report", "command.report", "resources.write", "resources.readiness", "resources.contacts", "resources.stock", "resources.call",
-                 "inspection.report", "inspection.rectify", "logistics.report"),
+                 "inspection.report", "inspection.rectify", "logistics.report", "logistics.shelter"),
     "system": ("kernel.administer_system", "+admin", "+read", "realms.start", "realms.stop"),
     "security": ("kernel.administer_security",),
     "audit": ("kernel.audit", "journal.read"),

@@ -1,6 +1,7 @@
 """Orders (命令): issue → delivered → read → accepted → progress → done or refused; silence reminds, then goes up the line."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -176,10 +177,10 @@ def _withdraw(act: Act, row: Order, reason: str) -> Order:
     return row
 
 
-def withdraw_all(act: Act, *, source: str, reason: str) -> int:
-    """Withdraw what is still open of a source. Called inside an action that has checked the right to."""
+def withdraw_all(act: Act, *, source: str, reason: str, keep: Iterable[UUID] = ()) -> int:
+    """Withdraw what is still open of a source, except what is to be kept. Called inside an action that has checked the right to."""
     count = 0
-    for row in Order.plain.select_for_update().filter(realm_id=act.realm.pk, source=source, state__in=Order.OPEN_STATES).order_by("id"):
+    for row in Order.plain.select_for_update().filter(realm_id=act.realm.pk, source=source, state__in=Order.OPEN_STATES).exclude(pk__in=list(keep)).order_by("id"):
         _withdraw(act, row, reason)
         count += 1
     return count

@@ -207,7 +207,7 @@ def stop(act: Act, *, search: UUID) -> Search:
     if row.state in (Search.WAITING, Search.RUNNING) and not row.stop:
         row.stop = True
         act.save(row)
-        act.state(SearchStopped(plan=row.plan_id, search=row.pk), about=row.plan)
+        act.state(SearchStopped(plan=row.owner.pk, search=row.pk), about=row.owner)
     return row
 
 
@@ -248,7 +248,7 @@ def failed(act: Act, *, search: UUID, why: str) -> None:
     row = act.lock(Search, search)
     row.state, row.why = Search.FAILED, why[:500]
     act.save(row)
-    act.state(SearchFailed(plan=row.plan_id, search=row.pk, why=row.why), about=row.plan)
+    act.state(SearchFailed(plan=row.owner.pk, search=row.pk, why=row.why), about=row.owner)
 
 
 def _version(act: Act, plan: SupplyPlan, kind: str, frozen: dict, answers: dict, goal: str, changes: list, note: str = "") -> PlanVersion:

@@ -1,4 +1,4 @@
-"""The room's HTTP API: plans of supply. Their states, and transport orders, are closed loops and have theirs in the kernel."""
+"""The room's HTTP API: plans of supply and of sheltering. Their states, and transport orders, are closed loops and have theirs in the kernel."""
 from __future__ import annotations
 
 from typing import Any
@@ -11,8 +11,8 @@ from pydantic import Field
 from anlan.kernel import access
 from anlan.kernel.errors import NOT_FOUND
 
-from . import actions, supply
-from .models import PlanVersion, Search, SupplyPlan
+from . import actions, moving, shelters, supply
+from .models import PlanVersion, Search, Sheltering, SupplyPlan
 
 router = Router()
 
@@ -178,3 +178,113 @@ def lines(request: HttpRequest, key: UUID, given: LinesIn, judge_only: bool = Fa
         answer, _decided = actions.bent(standing, row.manual, wanted)
         return {"breaks": supply.words_of(standing.frozen, answer["breaks"]), "numbers": answer["numbers"]}
     return _version(actions.set_lines(request.act(), plan=row.pk, lines=wanted, why=_text(given.why)))  # type: ignore[attr-defined]
+
+
+# --- sheltering ----------------------------------------------------------------------------------------------------------
+
+
+class People(Schema):
+    id: str = Field("", max_length=40)
+    name: str = Field("", max_length=120)
+    lon: float = Field(ge=-180, le=180)
+    lat: float = Field(ge=-90, le=90)
+    persons: int = Field(gt=0, lt=10**7)
+    helpless: int = Field(0, ge=0, lt=10**7)
+    urgency: int = Field(1, ge=1, le=3)
+
+
+class ShelteringIn(Schema):
+    title: str = Field(min_length=1, max_length=200)
+    region: UUID
+    hazard: str = Field(max_length=20, description="code list team_hazard: what a shelter must be fit for")
+    stay: str = Field("short", max_length=20, description="code list shelter_stay: days, and the room a person needs")
+    weather: str = Field("dry", max_length=20)
+    area: dict[str, Any] | None = Field(None, description="the danger area: a GeoJSON polygon")
+    impassable: bool = Field(False, description="its roads cannot be used any more; else nobody enters it and who is in it may leave")
+    buses: int | None = Field(None, ge=0, le=10_000, description="left out: as many as are needed; 0: everybody walks")
+    about: str = Field("", max_length=80)
+    people: list[People] | None = Field(None, max_length=20_000, description="left out: villages and key sites of the area")
+
+
+class Count(Schema):
+    group: str = Field("", max_length=40, description="a group of the plan; empty: whoever else came")
+    persons: int = Field(ge=0, lt=10**6)
+
+
+class CountsIn(Schema):
+    shelter: UUID
+    counts: list[Count] = Field(min_length=1, max_length=500)
+
+
+def _moved(request: HttpRequest, key: UUID) -> Sheltering:
+    access.require(request.actor, "logistics.read")  # type: ignore[attr-defined]
+    row = Sheltering.objects.seen_by(request.actor, request.realm).filter(pk=key).first()  # type: ignore[attr-defined]
+    if row is None:
+        raise NOT_FOUND(kind="plan", key=str(key)[-6:])
+    return row
+
+
+def _sheltering(row: Sheltering, *, whole: bool = True) -> dict[str, Any]:
+    search, version = Search.plain.filter(pk=row.asked).first() if row.asked else None, row.versions.filter(number=row.current).first()
+    found: dict[str, Any] = {
+        "id": row.pk, "number": row.number, "title": row.title, "state": row.state, "region": row.region_id, "hazard": row.hazard, "stay": row.stay, "people": len(row.people), "persons": sum(one["persons"] for one in row.people),
+        "current": row.current, "approved": row.approved, "search": {"id": search.pk, "state": search.state, "progress": search.progress, "why": search.why} if search else None,
+    }
+    if whole:
+        found["inside"], found["version"] = sum(shelters.arrived(row).values()), None
+    if whole and version is not None:
+        frozen, answer = version.frozen, version.answer
+        groups, places = frozen["groups"], frozen["shelters"]
+        found["version"] = {
+            "number": version.number, "kind": version.kind, "at": version.at, "how": frozen["how"], "notes": frozen["notes"], "numbers": answer["numbers"],
+            "moves": [{"group": groups[one["g"]]["name"], "shelter": places[one["s"]]["id"], "shelter_name": places[one["s"]]["name"], "persons": one["persons"], "care": one["care"], "by": "bus" if one["bus"] else "foot",
+                       "minutes": one["minutes"], "leave_min": one["leave"], "there_min": one["there"]} for one in answer["moves"]],
+            "unplaced": [{"group": groups[one["g"]]["name"], "persons": one["persons"], "why": shelters.unplaced_words(one["why"])} for one in answer["unplaced"]],
+            "unfit": [{"shelter": one["id"], "name": one["name"], "why": one["why"]} for one in frozen["unfit"]], "changes": shelters.change_words(version.changes),
+        }
+    return found
+
+
+@router.get("/sheltering")
+def shelterings(request: HttpRequest, state: str = "") -> dict[str, Any]:
+    """Plans of sheltering, newest first, at most 200."""
+    access.require(request.actor, "logistics.read")  # type: ignore[attr-defined]
+    rows = Sheltering.objects.seen_by(request.actor, request.realm).order_by("-opened_at")  # type: ignore[attr-defined]
+    return {"rows": [_sheltering(row, whole=False) for row in (rows.filter(state=state) if state else rows)[:200]]}
+
+
+@router.post("/sheltering")
+def shelter(request: HttpRequest, given: ShelteringIn) -> dict[str, Any]:
+    """A plan of sheltering and its search; follow it with GET …"""
+    act = request.act()  # type: ignore[attr-defined]
+    row = moving.make(
+        act, title=_text(given.title), region=given.region, hazard=_text(given.hazard), stay=_text(given.stay), weather=_text(given.weather), area=given.area, impassable=given.impassable, buses=given.buses, about=_text(given.about),
+        fill=given.people is None,
+    )
+    if given.people is not None:
+        row = moving.set_people(act.child(step="people"), plan=row.pk, people=[{**one.dict(), "id": _text(one.id), "name": _text(one.name)} for one in given.people])
+    if row.people:
+        moving.search(act.child(step="search"), plan=row.pk)
+    return _sheltering(row)
+
+
+@router.get("/sheltering/{key}")
+def sheltering(request: HttpRequest, key: UUID) -> dict[str, Any]:
+    """A plan of sheltering and the version that stands: who goes where, who has no place, which shelters are not used and why."""
+    return _sheltering(_moved(request, key))
+
+
+@router.post("/sheltering/{key}/search")
+def search_sheltering(request: HttpRequest, key: UUID, kind: str = "solve") -> dict[str, Any]:
+    """Search again; `kind` replan: with few changes against the version that stands."""
+    row = _moved(request, key)
+    moving.search(request.act(), plan=row.pk, kind="replan" if kind == "replan" else "solve")  # type: ignore[attr-defined]
+    return _sheltering(_moved(request, key))
+
+
+@router.post("/sheltering/{key}/counts")
+def check_in(request: HttpRequest, key: UUID, given: CountsIn) -> dict[str, Any]:
+    """How many are in a shelter now; when that is too many, a changed plan is proposed by itself."""
+    row = _moved(request, key)
+    moving.check_in(request.act(), plan=row.pk, shelter=given.shelter, counts=[{"group": _text(one.group), "persons": one.persons} for one in given.counts])  # type: ignore[attr-defined]
+    return _sheltering(_moved(request, key))

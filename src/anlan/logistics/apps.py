@@ -22,6 +22,7 @@ class LogisticsConfig(AppConfig):
         access.declare("logistics.plan", _("Make plans of supply and transport orders"), machine=False)
         access.declare("logistics.approve", _("Approve plans of supply"), second_factor=True)
         access.declare("logistics.carry", _("Report loads as arrived"), machine=False)
+        access.declare("logistics.shelter", _("Open shelters, lead people there and count who comes in"), machine=False)
         subjects.register("supply_search", "logistics.Search", "", _("Search for a plan"))
         # The plan a load belongs to was approved by a second person.
         APPROVED.add("transport")
@@ -32,5 +33,9 @@ class LogisticsConfig(AppConfig):
             "logistics.SearchFailed": _("Plan of supply: no plan found, {why}"),
             "logistics.VersionMade": _("Plan of supply: version {number}, {lines} lines, {unmet} units not met"),
             "logistics.VersionAdopted": _("Plan of supply: version {number} adopted"),
+            "logistics.PeopleListed": _("Plan of sheltering: {what} entered ({count} rows, {persons} persons)"),
+            "logistics.ShelterVersionMade": _("Plan of sheltering: version {number}, {persons} persons, {unplaced} without a place"),
+            "logistics.ShelterVersionAdopted": _("Plan of sheltering: version {number} adopted"),
+            "logistics.PeopleCheckedIn": _("Plan of sheltering: {persons} persons counted, {inside} inside, room for {room}"),
             "logistics.DecisionDropped": _("Plan of supply: a decision was taken back"),
         })

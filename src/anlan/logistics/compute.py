@@ -73,22 +73,27 @@ def vehicle_of(data: Tables, name: str) -> Vehicle:
 
 def ways(
     origins: np.ndarray, targets: np.ndarray, *, roads: Router | None, data: Tables, vehicle: str = "truck", weather: str = "dry", edits: Sequence[Edit] = (),
-    names: tuple[Sequence[str], Sequence[str]] | None = None,
+    names: tuple[Sequence[str], Sequence[str]] | None = None, avoid: Any = None, straight_kmh: float | None = None,
 ) -> Ways:
-    """`origins`, `targets`: (k, 2) longitude and latitude."""
+    """`origins`, `targets`: (k, 2) longitude and latitude. `avoid`: a shapely area nobody enters, while whoever is in it may leave."""
     if roads is None:
         policy = data["road_policy"]
-        detour, speed = float(policy["detour"]["value"]), float(policy["straight_kmh"]["value"]) * float(data["road_weather"][weather]["share"])
+        detour, speed = float(policy["detour"]["value"]), (straight_kmh or float(policy["straight_kmh"]["value"])) * float(data["road_weather"][weather]["share"])
         found = Straight(speed, detour).matrix(origins[:, 0], origins[:, 1], targets[:, 0], targets[:, 1])
+        if avoid is not None:
+            found = np.where(_crossing(origins, targets, avoid), np.inf, found)
         how = _("No road file: straight line × {detour:g} at {speed:g} km/h. Closures, bridges and rivers are not seen.").format(detour=detour, speed=speed)
         return Ways(found, how, False)
     set_ = times(roads, data, vehicle, weather, edits)
-    metric = roads.metric(set_)
     reach = float(data["road_policy"]["snap_m"]["value"])
     # A place belongs to a road its vehicle can use at all, whatever is closed at the moment: else a closure would move the village.
     plain = times(roads, data, vehicle, weather) if edits else set_
     usable = np.minimum(plain.along, plain.against) < routing.NEVER
-    put = [roads.snap(points[:, 0], points[:, 1], within_m=reach, usable=usable) for points in (origins, targets)]
+    if avoid is None:
+        put = [roads.snap(points[:, 0], points[:, 1], within_m=reach, usable=usable) for points in (origins, targets)]
+    else:
+        set_, put = _round(set_, roads, avoid, (origins, targets), reach, usable)
+    metric = roads.metric(set_)
     notes = []
     for side, (snapped, words) in enumerate(zip(put, (_("origins"), _("targets")), strict=True)):
         lost = np.flatnonzero(~snapped.found)
@@ -99,6 +104,36 @@ def ways(
     how = _("By road ({source}, data to {date}), {vehicle}, {weather}, {edits} live edits").format(
         source=about.get("source") or _("unknown"), date=about.get("data_time") or _("unknown"), vehicle=_word("road_vehicle", vehicle), weather=_word("road_weather", weather), edits=len(edits))
     return Ways(metric.matrix(*put), how, True, notes, metric, *put)
+
+
+def _crossing(origins: np.ndarray, targets: np.ndarray, avoid: Any) -> np.ndarray:
+    """Which straight ways from outside the area lead into it or through it; out of it every way leads."""
+    import shapely
+
+    shapely.prepare(avoid)
+    found = np.zeros((len(origins), len(targets)), bool)
+    found[:, shapely.contains_xy(avoid, targets[:, 0], targets[:, 1])] = True
+    for i in np.flatnonzero(~shapely.contains_xy(avoid, origins[:, 0], origins[:, 1])):
+        found[i] |= shapely.intersects(avoid, shapely.linestrings(np.stack([np.broadcast_to(origins[i], targets.shape), targets], axis=1)))
+    return found
+
+
+def _round(set_: routing.Times, roads: Router, avoid: Any, sides: Sequence[np.ndarray], reach: float, usable: np.ndarray) -> tuple[routing.Times, list[Snapped]]:
+    """Travel times on which the area can only be left, and the points on the roads: who is outside stands on a road that does not lead through it."""
+    import shapely
+
+    net = roads.network
+    touching, inside = net.within(avoid), shapely.contains_xy(avoid, net.lon, net.lat)
+    through = touching[~inside[net.tail[touching]] & ~inside[net.head[touching]]]
+    outer = usable.copy()
+    outer[through] = False
+    put = []
+    for points in sides:
+        within = shapely.contains_xy(avoid, points[:, 0], points[:, 1])
+        one, two = (roads.snap(points[:, 0], points[:, 1], within_m=reach, usable=which) for which in (usable, outer))
+        put.append(Snapped(*(np.where(within, getattr(one, name), getattr(two, name)) for name in ("segment", "share", "off_m"))))
+    leaves = put[0].segment[shapely.contains_xy(avoid, sides[0][:, 0], sides[0][:, 1])]
+    return routing.left_only(set_, net, touching, inside, spare=leaves), put
 
 
 CELL = 9  # H3 resolution of an isochrone's area: cells of 0.1 km²

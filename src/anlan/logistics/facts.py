@@ -72,3 +72,45 @@ class DecisionDropped:
     depot: UUID
     need: str
     item: UUID
+
+
+@fact("logistics.PeopleListed")
+class PeopleListed:
+    """Who has to leave was entered or changed in a plan of sheltering, or the shelters and decisions it must keep to."""
+
+    plan: UUID
+    what: str
+    count: int
+    persons: int
+
+
+@fact("logistics.ShelterVersionMade")
+class ShelterVersionMade:
+    """A plan of sheltering has a new version; `unplaced` persons have no place in it."""
+
+    plan: UUID
+    number: int
+    version_kind: str
+    persons: int
+    unplaced: int
+    digest: str
+
+
+@fact("logistics.ShelterVersionAdopted")
+class ShelterVersionAdopted:
+    """A proposed version of a plan of sheltering was taken over as the one that stands."""
+
+    plan: UUID
+    number: int
+
+
+@fact("logistics.PeopleCheckedIn")
+class PeopleCheckedIn:
+    """People were counted in a shelter: of a group of the plan, or others (`group` empty). `inside` all that are there now, `room` what it takes."""
+
+    plan: UUID
+    shelter: UUID
+    group: str
+    persons: int
+    inside: int
+    room: int

@@ -12,6 +12,7 @@ from anlan.kernel import access, codes, shell
 from anlan.kernel.models import Region, RegionPath
 from anlan.resources.models import Item, Vehicle, Warehouse
 
+from . import queries
 from .models import SupplyPlan
 
 BLANK = 4  # empty lines below those that are filled in
@@ -46,16 +47,13 @@ class PlanForm(forms.Form):
         self.fields["vehicle"].initial = "truck"
 
 
-class TeamForm(forms.Form):
-    """For which work, where, how many teams."""
+class PlaceForm(forms.Form):
+    """A place by its name, or by longitude and latitude."""
 
-    hazard = forms.ChoiceField(label=gettext_lazy("Rescue work"))
-    place = forms.CharField(label=gettext_lazy("Place"), max_length=160, help_text=gettext_lazy("a town or village, or longitude and latitude"))
-    count = forms.IntegerField(label=gettext_lazy("Teams to send"), min_value=1, max_value=20, initial=2)
+    place = forms.CharField(label=gettext_lazy("Place"), max_length=160, widget=forms.TextInput(attrs={"list": "places", "autocomplete": "off"}), help_text=gettext_lazy("a town or village, or longitude and latitude"))
 
     def __init__(self, actor: Any, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.fields["hazard"].choices = codes.choices("team_hazard")  # type: ignore[attr-defined]
         reach = access.regions(actor, "logistics.read")
         rows = Region.objects.filter(lon__isnull=False, lat__isnull=False, valid_to=None, kind__in=("county", "town", "village"))
         self.rows = rows if reach is access.ALL else rows.filter(pk__in=reach)
@@ -70,6 +68,40 @@ class TeamForm(forms.Form):
         if row is None:
             raise forms.ValidationError(_("Choose a place, or write a name with longitude and latitude: “camp 119.01, 28.02”."))
         return shell.localname(row), row.lon, row.lat
+
+
+class TeamForm(PlaceForm):
+    """For which work, where, how many teams."""
+
+    hazard = forms.ChoiceField(label=gettext_lazy("Rescue work"))
+    count = forms.IntegerField(label=gettext_lazy("Teams to send"), min_value=1, max_value=20, initial=2)
+    field_order = ["hazard", "place", "count"]
+
+    def __init__(self, actor: Any, *args: Any, **more: Any) -> None:
+        super().__init__(actor, *args, **more)
+        self.fields["hazard"].choices = codes.choices("team_hazard")  # type: ignore[attr-defined]
+
+
+class ReachForm(PlaceForm):
+    """From where, within how many minutes, with what."""
+
+    minutes = forms.CharField(label=gettext_lazy("Minutes"), max_length=60, initial="15, 30, 60", help_text=gettext_lazy("up to five limits"))
+    vehicle = forms.ChoiceField(label=gettext_lazy("Vehicles"))
+    weather = forms.ChoiceField(label=gettext_lazy("Weather"))
+
+    def __init__(self, actor: Any, *args: Any, **more: Any) -> None:
+        super().__init__(actor, *args, **more)
+        self.fields["vehicle"].choices = codes.choices("road_vehicle")  # type: ignore[attr-defined]
+        self.fields["weather"].choices = codes.choices("road_weather")  # type: ignore[attr-defined]
+
+    def clean_minutes(self) -> list[float]:
+        try:
+            found = sorted({float(one) for one in re.split(r"[\s,，、;；]+", self.cleaned_data["minutes"].strip()) if one})
+        except ValueError:
+            found = []
+        if not 0 < len(found) <= 5 or not 0 < found[0] <= found[-1] <= 1440:
+            raise forms.ValidationError(_("Up to five numbers above 0, such as 15, 30, 60."))
+        return found
 
 
 class NeedLine(forms.Form):
@@ -145,12 +177,35 @@ class CalculationForm(forms.Form):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.fields["priority"].choices = codes.choices("supply_priority")  # type: ignore[attr-defined]
-        for name, label in self.GROUPS.items():
-            self.fields[name] = forms.IntegerField(label=label, required=False, min_value=0, max_value=10**7)
-        offered = [("", "—"), *((str(row.pk), f"{row.name}（{codes.name('supply_unit', row.unit)}）") for row in Item.plain.filter(ended_at=None).order_by("name")[:500])]
-        for code in codes.entries("need_rate"):
-            self.fields[f"item_{code}"] = forms.ChoiceField(label=codes.name("need_rate", code), required=False, choices=offered)
-            self.fields[f"each_{code}"] = forms.FloatField(label=gettext_lazy("one unit is"), required=False, min_value=0.001, initial=1)
+        serving(self)
+
+
+class ReserveForm(forms.Form):
+    """For whom and how long a reserve is kept, and which item of the catalogue serves which need."""
+
+    region = forms.ChoiceField(label=gettext_lazy("Region"))
+    share = forms.FloatField(label=gettext_lazy("People to be sheltered, of all"), required=False, min_value=0, max_value=100)
+    days = forms.IntegerField(label=gettext_lazy("Days"), min_value=1, max_value=60, initial=7)
+
+    def __init__(self, actor: Any, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        reach = access.regions(actor, "logistics.read")
+        rows = Region.objects.filter(valid_to=None, kind__in=("province", "city", "county", "town"))
+        if reach is not access.ALL:
+            rows = rows.filter(pk__in=reach)
+        self.fields["region"].choices = [(str(row.pk), shell.localname(row)) for row in rows.defer("area_wkb").order_by("kind", "name")[:400]]  # type: ignore[attr-defined]
+        self.fields["share"].unit = "%"  # type: ignore[attr-defined]
+        serving(self)
+
+
+def serving(form: forms.Form) -> None:
+    """The fields of people by group, and for each rate the item that serves it and what one unit of it is."""
+    for name, label in CalculationForm.GROUPS.items():
+        form.fields[name] = forms.IntegerField(label=label, required=False, min_value=0, max_value=10**7)
+    offered = [("", "—"), *((str(row.pk), f"{row.name}（{codes.name('supply_unit', row.unit)}）") for row in Item.plain.filter(ended_at=None).order_by("name")[:500])]
+    for code in codes.entries("need_rate"):
+        form.fields[f"item_{code}"] = forms.ChoiceField(label=codes.name("need_rate", code), required=False, choices=offered)
+        form.fields[f"each_{code}"] = forms.FloatField(label=gettext_lazy("one unit is"), required=False, min_value=0.001, initial=1)
 
 
 class DepotsForm:
@@ -219,3 +274,126 @@ def fleet(actor: Any, region: Any) -> list[Vehicle]:
     """Serviceable vehicles with a load, of the plan's region: to see what there is while entering trucks."""
     below = RegionPath.objects.filter(ancestor_id=region).values("descendant_id")
     return list(Vehicle.objects.seen_by(actor).filter(ended_at=None, state="serviceable", load_t__gt=0, region_id__in=below).order_by("-load_t")[:40])
+
+
+# --- sheltering ----------------------------------------------------------------------------------------------------------
+
+
+class DangerForm(forms.Form):
+    """The danger area and what its roads still allow. The map fills these fields; all of it can be typed."""
+
+    shape = forms.ChoiceField(label=gettext_lazy("Danger area"), required=False, widget=forms.RadioSelect, choices=[
+        ("", gettext_lazy("None: everybody listed leaves")), ("polygon", gettext_lazy("Outline")), ("circle", gettext_lazy("Circle")), ("footprint", gettext_lazy("From a model")),
+    ])
+    corners = forms.CharField(label=gettext_lazy("Corners: longitude and latitude, one a line"), required=False, max_length=400_000, widget=forms.Textarea(attrs={"rows": 5, "class": "mono", "spellcheck": "false", "placeholder": "119.1234 28.1234"}))
+    circle_lon = forms.FloatField(label=gettext_lazy("Longitude of the middle"), required=False, min_value=-180, max_value=180)
+    circle_lat = forms.FloatField(label=gettext_lazy("Latitude of the middle"), required=False, min_value=-85, max_value=85)
+    circle_km = forms.FloatField(label=gettext_lazy("Radius"), required=False, min_value=0.05, max_value=200)
+    footprint = forms.CharField(label=gettext_lazy("Area (GeoJSON polygon)"), required=False, max_length=2_000_000, widget=forms.Textarea(attrs={"rows": 5, "class": "mono", "spellcheck": "false"}))
+    impassable = forms.BooleanField(label=gettext_lazy("The danger area is impassable already"), required=False, help_text=gettext_lazy("else nobody enters it, and who is in it may leave"))
+    buses = forms.IntegerField(label=gettext_lazy("Buses"), required=False, min_value=0, max_value=10_000, help_text=gettext_lazy("empty: as many as are needed; 0: everybody walks"))
+    fill = forms.BooleanField(label=gettext_lazy("List the villages, schools and homes of the area anew"), required=False, initial=True)
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["circle_km"].unit = "km"  # type: ignore[attr-defined]
+        for name in ("impassable", "fill"):
+            self.fields[name].is_check = True  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        shape, data["area"] = data.get("shape") or "", None
+        field = {"polygon": "corners", "circle": "circle_km", "footprint": "footprint"}.get(shape)
+        if field and not self.errors:
+            try:
+                data["area"] = self._area(shape, data)
+            except (ValueError, TypeError, KeyError) as error:
+                self.add_error(field, _("This is no area yet: {reason}").format(reason=error))
+        return data
+
+    def _area(self, shape: str, data: dict[str, Any]) -> dict[str, Any]:
+        import json
+
+        if shape == "polygon":
+            corners = [[float(one) for one in re.findall(r"-?\d+(?:\.\d+)?", line)] for line in data["corners"].splitlines() if line.strip()]
+            if len(corners) < 3 or any(len(one) != 2 for one in corners):
+                raise ValueError(_("at least three corners, two numbers a line"))
+            return {"type": "Polygon", "coordinates": [[*corners, corners[0]]]}
+        if shape == "circle":
+            if None in (data["circle_lon"], data["circle_lat"], data["circle_km"]):
+                raise ValueError(_("middle and radius are needed"))
+            return queries.circle(data["circle_lon"], data["circle_lat"], data["circle_km"])
+        found = json.loads(data["footprint"] or "null")
+        while isinstance(found, dict) and found.get("type") in ("Feature", "FeatureCollection"):
+            found = found.get("geometry") if found["type"] == "Feature" else (found.get("features") or [None])[0]
+        if not isinstance(found, dict):
+            raise ValueError("GeoJSON")
+        return {"type": found.get("type"), "coordinates": found.get("coordinates")}
+
+    @staticmethod
+    def of(plan: Any) -> dict[str, Any]:
+        """The fields as they stand for a plan."""
+        import json
+
+        given: dict[str, Any] = {"impassable": plan.impassable, "buses": plan.buses, "fill": False, "shape": ""}
+        if plan.area and plan.area["type"] == "Polygon" and len(plan.area["coordinates"]) == 1 and len(plan.area["coordinates"][0]) <= 200:
+            given |= {"shape": "polygon", "corners": "\n".join(f"{lon} {lat}" for lon, lat, *_z in plan.area["coordinates"][0][:-1])}
+        elif plan.area:
+            given |= {"shape": "footprint", "footprint": json.dumps(plan.area)}
+        return given
+
+
+class ShelteringForm(DangerForm):
+    """A new plan of sheltering."""
+
+    title = forms.CharField(label=gettext_lazy("Matter"), max_length=200)
+    region = forms.ChoiceField(label=gettext_lazy("Region"))
+    hazard = forms.ChoiceField(label=gettext_lazy("Hazard"))
+    stay = forms.ChoiceField(label=gettext_lazy("Stay"))
+    weather = forms.ChoiceField(label=gettext_lazy("Weather"))
+    about = forms.CharField(required=False, max_length=80, widget=forms.HiddenInput)
+
+    def __init__(self, actor: Any, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        reach = access.regions(actor, "logistics.plan")
+        rows = Region.objects.filter(valid_to=None, kind__in=("province", "city", "county", "town"))
+        if reach is not access.ALL:
+            rows = rows.filter(pk__in=reach)
+        self.fields["region"].choices = [(str(row.pk), shell.localname(row)) for row in rows.order_by("kind", "name")[:400]]  # type: ignore[attr-defined]
+        for name, listed in (("hazard", "team_hazard"), ("stay", "shelter_stay"), ("weather", "road_weather")):
+            self.fields[name].choices = codes.choices(listed)  # type: ignore[attr-defined]
+        self.fields["stay"].initial = "short"
+
+
+class PeopleForm:
+    """The rows of who leaves, and lines pasted from a sheet: name, longitude, latitude, persons, of them needing help."""
+
+    def __init__(self, plan: Any, data: Any = None) -> None:
+        self.plan, self.data, self.errors = plan, data, []
+        self.rows: list[dict[str, Any]] = [dict(one) for one in plan.people]
+        self.pasted = (data.get("pasted") or "") if data is not None else ""
+
+    def is_valid(self) -> bool:
+        kept: list[dict[str, Any]] = []
+        for one in self.rows:
+            key = one["id"]
+            if f"persons-{key}" not in self.data:
+                kept.append(one)  # beyond the rows shown
+                continue
+            if self.data.get(f"drop-{key}"):
+                continue
+            try:
+                kept.append({**one, "persons": int(self.data[f"persons-{key}"]), "helpless": int(self.data.get(f"helpless-{key}") or 0), "urgency": int(self.data.get(f"urgency-{key}") or 1)})
+            except ValueError:
+                self.errors.append(_("{name}: write whole numbers").format(name=one["name"]))
+        for number, line in enumerate(self.pasted.splitlines(), start=1):
+            cells = [cell.strip() for cell in re.split(r"[\t,，;；]", line)]
+            if not any(cells):
+                continue
+            try:
+                name, lon, lat, persons, *more = cells
+                kept.append({"name": name, "lon": float(lon), "lat": float(lat), "persons": int(persons), "helpless": int(more[0]) if more and more[0] else 0, "urgency": int(more[1]) if len(more) > 1 and more[1] else 1})
+            except ValueError:
+                self.errors.append(_("line {n}: name, longitude, latitude, persons, persons who need help").format(n=number))
+        self.people = kept
+        return not self.errors

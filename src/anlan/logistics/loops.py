@@ -11,8 +11,8 @@ from anlan.kernel.loops import Evidence, Loop, State, Step, Up, Within, loop
 from anlan.kernel.loops.actions import posts_that_may
 from anlan.kernel.registers import Field
 
-from . import actions, supply
-from .models import Blockage, Pass, SupplyPlan, Transport
+from . import actions, moving, shelters, supply
+from .models import Blockage, Pass, Sheltering, SupplyPlan, Transport
 
 KINDS = (("closed", _("Impassable")), ("slow", _("Slow")), ("water", _("Under water")))
 
@@ -28,7 +28,7 @@ def placed(case: Any, data: dict[str, Any]) -> Any:
 
 loop(Loop(
     "logistics.blockage", Blockage, label=_("Blocked roads"), one=_("Blocked road"), read="logistics.read", number="DL-{year}-{n:05}", icon="construction",
-    tabs=((_("Clearing times"), "logistics:clearing", "clock"),),
+    tabs=((_("Clearing times"), "logistics:clearing", "clock"), (_("Within so many minutes"), "logistics:reach", "map")),
     fields=(
         Field("title", required=True, column=True, search=True), Field("road", required=True, search=True, column=True, synonyms=("路线",)),
         Field("road_class", codes="highway_class", required=True, filter=True, column=True, synonyms=("公路等级",)),
@@ -70,7 +70,7 @@ REASON = Field("reason", label=_("Reason"), kind="longtext", required=True)
 
 loop(Loop(
     "logistics.supply", SupplyPlan, label=_("Plans of supply"), one=_("Plan of supply"), read="logistics.read", number="DB-{year}-{n:04}", icon="route", new_page="logistics:plan_new", panels=(plan_panel,),
-    tabs=((_("Which teams go"), "logistics:teams", "siren"), (_("Coverage of stations"), "logistics:coverage", "radar"), (_("Clearing times"), "logistics:clearing", "clock")),
+    tabs=((_("Plans of sheltering"), "logistics:shelterings", "tent"), (_("Which teams go"), "logistics:teams", "siren"), (_("Coverage of stations"), "logistics:coverage", "radar"), (_("Clearing times"), "logistics:clearing", "clock")),
     fields=(Field("title", required=True, column=True, search=True), Field("about", readonly=True), Field("vehicle", codes="road_vehicle"), Field("weather", codes="road_weather")),
     states=(
         State("draft", _("Being planned"), rest=True), State("asked", _("To be approved")), State("approved", _("Approved, loads ordered"), rest=True), State("done", _("Delivered"), final=True),
@@ -86,6 +86,42 @@ loop(Loop(
         Step("finish", _("All delivered"), from_=("approved",), to="done", may="logistics.plan", guard=actions.nothing_on_the_road),
         Step("withdraw", _("Withdraw the plan"), from_=("draft", "asked", "approved"), to="withdrawn", may="logistics.plan", form=(REASON,), after=actions.withdrawn, danger=True,
              confirm=_("Loads that have not left are called back. Withdraw the plan?")),
+    ),
+    escalate=Up(every=Within(hours=1)),
+))
+
+
+# --- plans of sheltering -------------------------------------------------------------------------------------------------
+
+
+def shelter_soon(case: Sheltering) -> Within:
+    return Within(hours=shelters.policy("approve_hours"))
+
+
+def sheltering_panel(request: Any, case: Sheltering) -> tuple[Any, str, dict[str, Any]]:
+    return _("Plan of sheltering"), "logistics/_sheltering_panel.html", {"version": case.versions.filter(number=case.current).first() if case.current else None}
+
+
+loop(Loop(
+    "logistics.sheltering", Sheltering, label=_("Plans of sheltering"), one=_("Plan of sheltering"), read="logistics.read", number="ZY-{year}-{n:04}", icon="tent", new_page="logistics:sheltering_new", panels=(sheltering_panel,),
+    tabs=((_("Plans of supply"), "logistics:plans", "route"),),
+    fields=(
+        Field("title", required=True, column=True, search=True), Field("about", readonly=True), Field("hazard", codes="team_hazard", required=True, column=True, filter=True), Field("stay", codes="shelter_stay"),
+        Field("weather", codes="road_weather"), Field("impassable"), Field("buses", max=10_000),
+    ),
+    states=(
+        State("draft", _("Being planned"), rest=True), State("asked", _("To be approved")), State("approved", _("Approved, people are led"), rest=True), State("done", _("Over, everybody is home"), final=True),
+        State("withdrawn", _("Withdrawn"), final=True),
+    ),
+    open=Step("plan", _("Plan sheltering"), to="draft", may="logistics.plan", form=("title", "region", "about", "hazard", "stay", "weather", "impassable", "buses")),
+    steps=(
+        Step("ask", _("Submit for approval"), from_=("draft",), to="asked", may="logistics.plan", guard=moving.fit_to_approve, within=shelter_soon, form=(Field("remark", label=_("Remark"), kind="longtext"),)),
+        Step("approve", _("Approve and give the orders"), from_=("asked",), to="approved", may="logistics.approve", other_than=("ask", "change"), guard=moving.fit_to_approve, after=moving.approved),
+        Step("return", _("Return to be changed"), from_=("asked",), to="draft", may="logistics.approve", form=(REASON,)),
+        Step("change", _("Submit the changed plan"), from_=("approved",), to="asked", may="logistics.plan", guard=moving.changed_since_approved, within=shelter_soon),
+        Step("finish", _("Everybody is home"), from_=("approved",), to="done", may="logistics.plan", guard=moving.finished),
+        Step("withdraw", _("Withdraw the plan"), from_=("draft", "asked", "approved"), to="withdrawn", may="logistics.plan", form=(REASON,), after=moving.withdrawn, danger=True,
+             confirm=_("Whoever was told is told that it no longer holds. Withdraw the plan?")),
     ),
     escalate=Up(every=Within(hours=1)),
 ))

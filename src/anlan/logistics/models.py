@@ -1,5 +1,7 @@
-"""The room's nouns: a blocked road (道路阻断), a plan of supply (调拨方案) with its versions, a transport order (运输令)."""
+"""The room's nouns: a blocked road (道路阻断), a plan of supply (调拨方案) and one of sheltering (转移安置方案) with their versions, a transport order (运输令)."""
 from __future__ import annotations
+
+from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -44,13 +46,36 @@ class SupplyPlan(CaseRow):
     asked = models.UUIDField(null=True, editable=False, help_text="the search that is under way")
 
 
+class Sheltering(CaseRow):
+    """A plan of sheltering (转移安置方案): who leaves which place for which shelter, how and when; its answers are its versions.
+
+    `area`: the danger area as GeoJSON, or nothing: then the people listed leave, and only blocked roads are avoided. `people`: [{id, name, lon, lat, persons, helpless, urgency,
+    region}]. `manual`: what a person has decided, [{group, shelter, by, at, why}]. `shut`: [{shelter, why}], not to be used.
+    """
+
+    about = models.CharField(_("For"), max_length=80, blank=True, help_text=_("the incident or task it was made for"))
+    hazard = models.CharField(_("Hazard"), max_length=20)
+    stay = models.CharField(_("Stay"), max_length=20, default="short")
+    weather = models.CharField(_("Weather"), max_length=20, default="dry")
+    impassable = models.BooleanField(_("The danger area is impassable already"), default=False, help_text=_("else nobody enters it, and who is in it may leave"))
+    buses = models.PositiveIntegerField(_("Buses"), null=True, blank=True, help_text=_("empty: as many as are needed; 0: everybody walks"))
+    area = models.JSONField(null=True, blank=True)
+    people = models.JSONField(default=list, blank=True)
+    manual = models.JSONField(default=list, blank=True)
+    shut = models.JSONField(default=list, blank=True)
+    current = models.PositiveIntegerField(default=0, editable=False, help_text="number of the version that stands; 0: none yet")
+    approved = models.PositiveIntegerField(default=0, editable=False, help_text="number of the version the orders were written from")
+    asked = models.UUIDField(null=True, editable=False, help_text="the search that is under way")
+
+
 class Search(RealmRow):
     """One run of the search for a plan: asked for, under way, done, stopped or failed. How far it is, is told as it goes and decides nothing."""
 
     SCOPE = "logistics.read"
     WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
     STATES = [(WAITING, _("waiting")), (RUNNING, _("under way")), (DONE, _("done")), (FAILED, _("failed"))]
-    plan = models.ForeignKey(SupplyPlan, on_delete=models.PROTECT, related_name="searches")
+    plan = models.ForeignKey(SupplyPlan, null=True, on_delete=models.PROTECT, related_name="searches")
+    sheltering = models.ForeignKey(Sheltering, null=True, on_delete=models.PROTECT, related_name="searches")
     region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=8, choices=STATES, default=WAITING)
     kind = models.CharField(max_length=8, default="solve", help_text="solve, or replan: with few changes against the version that stands")
@@ -62,7 +87,49 @@ class Search(RealmRow):
     fact = models.UUIDField(null=True)
 
     class Meta:
-        constraints = [SameRealm("plan", name="search_plan_realm", to="logistics_supplyplan")]
+        constraints = [SameRealm("plan", name="search_plan_realm", to="logistics_supplyplan"), SameRealm("sheltering", name="search_sheltering_realm", to="logistics_sheltering")]
+
+    @property
+    def owner(self) -> Any:
+        """The plan it searches for."""
+        return self.plan or self.sheltering
+
+
+class ShelterVersion(RealmRow):
+    """What a search has made of a plan of sheltering: never changed afterwards. `frozen` is the question as it stood: people, rooms, what is unfit and why."""
+
+    SCOPE = "logistics.read"
+    plan = models.ForeignKey(Sheltering, on_delete=models.PROTECT, related_name="versions")
+    region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+")
+    number = models.PositiveIntegerField()
+    kind = models.CharField(max_length=8, choices=[("solve", _("worked out")), ("replan", _("worked out anew"))])
+    at = models.DateTimeField()
+    note = models.CharField(max_length=300, blank=True)
+    frozen = models.JSONField()
+    answer = models.JSONField(help_text="{moves, unplaced, divided, numbers, lines}")
+    changes = models.JSONField(default=list, blank=True, help_text="against the version before: [{group, shelter, before, after}]")
+    fact = models.UUIDField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["plan", "number"], name="shelter_version_once"), SameRealm("plan", name="shelter_version_plan_realm", to="logistics_sheltering")]
+
+
+class CheckIn(RealmRow):
+    """How many people of a plan's group (none named: whoever else came) are in a shelter: counted on the day, the latest count stands."""
+
+    SCOPE = "logistics.read"
+    plan = models.ForeignKey(Sheltering, on_delete=models.PROTECT, related_name="counts")
+    shelter = models.ForeignKey("resources.Shelter", on_delete=models.PROTECT, related_name="+")
+    region = models.ForeignKey("kernel.Region", null=True, on_delete=models.PROTECT, related_name="+")
+    group = models.CharField(max_length=40, blank=True)
+    persons = models.PositiveIntegerField()
+    at = models.DateTimeField()
+    person = models.UUIDField(null=True)
+    fact = models.UUIDField(null=True)
+
+    class Meta:
+        constraints = [SameRealm("plan", name="check_in_plan_realm", to="logistics_sheltering")]
+        indexes = [models.Index(fields=["plan", "shelter", "group", "-at"], name="check_in_latest")]  # shelters.arrived
 
 
 class PlanVersion(RealmRow):

@@ -11,21 +11,22 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_POST
 
-from anlan.engines.allocation import needs as rates
-from anlan.kernel import access, clock, codes, shell, subjects
+from anlan.kernel import access, access_log, clock, codes, sheets, shell, subjects
 from anlan.kernel.errors import NOT_FOUND, Problem
 from anlan.kernel.forms import attempt
 from anlan.kernel.ids import new_id
 from anlan.kernel.loops import get as loop
 from anlan.kernel.loops.queries import choices
-from anlan.kernel.middleware import public
-from anlan.kernel.models import Post
+from anlan.kernel.middleware import address, public
+from anlan.kernel.models import Post, Region
+from anlan.kernel.registers import exporting
 from anlan.kernel.registers.pages import qr, watermark
 from anlan.resources.models import Base
 
-from . import actions, forms, queries, supply, teams
+from . import actions, forms, queries, reserves, shelter_pages, supply, teams
 from .models import Blockage, Pass, PlanVersion, Search, SupplyPlan, Transport
 
 GOALS = {"fast": lambda: _("Faster"), "fair": lambda: _("Fairer"), "cheap": lambda: _("Cheaper")}
@@ -77,6 +78,61 @@ def coverage(request: HttpRequest) -> HttpResponse:
     found = teams.coverage(actor, realm)
     share = (lambda n: 100 * n / found.people) if found.people else (lambda n: 0.0)
     return render(request, "logistics/coverage.html", {"found": found, "today": share(found.today), "best": share(found.best), "bound": share(found.bound), "now": clock.now(realm)})
+
+
+def reach_page(request: HttpRequest) -> HttpResponse:
+    """How far one gets from a place within so many minutes, round what is blocked now: bands on the map, places and people in each."""
+    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    access.require(actor, "logistics.read")
+    asked = "place" in request.GET and request.GET.get("minutes")
+    form = forms.ReachForm(actor, request.GET if asked else None, initial={"place": request.GET.get("place", ""), "vehicle": "car", "weather": "dry"})
+    found, how, place = None, "", ("", 0.0, 0.0)
+    if form.is_bound and form.is_valid():
+        place = form.cleaned_data["place"]
+        found, how = queries.bands(actor, realm, place[1], place[2], form.cleaned_data["minutes"], vehicle=form.cleaned_data["vehicle"], weather=form.cleaned_data["weather"])
+        if "map" in request.GET:
+            config, at = shelter_pages.ground(None), clock.now(realm).isoformat()
+            for band in reversed(found):
+                config["layers"].append({"id": f"reach-{band.minutes:g}", "label": _("{n} minutes").format(n=f"{band.minutes:g}"), "kind": "reach", "data": {
+                    "type": "FeatureCollection", "freshness": at, "features": [{"type": "Feature", "geometry": band.geometry, "properties": {"name": f"{band.minutes:g} min"}}]}})
+            blocked = queries.blocked(actor, realm).filter(lon__isnull=False)
+            config["layers"].append({"id": "blocked", "marks": True, "mark": "cross", "label": _("Blocked roads"), "kind": "point", "data": {"type": "FeatureCollection", "freshness": at, "features": [
+                {"type": "Feature", "geometry": {"type": "Point", "coordinates": [one.lon, one.lat]}, "properties": {"name": one.road, "text": one.title, "mark": "cross"}} for one in blocked]}})
+            config["mark"] = [place[1], place[2]]
+            corners = [pair for polygon in ([found[-1].geometry["coordinates"]] if found[-1].geometry["type"] == "Polygon" else found[-1].geometry["coordinates"]) for ring in polygon for pair in ring] or [[place[1] - 0.1, place[2] - 0.1], [place[1] + 0.1, place[2] + 0.1]]
+            config["bbox"] = [min(x for x, _y in corners), min(y for _x, y in corners), max(x for x, _y in corners), max(y for _x, y in corners)]
+            return JsonResponse(config)
+    return render(request, "logistics/reach.html", {"form": form, "found": found, "how": how, "place": place[0], "now": clock.now(realm), "names": [shell.localname(row) for row in form.rows.defer("area_wkb").order_by("name")[:2000]]})
+
+
+# --- reserves ------------------------------------------------------------------------------------------------------------
+
+
+def reserve_page(request: HttpRequest) -> HttpResponse:
+    """What must lie in store, be agreed and be made for so many people and days, by layer and form, beside what is held today; ?xlsx for a sheet."""
+    actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
+    access.require(actor, "logistics.read")
+    access.require(actor, "resources.read")
+    home = Post.objects.filter(pk=actor.post_id).values_list("region_id", flat=True).first() if actor.post_id else None
+    start = {"region": str(home or ""), "days": 7, "share": 2.0, **reserves.mapping()}
+    form = forms.ReserveForm(actor, {**start, **request.GET.dict()} if "days" in request.GET else None, initial=start)
+    given = form.cleaned_data if form.is_bound and form.is_valid() else None if form.is_bound else start
+    region = Region.objects.filter(pk=(given or start)["region"] or None, valid_to=None).first() if (given or start)["region"] else None
+    found = reserves.targets(actor, realm, region, given) if given and region else None
+    layers, split_forms = codes.choices("reserve_layer"), [(code, codes.name("reserve_form", code)) for code in ("physical", "agreement", "capacity")]
+    if found and "xlsx" in request.GET:
+        title = _("Reserve targets")
+        access_log.note(actor, "export", "logistics", count=len(found.lines), purpose=title, address=address(request))
+        head = [_("Good"), _("Unit"), _("Needed"), *(f"{name} {what}" for _code, name in layers for what in (_("target"), _("held"))), *(f"{name} {what}" for _code, name in split_forms[1:] for what in (_("target"), _("held"))), pgettext("supplies", "Gap")]
+        rows = [
+            [one.name, one.unit, one.need, *(value for cell in one.layers for value in (cell.target, cell.held)), one.agreement.target, one.agreement.held, one.capacity.target, one.capacity.held, one.gap] for one in found.lines
+        ]
+        return exporting.answer(sheets.write(title, head, rows, watermark=watermark(request)), f"{title}.xlsx")
+    return render(request, "logistics/reserves.html", {
+        "form": form, "found": found, "layers": layers, "now": clock.now(realm), "mark": codes.shipped()["need_rate"]["source" if shell.localname_is_english() else "source_zh"],
+        "share_source": codes.shipped()["reserve_share"]["source" if shell.localname_is_english() else "source_zh"], "groups": [form[name] for name in forms.CalculationForm.GROUPS],
+        "rates": [{"name": codes.name("need_rate", code), "data": entry["data"], "item": form[f"item_{code}"], "each": form[f"each_{code}"]} for code, entry in codes.entries("need_rate").items()],
+    }, status=422 if form.is_bound and given is None else 200)
 
 
 # --- plans of supply -----------------------------------------------------------------------------------------------------
@@ -159,6 +215,7 @@ def _search(row: SupplyPlan) -> dict[str, Any]:
     return {
         "search": search, "searching": search.state in (Search.WAITING, Search.RUNNING), "done": round(100 * share), "doing": GOALS[told["goal"]]() if told.get("goal") in GOALS else "",
         "gap": None if gap is None else max(0.0, 100 * gap), "waiting": search.state == Search.WAITING,
+        "progress_url": reverse("logistics:progress", args=[row.pk]), "stop_url": reverse("logistics:plan_act", args=[row.pk, "stop"]),
     }
 
 
@@ -248,10 +305,10 @@ def plan_map(request: HttpRequest, key: UUID) -> HttpResponse:
             {"id": "flows", "label": _("Loads"), "kind": "flow", "data": collection([
                 {"type": "Feature", "geometry": {"type": "LineString", "coordinates": [[frozen["depots"][d]["lon"], frozen["depots"][d]["lat"]], [frozen["needs"][j]["lon"], frozen["needs"][j]["lat"]]]},
                  "properties": {"name": f"{frozen['depots'][d]['name']} → {frozen['needs'][j]['name']}", "text": "、".join(texts), "n": len(texts)}} for (d, j), texts in sent.items()])},
-            {"id": "blocked", "marks": True, "label": _("Blocked roads"), "kind": "point", "data": collection([point({"lon": one.lon, "lat": one.lat, "name": one.road}, one.title, url=reverse("kernel:case", args=[one.pk]), mark="cross") for one in blocked])},
-            {"id": "needs", "marks": True, "label": _("Needs"), "kind": "point", "data": collection([
+            {"id": "blocked", "marks": True, "mark": "cross", "label": _("Blocked roads"), "kind": "point", "data": collection([point({"lon": one.lon, "lat": one.lat, "name": one.road}, one.title, url=reverse("kernel:case", args=[one.pk]), mark="cross") for one in blocked])},
+            {"id": "needs", "marks": True, "mark": "met", "label": _("Needs"), "kind": "point", "data": collection([
                 point(one, _("not met: {what}").format(what="、".join(short[j])) if j in short else _("met"), mark="short" if j in short else "met") for j, one in enumerate(frozen["needs"])])},
-            {"id": "depots", "marks": True, "label": _("Depots"), "kind": "point", "data": collection([point(one, "；".join(f"{frozen['needs'][j]['name']}：{'、'.join(texts)}" for (e, j), texts in sent.items() if e == d), mark="depot" if d in used else "idle") for d, one in enumerate(frozen["depots"])])},
+            {"id": "depots", "marks": True, "mark": "depot", "label": _("Depots"), "kind": "point", "data": collection([point(one, "；".join(f"{frozen['needs'][j]['name']}：{'、'.join(texts)}" for (e, j), texts in sent.items() if e == d), mark="depot" if d in used else "idle") for d, one in enumerate(frozen["depots"])])},
         ]
         shown = [frozen["depots"][d] for d in used] + frozen["needs"]
         if shown:
@@ -265,7 +322,7 @@ def needs(request: HttpRequest, key: UUID) -> HttpResponse:
     row = _plan(request, key)
     actor = request.actor  # type: ignore[attr-defined]
     access.require(actor, "logistics.plan", row.region_id, row.organisation_id)
-    form, calculation = forms.NeedsForm(row), forms.CalculationForm(initial={"priority": "urgent", **_last_mapping(row)})
+    form, calculation = forms.NeedsForm(row), forms.CalculationForm(initial={"priority": "urgent", **reserves.mapping()})
     problem, status = "", 200
     if request.method == "POST":
         try:
@@ -294,19 +351,6 @@ def needs(request: HttpRequest, key: UUID) -> HttpResponse:
     }, status=status)
 
 
-def _last_mapping(row: SupplyPlan) -> dict[str, Any]:
-    """Which item serves which rate: as an earlier plan of this region said, by the item's name."""
-    from anlan.resources.models import Item
-
-    found = {}
-    for code in codes.entries("need_rate"):
-        words = {codes.name("need_rate", code, "zh-hans"), codes.name("need_rate", code, "en")}
-        hit = next((one for one in Item.plain.filter(ended_at=None) if any(one.name and (one.name in word or word in one.name) for word in words)), None)
-        if hit:
-            found[f"item_{code}"] = str(hit.pk)
-    return found
-
-
 def _calculated(row: SupplyPlan, form: forms.CalculationForm) -> list[dict[str, Any]] | None:
     """The plan's needs with what a place's people need over the days, by the rates in force; nothing when no item was chosen."""
     import math
@@ -318,9 +362,7 @@ def _calculated(row: SupplyPlan, form: forms.CalculationForm) -> list[dict[str, 
         return None
     people = {name: [float(given.get(name) or 0)] * given["days"] for name in forms.CalculationForm.GROUPS}
     listed = codes.entries("need_rate")
-    amounts = rates.estimate([
-        rates.Rate(code, one["data"]["who"], float(one["data"]["amount"]), float(one["data"].get("for_each", 1)), bool(one["data"].get("daily", True))) for code, one in listed.items() if one["data"]["who"] in people
-    ], people)
+    amounts = reserves.amounts(people)
     lines: dict[str, dict[str, Any]] = {}
     for code in listed:
         item, total = given.get(f"item_{code}"), float(np.sum(amounts.get(code, 0)))
@@ -485,10 +527,13 @@ def pass_check(request: HttpRequest, code: str) -> HttpResponse:
 
 app_name = "logistics"
 urlpatterns = [
+    *shelter_pages.urlpatterns,
     path("clearing", clearing, name="clearing"),
     path("clearing/order", clear_first, name="clear_first"),
     path("teams", teams_page, name="teams"),
     path("coverage", coverage, name="coverage"),
+    path("reach", reach_page, name="reach"),
+    path("reserves", reserve_page, name="reserves"),
     path("plans", plans, name="plans"),
     path("plans/new", plan_new, name="plan_new"),
     path("plans/<uuid:key>", plan, name="plan"),

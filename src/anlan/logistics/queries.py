@@ -125,6 +125,46 @@ def reach(actor: Any, realm: Any, origins: np.ndarray, *, vehicle: str = "car", 
     return Reach(ways.how, worse, len(cut), sum(one.region.population or 0 for one in cut), sum(one.region.population is None for one in cut), len(rows))
 
 
+@dataclass
+class Band:
+    """What can be gone to within so many minutes: area (GeoJSON), kilometres of road (None without a map), places and their people."""
+
+    minutes: float
+    geometry: dict[str, Any]
+    road_km: float | None
+    places: int
+    people: int
+
+
+def bands(actor: Any, realm: Any, lon: float, lat: float, minutes: list[float], *, vehicle: str, weather: str) -> tuple[list[Band], str]:
+    """(bands, by which roads) from a point, round what is blocked now. Without a road file circles, which say so."""
+    roads, tables = compute.router(), compute.tables()
+    regions = Region.objects.filter(kind="village", lon__isnull=False, lat__isnull=False, valid_to=None).defer("area_wkb")
+    scope = access.regions(actor, "logistics.read")
+    if scope is not access.ALL:
+        regions = regions.filter(pk__in=scope)
+    rows, live = list(regions[:PLACES]), edits(actor, realm, roads) if roads else []
+    here = np.array([(lon, lat)])
+    kmh = float(tables["road_vehicle"]["foot"]["speeds"]["residential"]) if vehicle == "foot" else None
+    there = np.array([(row.lon, row.lat) for row in rows] or [(lon, lat)])
+    ways = compute.ways(here, there, roads=roads, data=tables, vehicle=vehicle, weather=weather, edits=live, straight_kmh=kmh)
+    if roads is not None:
+        shapes = compute.isochrones(here, minutes, roads=roads, data=tables, vehicle=vehicle, weather=weather, edits=live)
+    else:
+        policy = tables["road_policy"]
+        speed = (kmh or float(policy["straight_kmh"]["value"])) * float(tables["road_weather"][weather]["share"]) / float(policy["detour"]["value"])
+        shapes = [(limit, circle(lon, lat, speed * limit / 60), None) for limit in minutes]
+    reached = [(row, ways.seconds[0, k] / 60) for k, row in enumerate(rows)]
+    return [Band(limit, geometry, km, sum(m <= limit for _row, m in reached), sum(row.population or 0 for row, m in reached if m <= limit)) for limit, geometry, km in shapes], ways.how
+
+
+def circle(lon: float, lat: float, km: float) -> dict[str, Any]:
+    """A polygon of 72 corners."""
+    turn, angle = km / 111.32, np.arange(72) * np.pi / 36
+    rim = np.column_stack([lon + turn / np.cos(np.radians(lat)) * np.cos(angle), lat + turn * np.sin(angle)]).round(6).tolist()
+    return {"type": "Polygon", "coordinates": [[*rim, rim[0]]]}
+
+
 FIRST = 12  # blocked roads judged for the order of clearing; the oldest ones
 
 

@@ -57,7 +57,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "lines": lines, "layers": layer_names, "forms": form_names, "below": below[:25], "below_count": len(below), "soon": soon[:25], "soon_count": len(soon),
         "spoilt_count": sum(row.expires_on < day for row in soon), "ends": ends[:100], "over_count": sum(row.valid_until < day for row in ends), "places": supplies.places(actor, realm, day), "today": day,
         "gaps": sum(bool(line["gap"]) for line in lines), "promised": supplies.promised(actor, realm)[:50], "moves": _moves(actor), "region": region, "now": clock.now(realm),
-        "may_count": access.may(actor, "resources.stock"), "here": "resources:supplies", "tabs": listing.tabs(get("resources.stock")),
+        "may_count": access.may(actor, "resources.stock"), "reserves": shell.address("logistics:reserves", ""), "here": "resources:supplies", "tabs": listing.tabs(get("resources.stock")),
     }
     return render(request, "resources/supplies.html", context)
 

@@ -4,6 +4,7 @@ Leaving people out comes last, and those who need help are left out last of all.
 """
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,9 +36,16 @@ def rooms(area_m2: np.ndarray, per_person_m2: np.ndarray | float, fit: np.ndarra
     return np.where(fit, np.maximum(np.floor(np.asarray(area_m2, float) / per_person_m2 + 1e-9) - arrived, 0), 0).astype(np.int64)
 
 
-def solve(seconds: np.ndarray, persons: np.ndarray, room: np.ndarray, *, helpless: np.ndarray | None = None, farthest_s: float | None = None, whole: bool = True) -> Plan:
-    """`seconds` (groups, shelters), infinite where there is no way that avoids the hazard; `helpless`: share of each group that needs help (0 … 1)."""
+def solve(
+    seconds: np.ndarray, persons: np.ndarray, room: np.ndarray, *, helpless: np.ndarray | None = None, farthest_s: float | None = None, whole: bool = True, extra: np.ndarray | None = None,
+) -> Plan:
+    """`seconds` (groups, shelters), infinite where there is no way that avoids the hazard; `helpless`: share of each group that needs help (0 … 1).
+
+    `extra` (groups, shelters): seconds a way counts as longer than it is, for stairs before those who cannot climb them, or a plan already told; cost and bound hold it.
+    """
     allowed = np.isfinite(seconds) & (seconds <= farthest_s if farthest_s is not None else True)
+    if extra is not None:
+        seconds = seconds + extra
     # Hundredths of a second where the ways are short: whole numbers, and one person left out weighs more than thirty of the longest ways.
     longest = float(seconds[allowed].max()) if allowed.any() else 0.0
     scale = next((one for one in (100.0, 10.0) if longest * one < 1e6), 1.0)
@@ -93,3 +101,21 @@ def waves(seconds: np.ndarray, flow: np.ndarray, persons_per_minute: np.ndarray,
             leave[i] = start if np.isnan(leave[i]) else max(leave[i], start)
             door = max(door, start + way) + flow[i, b] / persons_per_minute[b]
     return leave
+
+
+def rides(ready: np.ndarray, seconds: np.ndarray, persons: np.ndarray, urgency: np.ndarray, *, buses: int, seats: int, board_min: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(first departure, last arrival, trips) in minutes, when `buses` of so many seats drive to and fro: the most urgent group first, among them the one ready first.
+
+    `ready`: minutes at which each group may set out, `seconds`: its way. The next free bus takes the next load; nobody is left standing, the last only rides later.
+    """
+    leave, there, trips = np.zeros(len(persons)), np.zeros(len(persons)), np.zeros(len(persons), np.int64)
+    free = [0.0] * max(buses, 1)
+    for i in np.lexsort((ready, -urgency)):
+        way = seconds[i] / 60
+        trips[i] = -(-int(persons[i]) // seats)
+        for turn in range(trips[i]):
+            start = max(heapq.heappop(free), ready[i])
+            leave[i] = start if turn == 0 else leave[i]
+            there[i] = max(there[i], start + board_min + way)
+            heapq.heappush(free, start + 2 * (board_min + way))
+    return leave, there, trips

@@ -11,6 +11,6 @@ from .kernels import NEVER
 from .network import CLASSES, Network, load
 from .osm import BadMap
 from .router import Metric, Route, Router, Snapped, Straight
-from .vehicle import Edit, Times, Vehicle, times
+from .vehicle import Edit, Times, Vehicle, left_only, times
 
-__all__ = ["CLASSES", "NEVER", "BadMap", "Edit", "Metric", "Network", "Route", "Router", "Snapped", "Straight", "Times", "Vehicle", "load", "times"]
+__all__ = ["CLASSES", "NEVER", "BadMap", "Edit", "Metric", "Network", "Route", "Router", "Snapped", "Straight", "Times", "Vehicle", "left_only", "load", "times"]

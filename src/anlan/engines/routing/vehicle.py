@@ -83,6 +83,19 @@ def times(network: Network, vehicle: Vehicle, *, weather: float | Mapping[str, f
     return Times(along, against, refused)
 
 
+def left_only(times: Times, network: Network, touching: np.ndarray, inside: np.ndarray, *, spare: np.ndarray | None = None) -> Times:
+    """An area nobody may enter or pass through while whoever is in it may leave: `touching` its segments, `inside` (nodes) what lies in it.
+
+    `spare`: segments on which somebody of the area stands between two ends outside; they stay open, or he could not leave.
+    """
+    along, against = times.along.copy(), times.against.copy()
+    a, b = inside[network.tail[touching]], inside[network.head[touching]]
+    kept = np.isin(touching, spare) if spare is not None else np.zeros(touching.size, bool)
+    along[touching[~a & ~kept]] = NEVER
+    against[touching[~b & ~kept]] = NEVER
+    return Times(along, against, times.refused)
+
+
 def check(table: Mapping[str, Any]) -> Vehicle:
     """A vehicle from a table of values; ValueError names what is wrong."""
     speeds = table.get("speeds")

@@ -15,6 +15,7 @@ from anlan.kernel.loops import actions as loops
 from anlan.kernel.loops import get, lint
 from anlan.logistics import compute, queries
 from anlan.resources.models import Base
+from anlan.runtime.testing import make_region
 
 pytestmark = pytest.mark.django_db
 LOOP = "logistics.blockage"
@@ -108,8 +109,6 @@ def test_the_road_that_gives_most_people_a_way_again_is_cleared_first(actual, co
     lon, lat = np.array([119.0, 119.01, 119.02, 119.01, 119.04]) - 0.01, np.array([28.0, 28.0, 28.0, 28.02, 28.01])
     net = network.straight(lon, lat, np.array([0, 1, 1, 1, 4]), np.array([1, 2, 3, 4, 3]), kind=np.full(5, routing.CLASSES.index("primary"), np.uint8))
     net.save(compute.road_file(), **Router(net).kept)
-    from anlan.runtime.testing import make_region
-
     village = make_region("甲二村", "village", town)
     for region, point, population in ((village, (119.0099, 28.0), 90), (town, (119.0, 28.0199), 5000)):
         region.lon, region.lat, region.population = *point, population
@@ -122,3 +121,18 @@ def test_the_road_that_gives_most_people_a_way_again_is_cleared_first(actual, co
     assert [(one.row.pk, one.people) for one in found] == [(direct.pk, 5000), (older.pk, 90), (round_.pk, 0)] and found[0].places == [town.name]
     page = signed_in(client, alice).get("/logistics/clearing/order").content.decode()
     assert page.index("X2") < page.index("X1") < page.index("X3") and "5,000" in page
+
+
+def test_how_far_one_gets_without_a_map_is_a_circle_that_says_so(alice, actual, town, settings, tmp_path, client, signed_in):
+    """At 40 km/h and a detour of 1.4 half an hour is 14.3 km: the village 11 km away is within it, not within ten minutes."""
+    settings.HOME = tmp_path
+    village = make_region("河口村", "village", town)
+    village.lon, village.lat, village.population = 119.0, 28.1, 700
+    village.save(update_fields=["lon", "lat", "population"])
+    found, how = queries.bands(alice, actual, 119.0, 28.0, [10.0, 30.0], vehicle="car", weather="dry")
+    assert [(one.places, one.people, one.road_km) for one in found] == [(0, 0, None), (1, 700, None)] and "直线" in how
+    north = max(lat for _lon, lat in found[1].geometry["coordinates"][0])
+    assert (north - 28.0) * 111.32 == pytest.approx(40 / 1.4 / 2, rel=1e-3)
+    desk, asked = signed_in(client, alice), "/logistics/reach?place=119.0,+28.0&minutes=10,30&vehicle=car&weather=dry"
+    assert "700" in desk.get(asked).content.decode() and [one["kind"] for one in desk.get(asked + "&map=1").json()["layers"]].count("reach") == 2
+    assert "最多五个" in desk.get(asked.replace("10,30", "x")).content.decode()

@@ -84,3 +84,16 @@ def test_costs_too_large_for_an_exact_proof_are_refused():
         transport.solve(np.array([[transport.LIMIT]]), np.array([1]), np.array([1]))
     with pytest.raises(ValueError, match="amounts"):
         transport.solve(np.array([[1]]), np.array([-1]), np.array([1]))
+
+
+def test_buses_drive_to_and_fro_the_most_urgent_first():
+    """Two buses of 40, ten minutes each way, five to board: 100 people are three loads, and the urgent 30 take the first bus."""
+    leave, there, trips = sheltering.rides(np.array([0.0, 0.0]), np.array([600.0, 600.0]), np.array([100, 30]), np.array([1.0, 3.0]), buses=2, seats=40, board_min=5.0)
+    assert trips.tolist() == [3, 1] and leave.tolist() == [0, 0] and there.tolist() == [45.0, 15.0]
+
+
+def test_a_way_that_counts_as_longer_is_taken_only_where_room_asks_for_it():
+    """Both groups would choose the first shelter; the stairs send the second group on, and the cost says so."""
+    seconds, stairs = np.array([[60.0, 120.0], [60.0, 120.0]]), np.array([[0.0, 0.0], [600.0, 0.0]])
+    plan = sheltering.solve(seconds, np.array([5, 5]), np.array([10, 10]), extra=stairs)
+    assert plan.flow.tolist() == [[5, 0], [0, 5]] and plan.cost == (5 * 60 + 5 * 120) * 1000

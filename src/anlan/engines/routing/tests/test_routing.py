@@ -209,3 +209,17 @@ def test_the_hierarchy_equals_dijkstra_on_a_town_of_streets():
         graph = coo_matrix((e[good], (np.r_[net.tail, net.head][good], np.r_[net.head, net.tail][good])), shape=(3600, 3600)).tocsr()
         expected = dijkstra(graph, indices=np.arange(0, 3600, 90))[:, ::18] / 1000
         assert agree(found, expected)
+
+
+def test_an_area_is_left_but_not_entered_or_passed_through():
+    """Seven crossings in a row, the middle three in the area: who is inside gets out on his side and further, nobody outside gets in or through."""
+    lon = np.arange(7) * 0.01
+    net = network.straight(lon, np.zeros(7), np.arange(6), np.arange(1, 7))
+    router = Router(net)
+    inside = np.isin(np.arange(7), (2, 3, 4))
+    touching = np.array([1, 2, 3, 4])
+    plain = routing.times(net, CAR)
+    found = router.metric(routing.left_only(plain, net, touching, inside)).matrix(router.nodes(np.arange(7)), router.nodes(np.arange(7)))
+    free = router.metric(plain).matrix(router.nodes(np.arange(7)), router.nodes(np.arange(7)))
+    assert np.isfinite(found[2:5]).all() and (found[2:5] == free[2:5]).all(), "from inside every way is as it was"
+    assert np.isinf(found[:2, 2:]).all() and np.isinf(found[5:, :5]).all() and np.isfinite(found[:2, :2]).all()
