@@ -51,7 +51,7 @@ JOBS: list[Job] = [
     Job("kernel.export_head", ["kernel.HeadTaken"], "anlan.kernel.heads.export"),
     Job("web.call", ["web.NoDeskLive", "kernel.DutyCalled"], "anlan.web.reactions.call_next"),
     Job("exchange.sign", ["warning.AlertIssued"], "anlan.exchange.reactions.sign"),
-    Job("exchange.publish", ["exchange.AlertSigned", "warning.WarningEnded", "warning.DeliveryFinished", "warning.ChannelChanged"], "anlan.exchange.reactions.publish"),
+    Job("exchange.publish", ["exchange.AlertSigned", "warning.WarningEnded", "warning.DeliveryFinished", "warning.ChannelChanged", "exchange.SigningKeyChanged"], "anlan.exchange.reactions.publish"),
     Job("logistics.search", ["logistics.SearchAsked"], "anlan.logistics.reactions.search"),
     Job("plans.revise", ["command.DrillEvaluated", "command.ResponseEnded", "kernel.PartyChanged"], "anlan.plans.reactions.revise"),
     Job("warning.deliver", ["warning.AlertIssued", "warning.DeliveryAsked"], "anlan.warning.reactions.deliver"),

@@ -16,6 +16,7 @@ from anlan.kernel import access, parties, work
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import INVALID
 from anlan.kernel.ids import derived_id
+from anlan.kernel.models import TwoPersonRequest
 from anlan.warning import actions as warning
 from anlan.warning import issuers
 from anlan.warning.models import Alert, Original
@@ -30,6 +31,7 @@ from .facts import (
     FeedSilent,
     MessagesTakenIn,
     PagePublished,
+    SigningKeyChanged,
     SourceChanged,
 )
 from .models import FeedSource, SignedAlert
@@ -53,7 +55,7 @@ def take_in(act: Act, *, raw: bytes, digest: str, source: str, heard_by: str, li
         return answer
     answer |= {"kind": document.kind, "links": document.links, "valid": document.valid}
     strict = place is not None and place.mode == "strict"
-    original = None
+    original, cames = None, []
     for message in document.messages:
         reason = message.refused
         if not reason and strict and not message.valid:
@@ -66,19 +68,22 @@ def take_in(act: Act, *, raw: bytes, digest: str, source: str, heard_by: str, li
         if original is None or document.kind != "cap":
             # Byte for byte: the whole document when it is one message; else each alert's own bytes as they stood in it.
             body = raw if document.kind == "cap" else message.xml
-            original = act.create(Original, raw=body, sha256=hashlib.sha256(body).hexdigest(), source=source[:200])
+            original = Original(realm_id=act.realm.pk, raw=body, sha256=hashlib.sha256(body).hexdigest(), source=source[:200])
         signature = ""
         if message.signature and place is not None and place.certificate:
             signature = cap.verify(message.xml, place.certificate).state
-        inner = act.child(step=f"{message.alert.identifier} {message.alert.sent.isoformat()}")  # type: ignore[union-attr]
-        row = warning.receive(
-            inner, message, source=source, heard_by=heard_by, original=original, issuer=place.issuer if place else "other",
-            issuer_name=place.issuer_name if place else "", signature=signature,
-        )
+        cames.append(warning.Came(message, heard_by, original, place.issuer if place else "other", place.issuer_name if place else "", signature))
+    Original.plain.bulk_create(came.original for came in cames)
+    rows, cames = warning.receive_many(act, cames) if len(cames) > 1 else ([], cames)
+    answer["received"] += [str(row.pk) for row in rows]
+    for came in cames:
+        alert = came.message.alert
+        inner = act.child(step=f"{alert.identifier} {alert.sent.isoformat()}")  # type: ignore[union-attr]
+        row = warning.receive(inner, came)
         if row is None:
             answer["duplicates"] += 1
-            original.delete()
-            original = None
+            original = None if original is came.original else original
+            came.original.delete()
         else:
             answer["received"].append(str(row.pk))
     for finding in document.findings:
@@ -172,6 +177,22 @@ def note_silence(act: Act, *, source: UUID, silent: bool) -> None:
 def note_published(act: Act, *, version: str, digest: str, by: str) -> None:
     """The command line has no session: the machine's user is who there is to name."""
     act.state(PagePublished(version=version, digest=digest, by=by[:60]), subject=f"realm:{act.realm.pk}")
+
+
+def check_key(payload: dict[str, Any]) -> None:
+    """What two persons decide is the very pair that lies here now."""
+    keys.staged(str(payload.get("key_id", "")))
+
+
+def change_key(act: Act, request: TwoPersonRequest) -> None:
+    """The second person has confirmed another signing key: from here on the row says so, and `keys.pair` reads it."""
+    act.state(
+        SigningKeyChanged(key_id=request.payload["key_id"], before=keys.key_id(), asked_by=request.requested_by_id, confirmed_by=act.actor.person_id), about=request,
+    )
+
+
+def describe_key(payload: dict[str, Any]) -> str:
+    return str(payload.get("key_id", ""))
 
 
 @action("exchange.sign_alert")

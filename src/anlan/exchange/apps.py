@@ -11,9 +11,11 @@ class ExchangeConfig(AppConfig):
     verbose_name = "Exchange"
 
     def ready(self) -> None:
-        from anlan.kernel import access, shell, subjects
+        from anlan.kernel import access, parties, shell, subjects
 
-        from . import errors, facts  # noqa: F401
+        from . import actions, errors, facts, keys  # noqa: F401
+
+        parties.declare(keys.SIGNING_KEY, parties.Elsewhere(_("Key that signs our warnings"), actions.check_key, actions.change_key, actions.describe_key))
 
         access.declare("exchange.read", _("See links to other systems"))
         access.declare("exchange.manage", _("Manage links to other systems"), second_factor=True)
@@ -26,5 +28,6 @@ class ExchangeConfig(AppConfig):
             "exchange.PagePublished": _("The public page was written by hand ({by})"),
             "exchange.FeedSilent": _("{name} has said nothing new for {minutes} minutes"),
             "exchange.FeedHeard": _("{name} speaks again"),
+            "exchange.SigningKeyChanged": _("Our warnings are signed with another key: {key_id}"),
             "exchange.AlertSigned": _("Signed for the CAP feed ({algorithm})"),
         })

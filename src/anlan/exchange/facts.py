@@ -69,6 +69,16 @@ class AlertSigned:
     key_id: str
 
 
+@fact("exchange.SigningKeyChanged")
+class SigningKeyChanged:
+    """Two persons chose another key to sign our CAP messages with; fingerprints of the certificates."""
+
+    key_id: str
+    before: str
+    asked_by: UUID
+    confirmed_by: UUID
+
+
 @fact("exchange.PagePublished")
 class PagePublished:
     """Somebody at the machine had the public page written by hand; digest of its index (sha256). The page's own writing follows other facts and is none."""

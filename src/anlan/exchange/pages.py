@@ -5,6 +5,7 @@ import hashlib
 import secrets
 from uuid import UUID
 
+from cryptography import x509
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponseRedirect
 from django.shortcuts import render
@@ -13,9 +14,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from anlan.engines import cap
 from anlan.engines.cap.safe import MAX_BYTES
-from anlan.kernel import access
-from anlan.kernel.errors import TOO_LARGE
+from anlan.kernel import access, pages_admin, parties
+from anlan.kernel.errors import TOO_LARGE, Problem
 from anlan.kernel.middleware import public
+from anlan.kernel.models import TwoPersonRequest
 from anlan.warning import issuers
 
 from . import actions, keys, queries
@@ -85,6 +87,31 @@ def feeds(request: HttpRequest) -> HttpResponse:
         "unmapped": queries.unmapped(request.actor, request.realm)[:20], "may_manage": access.may(request.actor, "exchange.manage"),
         "may_enter": access.may(request.actor, "warning.enter"), "limit_mb": MAX_BYTES // 1024 // 1024,
     })
+
+
+@require_http_methods(["GET", "POST"])
+def signing_key(request: HttpRequest) -> HttpResponse:
+    """Which key signs, who chose it; asking for another, which a second administrator confirms."""
+    access.require(request.actor, "exchange.read")
+    may_ask = access.may(request.actor, parties.ADMINISTER, region=None)
+    problem = ""
+    if request.method == "POST":
+        access.require(request.actor, parties.ADMINISTER, region=None)
+        try:
+            name = keys.stage(request.POST.get("key", "").strip().encode(), request.POST.get("certificate", "").strip().encode())
+            row = parties.ask(request.act(), kind=keys.SIGNING_KEY, payload={"key_id": name}, reason=request.POST.get("reason", ""))
+        except Problem as error:
+            problem = str(error)
+        else:
+            return HttpResponseRedirect(reverse("kernel:request", args=[row.pk]))
+    raw = keys.certificate()
+    answer = render(request, "exchange/key.html", {
+        "key_id": keys.fingerprint(raw), "certificate": x509.load_pem_x509_certificate(raw), "chosen": keys.in_force(), "may_ask": may_ask, "problem": problem,
+        "asked": TwoPersonRequest.objects.filter(kind=keys.SIGNING_KEY).select_related("requested_by", "confirmed_by").order_by("-requested_at")[:20], "may_see": may_ask or parties.may_confirm(request.actor),
+        "states": pages_admin.STATES,
+    }, status=422 if problem else 200)
+    answer["Cache-Control"] = "no-store"
+    return answer
 
 
 @require_POST
@@ -167,6 +194,7 @@ urlpatterns = [
     path("cap.atom", cap_atom, name="cap_atom"),
     path("cap/<uuid:key>.xml", cap_message, name="cap_message"),
     path("cap-signing.crt", certificate, name="certificate"),
+    path("signing-key", signing_key, name="signing_key"),
     path("upload", upload, name="upload"),
     path("links/new", edit, name="source_new"),
     path("links/<uuid:key>", source, name="source"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -131,6 +131,16 @@ class Act:
             region = getattr(about, "region_id", None)
         return journal.write(
             self, body, subject=subject or subjects.of(about), region=getattr(region, "pk", region), cause=cause or self.cause, id=id
+        )
+
+
+    def state_many(self, facts: Iterable[tuple[Any, models.Model, UUID | None, datetime | None, UUID | None]]) -> list[UUID]:
+        """Write many facts (body, about, cause, occurred_at, id) on one trip; their keys. For what comes by the thousand and still is a fact each."""
+        if not self._open:
+            raise RuntimeError("facts are stated inside an action")
+        return journal.write_many(
+            (replace(self, occurred_at=at or self.occurred_at), body, subjects.of(about), getattr(about, "region_id", None), cause or self.cause, id)
+            for body, about, cause, at, id in facts
         )
 
 

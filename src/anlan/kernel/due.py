@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -12,6 +12,9 @@ from django.db import connection
 
 from .actions import Act
 from .ids import new_id
+
+ARM = """INSERT INTO kernel_due (id, realm_id, due_at, timer, subject, params, cause, tries) VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s, 0)
+         ON CONFLICT (realm_id, timer, subject) DO UPDATE SET due_at = EXCLUDED.due_at, params = EXCLUDED.params, cause = EXCLUDED.cause, tries = 0"""
 
 _touched: ContextVar[set[tuple[str, str]] | None] = ContextVar("touched", default=None)
 
@@ -35,13 +38,19 @@ def _note(timer: str, subject: str) -> None:
 
 def at(act: Act, when: datetime, timer: str, *, subject: str, **params: Any) -> None:
     """Arm a timer of flow.py for a subject; an earlier one of the same name and subject is replaced."""
-    _note(timer, subject)
-    with connection.cursor() as cursor:  # one statement: every step of every case arms a timer or two
-        cursor.execute(
-            """INSERT INTO kernel_due (id, realm_id, due_at, timer, subject, params, cause, tries) VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s, 0)
-               ON CONFLICT (realm_id, timer, subject) DO UPDATE SET due_at = EXCLUDED.due_at, params = EXCLUDED.params, cause = EXCLUDED.cause, tries = 0""",
-            [new_id(), act.realm.pk, when, timer, subject, json.dumps(params), act.cause],
-        )
+    at_many(act, [(when, timer, subject)], **params)
+
+
+def at_many(act: Act, timers: Iterable[tuple[datetime, str, str]], **params: Any) -> None:
+    """Arm many: (when, timer, subject)."""
+    rows = [[new_id(), act.realm.pk, when, timer, subject, json.dumps(params), act.cause] for when, timer, subject in timers]
+    for row in rows:
+        _note(row[3], row[4])
+    with connection.cursor() as cursor:  # one trip: every step of every case arms a timer or two
+        if len(rows) == 1:
+            cursor.execute(ARM, rows[0])
+        else:
+            cursor.executemany(ARM, rows)
 
 
 def cancel(act: Act, timer: str | tuple[str, ...], subject: str) -> None:

@@ -6,6 +6,7 @@ for by one natural person and confirmed by another; the database refuses the sam
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -418,6 +419,23 @@ KINDS = {
 }
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """An act of power another room declares. Asked for and confirmed here, by the same two; judged and done by its own code."""
+
+    text: Any
+    check: Callable[[dict[str, Any]], None]  # raises what is wrong with it, when asked for and again when confirmed
+    do: Callable[[Act, TwoPersonRequest], None]
+    what: Callable[[dict[str, Any]], str]
+
+
+ELSEWHERE: dict[str, Elsewhere] = {}
+
+
+def declare(kind: str, of: Elsewhere) -> None:
+    KINDS[kind], ELSEWHERE[kind] = of.text, of
+
+
 def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
@@ -427,6 +445,8 @@ def _region_of_request(kind: str, payload: dict[str, Any]) -> Any:
         return _row(Post, payload.get("post")).region_id
     if kind == "account":
         return _region_of(_row(Person, payload.get("person")))
+    if kind in ELSEWHERE:
+        return None
     person = _row(Account, payload.get("account")).person
     return _region_of(person) if person else None
 
@@ -469,6 +489,8 @@ def _check_payload(act: Act, kind: str, payload: dict[str, Any], *, second: bool
         if starts_at is None or starts_at.tzinfo is None:
             raise INVALID([{"field": "starts_at", "why": str(_("is missing"))}])
         _dates(starts_at, ends_at)
+    if kind in ELSEWHERE:
+        ELSEWHERE[kind].check(payload)
     if kind == "account":
         _needed(name=payload.get("name", ""))
         if Account.objects.filter(name=payload["name"].strip()).exists():
@@ -536,6 +558,8 @@ def confirm(act: Act, *, request: UUID, encoded: str = "") -> TwoPersonRequest:
         account.save(update_fields=["totp_secret", "totp_last"])
         sign_in.end_all(account, "factor")
         act.state(SecondFactorReset(account=account.pk), subject=f"account:{account.pk}")
+    else:
+        ELSEWHERE[row.kind].do(act, row)
     _answer(act, row, TwoPersonRequest.CONFIRMED, confirmed_by=act.actor.person_id)
     return row
 
@@ -580,6 +604,8 @@ def refuse(act: Act, *, request: UUID, reason: str) -> TwoPersonRequest:
 def describe(row: TwoPersonRequest) -> str:
     """What a request would do, in one line of names."""
     payload, parts = row.payload, [str(KINDS.get(row.kind, row.kind))]
+    if row.kind in ELSEWHERE:
+        return " · ".join([*parts, ELSEWHERE[row.kind].what(payload)])
     if "account" in payload:
         parts.append(str(Account.objects.filter(pk=payload["account"]).first() or ""))
     if "name" in payload:

@@ -76,6 +76,14 @@ def _findable(model: type) -> Findable | None:
     return _by_model.get(model)
 
 
+def written(rows: Iterable[Model]) -> None:
+    """Rows of one kind that were written in bulk, past the hooks, are found all the same."""
+    rows = list(rows)
+    kind = _findable(type(rows[0])) if rows else None
+    if kind is not None:
+        put(kind, rows)
+
+
 def _saved(sender: type, instance: Model, raw: bool = False, **_: Any) -> None:
     kind = _findable(sender)
     if kind is not None and not raw:

@@ -47,11 +47,30 @@ def open(
     return item
 
 
+def open_many(act: Act, items: list[dict[str, Any]]) -> None:
+    """`open` for many subjects of which none is open yet, on a few trips to the database: `post`, `kind`, `subject`, `msgid`, `params`, `region`, `due_at`, `level`, `cause`."""
+    rows = [
+        WorkItem(
+            realm_id=act.realm.pk, post_id=one["post"], first_post_id=one["post"], kind=one["kind"], subject=one["subject"], region_id=one["region"], msgid=one["msgid"], params=one["params"],
+            level=one["level"], since=act.now, due_at=one["due_at"], minutes=max(1, round((one["due_at"] - act.now).total_seconds() / 60)), cause=one["cause"],
+        )
+        for one in items
+    ]
+    WorkItem.plain.bulk_create(rows)
+    act.state_many(
+        (WorkOpened(item=row.pk, kind=row.kind, about=row.subject, post=row.post_id, level=row.level, due_at=row.due_at.isoformat()), row, row.cause, None, None) for row in rows
+    )
+    due.at_many(act, [timer for row in rows for timer in _timers(act, row)])
+
+
 def _arm(act: Act, item: WorkItem) -> None:
-    subject = f"work:{item.pk}"
-    due.at(act, item.due_at, "work.silence", subject=subject)
-    if item.due_at - act.now >= LEAST_CALL:
-        due.at(act, act.now + (item.due_at - act.now) / 2, "work.call", subject=subject)
+    due.at_many(act, _timers(act, item))
+
+
+def _timers(act: Act, item: WorkItem) -> list[tuple[datetime, str, str]]:
+    """When its silence is noticed, and when, half-way, the next person is called."""
+    subject, left = f"work:{item.pk}", item.due_at - act.now
+    return [(item.due_at, "work.silence", subject), *([(act.now + left / 2, "work.call", subject)] if left >= LEAST_CALL else [])]
 
 
 def call_next(act: Act, post: Any, about: str, region: Any = None, cause: UUID | None = None) -> UUID | None:

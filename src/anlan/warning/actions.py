@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,10 +14,10 @@ from django.utils.translation import gettext_noop
 from shapely.geometry.base import BaseGeometry
 
 from anlan.engines import cap
-from anlan.kernel import access, due, parties, work
+from anlan.kernel import access, due, parties, search, work
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import REASON_NEEDED
-from anlan.kernel.ids import derived_id
+from anlan.kernel.ids import derived_id, new_id
 from anlan.kernel.journal import canonical
 from anlan.kernel.models import Region
 from anlan.kernel.models.base import home
@@ -708,25 +709,28 @@ def _outside(act: Act, row: Alert, real: bool) -> None:
         row.last_fact = act.state(OutsideMessageNoted(alert=row.pk, status=row.status, msg_type=row.msg_type), about=row)
         row.save(update_fields=["last_fact"])
         return
-    row.last_fact = act.state(
-        OutsideWarningReceived(
-            alert=row.pk, issuer=row.issuer, issuer_name=row.issuer_name, hazard=row.hazard, colour=row.colour, regions=row.region_ids,
-            sent=row.sent, msg_type=row.msg_type, heard_by=row.heard_by,
-        ),
-        about=row,
-    )
+    row.last_fact = act.state(_received(row, row.region_ids), about=row)
     row.save(update_fields=["last_fact"])
     if row.expires:
         due.at(act, row.expires, "warning.expire", subject=f"alert:{row.pk}")
     post = parties.duty_post(row.region_id)
     if post is not None:
-        minutes = hazards.proposal_rules()["answer_minutes"].get(row.colour, 30)
-        work.open(
-            act, post=post, kind="warning.outside", subject=f"alert:{row.pk}", region=row.region_id,
-            msgid=gettext_noop("{issuer}: {headline}. Relay it, or confirm you have seen it."),
-            params={"issuer": row.issuer_name, "headline": row.headline or row.event}, due_at=act.now + timedelta(minutes=minutes),
-            level=row.colour, cause=row.last_fact,
-        )
+        work.open(act, post=post, kind="warning.outside", subject=f"alert:{row.pk}", **_asks(act, row))
+
+
+def _received(row: Alert, regions: list[str]) -> OutsideWarningReceived:
+    return OutsideWarningReceived(
+        alert=row.pk, issuer=row.issuer, issuer_name=row.issuer_name, hazard=row.hazard, colour=row.colour, regions=regions, sent=row.sent, msg_type=row.msg_type, heard_by=row.heard_by,
+    )
+
+
+def _asks(act: Act, row: Alert) -> dict[str, Any]:
+    """What the duty officer is asked about a warning from outside."""
+    minutes = hazards.proposal_rules()["answer_minutes"].get(row.colour, 30)
+    return {
+        "region": row.region_id, "msgid": gettext_noop("{issuer}: {headline}. Relay it, or confirm you have seen it."),
+        "params": {"issuer": row.issuer_name, "headline": row.headline or row.event}, "due_at": act.now + timedelta(minutes=minutes), "level": row.colour, "cause": row.last_fact,
+    }
 
 
 @action("warning.enter_by_hand")
@@ -796,18 +800,31 @@ def end_outside(act: Act, *, alert: UUID, reason: str, outcome: str = "cancelled
     return row
 
 
-def receive(act: Act, message: cap.Message, *, source: str, heard_by: str, original: Original, issuer: str = "other", issuer_name: str = "", signature: str = "") -> Alert | None:
-    """Take in one CAP message. None when it is already here. Called inside an action (exchange.take_in).
+@dataclass(frozen=True)
+class Came:
+    """One message from outside: how it came, and from whom by our own knowledge of the link."""
 
-    Updates and cancels end what they refer to; what they refer to may come later, and is then ended on arrival.
-    """
-    value = message.alert
+    message: cap.Message
+    heard_by: str
+    original: Original
+    issuer: str = "other"
+    issuer_name: str = ""
+    signature: str = ""
+
+
+def _counts(act: Act, value: cap.Alert) -> bool:
+    """Whether it speaks of what is real here: a drill's message ends nothing in actual operations."""
+    return value.status == "Actual" or (value.status == "Exercise" and not act.realm.is_actual)
+
+
+def _as_row(act: Act, came: Came, ground: compute.Ground | None = None) -> tuple[Alert, list[compute.Place]]:
+    """The alert a message becomes, not written yet, and our places it is about."""
+    message, value = came.message, came.message.alert
     assert value is not None
-    if Alert.plain.filter(realm=act.realm, kind=Alert.OUTSIDE, sender=value.sender[:200], identifier=value.identifier[:200], sent=value.sent).exists():
-        return None
+    ask = ground.once if ground is not None else lambda question, *key: question(*key)
     info = compute.best_info(value)
     areas = [area for one in value.infos for area in one.areas]
-    places, unmapped, shape = compute.place_areas(areas)
+    places, unmapped, shape = compute.place_areas(areas, ground)
     hazard = hazards.guess(f"{info.event} {info.headline}", info.event_codes) if info else ""
     colour, said = compute.colour_of(info) if info else ("", False)
     repairs = list(message.repairs) + [f"not valid: {f.where}: {f.message}" for f in message.findings if not f.note][:10]
@@ -816,11 +833,11 @@ def receive(act: Act, message: cap.Message, *, source: str, heard_by: str, origi
     row = Alert(
         realm_id=act.realm.pk, kind=Alert.OUTSIDE, state=Alert.RECEIVED, audience="public", identifier=value.identifier[:200], sender=value.sender[:200],
         sent=value.sent, status=value.status if act.realm.is_actual or value.status != "Actual" else "Exercise", msg_type=value.msg_type, scope=value.scope,
-        hazard=hazard, colour=colour, issuer=issuer, issuer_name=issuer_name or (info.sender_name[:200] if info else "") or value.sender[:200],
-        heard_by=heard_by, heard_at=act.now, original=original, repairs=repairs, signature=signature or ("unchecked" if message.signature else "absent"),
+        hazard=hazard, colour=colour, issuer=came.issuer, issuer_name=came.issuer_name or (info.sender_name[:200] if info else "") or value.sender[:200],
+        heard_by=came.heard_by, heard_at=act.now, original=came.original, repairs=repairs, signature=came.signature or ("unchecked" if message.signature else "absent"),
         unmapped=unmapped, area_text="；".join(dict.fromkeys(area.description for area in areas if area.description))[:20_000],
         area_wkb=shapely.to_wkb(shape) if shape is not None else None, geocodes=[list(pair) for area in areas for pair in area.geocodes][:500],
-        table_version=issuers.table().version, expires=value.expires, region_id=compute.around(place.region for place in places),
+        table_version=ask(_table_version), expires=value.expires, region_id=ask(compute.around, tuple(place.region for place in places)),
     )
     if info is not None:
         row.event, row.category = info.event[:200], info.categories[0]
@@ -831,6 +848,66 @@ def receive(act: Act, message: cap.Message, *, source: str, heard_by: str, origi
             one.language: {"event": one.event, "headline": one.headline, "description": one.description, "instruction": one.instruction}
             for one in value.infos if one is not info and one.language and one.language != info.language
         }
+    row.content_hash = content_hash(row, {place.region for place in places})
+    return row, places
+
+
+def _table_version() -> str:
+    return issuers.table().version
+
+
+def receive_many(act: Act, cames: list[Came]) -> tuple[list[Alert], list[Came]]:
+    """Take in what only warns anew, many messages on a few trips to the database: (the alerts, the messages that need `receive`, one by one).
+
+    Left over are updates, cancels, drills, what is over, what may be here already or was ended before it came. Each taken in has its fact and its work all the same.
+    """
+    senders, wanted = {one.message.alert.sender[:200] for one in cames if one.message.alert}, {one.message.alert.sent for one in cames if one.message.alert}
+    known = set(Alert.plain.filter(realm=act.realm, kind=Alert.OUTSIDE, sender__in=senders, sent__in=wanted).values_list("sender", "identifier", "sent"))
+    restless = set(Alert.plain.filter(realm=act.realm, kind=Alert.OUTSIDE, sender__in=senders, msg_type__in=["Update", "Cancel"]).values_list("sender", flat=True))
+    plain, left = [], []
+    for came in cames:
+        value = came.message.alert
+        assert value is not None
+        triple = (value.sender[:200], value.identifier[:200], value.sent)
+        new = value.msg_type == "Alert" and not value.references and _counts(act, value) and (value.expires is None or value.expires > act.now)
+        if new and triple not in known and triple[0] not in restless:
+            plain.append(came)
+            known.add(triple)
+        else:
+            left.append(came)
+    if not plain:
+        return [], left
+    ground = compute.Ground()
+    made = [_as_row(act, came, ground) for came in plain]
+    rows = [row for row, _places in made]
+    for row in rows:
+        row.last_fact = new_id()  # named beforehand, so that the row need not be written twice
+    try:
+        with transaction.atomic():
+            Alert.plain.bulk_create(rows)
+    except IntegrityError:
+        return [], cames  # another worker took one of them in meanwhile
+    AlertRegion.plain.bulk_create(
+        AlertRegion(realm_id=act.realm.pk, alert=row, region_id=place.region, how=place.how, share=place.share) for row, places in made for place in places
+    )
+    act.state_many((_received(row, sorted(str(place.region) for place in places)), row, None, row.sent, row.last_fact) for row, places in made)
+    search.written(rows)
+    due.at_many(act, [(row.expires, "warning.expire", f"alert:{row.pk}") for row in rows if row.expires])
+    posts = [(row, ground.once(parties.duty_post, row.region_id)) for row in rows]
+    work.open_many(act, [{"post": post.pk, "kind": "warning.outside", "subject": f"alert:{row.pk}", **_asks(act, row)} for row, post in posts if post is not None])
+    return rows, left
+
+
+def receive(act: Act, came: Came) -> Alert | None:
+    """Take in one CAP message. None when it is already here. Called inside an action (exchange.take_in).
+
+    Updates and cancels end what they refer to; what they refer to may come later, and is then ended on arrival.
+    """
+    value = came.message.alert
+    assert value is not None
+    if Alert.plain.filter(realm=act.realm, kind=Alert.OUTSIDE, sender=value.sender[:200], identifier=value.identifier[:200], sent=value.sent).exists():
+        return None
+    row, places = _as_row(act, came)
     act.occurred_at = value.sent
     try:
         with transaction.atomic():
@@ -840,15 +917,13 @@ def receive(act: Act, message: cap.Message, *, source: str, heard_by: str, origi
     AlertRegion.plain.bulk_create(
         AlertRegion(realm_id=act.realm.pk, alert=row, region_id=place.region, how=place.how, share=place.share) for place in places
     )
-    row.content_hash = content_hash(row)
-    row.save(update_fields=["content_hash"])
     over = row.expires is not None and row.expires <= act.now
-    counts = value.status == "Actual" or (value.status == "Exercise" and not act.realm.is_actual)
+    counts = _counts(act, value)
     real = counts and value.msg_type in ("Alert", "Update") and not over
     _outside(act, row, real)
     inner = act.child(cause=row.last_fact)
     inner.occurred_at = None
-    if counts:  # a drill's cancel ends nothing in actual operations
+    if counts:
         for reference in value.references:
             earlier = Alert.plain.select_for_update(of=("self",)).filter(
                 realm=act.realm, kind=Alert.OUTSIDE, sender=reference.sender[:200], identifier=reference.identifier[:200], sent=reference.sent
@@ -860,7 +935,8 @@ def receive(act: Act, message: cap.Message, *, source: str, heard_by: str, origi
                     end(inner, earlier, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED, "")
                 for relay_row in Alert.plain.select_for_update(of=("self",)).filter(relay_of=earlier, state=Alert.ISSUED):
                     end(inner, relay_row, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED, "")
-        row.save(update_fields=["predecessor", "series"])
+        if row.predecessor:
+            row.save(update_fields=["predecessor", "series"])
     if over:
         end(inner, row, Alert.EXPIRED, "")
     elif counts and value.msg_type == "Cancel":

@@ -63,6 +63,36 @@ def _candidates(value: str, rule: str) -> list[str]:
     return found
 
 
+class Ground:
+    """Our places, read once for many messages: boundaries of counties and towns, and what codes, names and groups of regions stood for so far."""
+
+    def __init__(self) -> None:
+        self.regions = list(Region.objects.filter(kind__in=["county", "town"], area_wkb__isnull=False))
+        self.areas = [shapely.from_wkb(bytes(region.area_wkb)) for region in self.regions]
+        self.tree = shapely.STRtree(self.areas)
+        self.above = _above(self.regions)
+        self.known: dict[Any, Any] = {}
+
+    def near(self, shape: BaseGeometry) -> list[tuple[Region, BaseGeometry]]:
+        return [(self.regions[index], self.areas[index]) for index in sorted(self.tree.query(shapely.box(*shape.bounds)))]
+
+    def once(self, ask: Any, *key: Any) -> Any:
+        """The answer of a question that does not change within the act, asked once."""
+        found = (ask.__name__, *key)
+        if found not in self.known:
+            self.known[found] = ask(*key)
+        return self.known[found]
+
+
+def _above(regions: list[Region]) -> dict[UUID, UUID]:
+    """The county of each town among them."""
+    kinds = {kind: [region.pk for region in regions if region.kind == kind] for kind in ("county", "town")}
+    if not all(kinds.values()):
+        return {}
+    rows = RegionPath.objects.filter(hierarchy="administrative", descendant__in=kinds["town"], ancestor__in=kinds["county"])
+    return dict(rows.values_list("descendant_id", "ancestor_id"))
+
+
 def by_geocode(pairs: Iterable[tuple[str, str]]) -> set[UUID]:
     """Our regions named by geocodes of known lists. A list we do not share says nothing (a SAME code is not one of ours)."""
     found: set[UUID] = set()
@@ -84,16 +114,17 @@ def by_geocode(pairs: Iterable[tuple[str, str]]) -> set[UUID]:
     return found
 
 
-def by_shape(shape: BaseGeometry) -> list[Place]:
+def by_shape(shape: BaseGeometry, ground: Ground | None = None) -> list[Place]:
     """Counties inside the shape, and the towns of counties it only touches. Shares are planar in degrees: only ratios are used."""
-    west, south, east, north = shape.bounds
-    near = list(
-        Region.objects.filter(kind__in=["county", "town"], area_wkb__isnull=False, west__lte=east, east__gte=west, south__lte=north, north__gte=south)
-    )
+    if ground is not None:
+        near = ground.near(shape)
+    else:
+        west, south, east, north = shape.bounds
+        rows = Region.objects.filter(kind__in=["county", "town"], area_wkb__isnull=False, west__lte=east, east__gte=west, south__lte=north, north__gte=south)
+        near = [(region, shapely.from_wkb(bytes(region.area_wkb))) for region in rows]
     shares: dict[UUID, float] = {}
     held: set[UUID] = set()
-    for region in near:
-        area = shapely.from_wkb(bytes(region.area_wkb))
+    for region, area in near:
         overlap = area.intersection(shape)
         shares[region.pk] = overlap.area / area.area if area.area else 0.0
         if shape.area and overlap.area / shape.area >= LEAST_SHARE:  # a small area in a large town is a warned place all the same
@@ -102,12 +133,10 @@ def by_shape(shape: BaseGeometry) -> list[Place]:
         if shape.area == 0 and area.intersects(shape):  # an epicentre: the region around the point
             shares[region.pk] = 1.0 if region.kind == "town" else LEAST_SHARE
     places = []
-    counties = [region for region in near if region.kind == "county"]
-    towns = [region for region in near if region.kind == "town"]
-    above = dict(
-        RegionPath.objects.filter(hierarchy="administrative", descendant__in=[t.pk for t in towns], ancestor__in=[c.pk for c in counties])
-        .values_list("descendant_id", "ancestor_id")
-    )
+    counties = [region for region, _area in near if region.kind == "county"]
+    towns = [region for region, _area in near if region.kind == "town"]
+    here = {county.pk for county in counties}
+    above = {town: county for town, county in (ground.above if ground is not None else _above([region for region, _area in near])).items() if county in here}
     for county in counties:
         if shares[county.pk] >= COUNTY_SHARE:
             places.append(Place(county.pk, "polygon", round(shares[county.pk], 3)))
@@ -128,7 +157,7 @@ def by_name(text: str) -> set[UUID]:
     return set(Region.objects.filter(Q(name__in=words) | Q(name_en__in=words)).values_list("pk", flat=True))
 
 
-def place_areas(areas: Iterable[cap.Area]) -> tuple[list[Place], list[str], BaseGeometry | None]:
+def place_areas(areas: Iterable[cap.Area], ground: Ground | None = None) -> tuple[list[Place], list[str], BaseGeometry | None]:
     """(our regions, descriptions of areas we could not place, union of the shapes). Geocodes first, then shapes, then names."""
     places: dict[UUID, Place] = {}
     unmapped: list[str] = []
@@ -137,11 +166,12 @@ def place_areas(areas: Iterable[cap.Area]) -> tuple[list[Place], list[str], Base
         shape = cap.area_geometry(area)
         if shape is not None:
             shapes.append(shape)
-        found = [Place(key, "geocode") for key in by_geocode(area.geocodes)]
+        ask = ground.once if ground is not None else lambda question, *key: question(*key)
+        found = [Place(key, "geocode") for key in ask(by_geocode, tuple(area.geocodes))] if area.geocodes else []
         if not found and shape is not None:
-            found = by_shape(shape)
+            found = by_shape(shape, ground)
         if not found:
-            found = [Place(key, "name") for key in by_name(area.description)]
+            found = [Place(key, "name") for key in ask(by_name, area.description)]
         for place in found:
             places.setdefault(place.region, place)
         if not found:

@@ -5,6 +5,7 @@ Drills, tests and drafts are turned away first; what no line lets through is ref
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,11 +39,11 @@ class Verdict:
         return self.ok
 
 
-def content(alert: Alert) -> dict[str, Any]:
-    """Everything a reader gets, as it is hashed: text, times, places, issuer, channels."""
+def content(alert: Alert, regions: Iterable[Any] | None = None) -> dict[str, Any]:
+    """Everything a reader gets, as it is hashed: text, times, places, issuer, channels. `regions`: of a row whose places are not written yet."""
     values: dict[str, Any] = {name: getattr(alert, name) for name in CONTENT}
     values["area"] = hashlib.sha256(bytes(alert.area_wkb or b"")).hexdigest()
-    values["regions"] = sorted(str(key) for key in AlertRegion.plain.filter(alert_id=alert.pk).values_list("region_id", flat=True))
+    values["regions"] = sorted(str(key) for key in (AlertRegion.plain.filter(alert_id=alert.pk).values_list("region_id", flat=True) if regions is None else regions))
     if alert.relay_of_id:
         original = alert.relay_of.original if alert.relay_of else None
         values["original"] = original.sha256 if original else ""
@@ -53,9 +54,9 @@ def content(alert: Alert) -> dict[str, Any]:
     return orjson.loads(canonical(values))
 
 
-def content_hash(alert: Alert) -> str:
+def content_hash(alert: Alert, regions: Iterable[Any] | None = None) -> str:
     """algorithm:hex over everything a reader gets. Approval is bound to it."""
-    return "sha256:" + hashlib.sha256(canonical(content(alert))).hexdigest()
+    return "sha256:" + hashlib.sha256(canonical(content(alert, regions))).hexdigest()
 
 
 # What a silent correction leaves as it was: everything by which a reader decides whether to act.

@@ -397,6 +397,25 @@ class Device(RegisterRow):
         return self.name
 
 
+class Responsible(RegisterRow):
+    """Who answers for telling a village, a grid, a school, an enterprise, a vessel (包保责任人; 台账 warning.responsible)."""
+
+    VILLAGE, GRID, HAZARD, SCHOOL, ENTERPRISE, SHELTER, VESSEL, OTHER = "village", "grid", "hazard", "school", "enterprise", "shelter", "vessel", "other"
+    KINDS = [
+        (VILLAGE, _("Village")), (GRID, _("Grid")), (HAZARD, _("Danger spot")), (SCHOOL, _("School")), (ENTERPRISE, _("Enterprise")), (SHELTER, _("Shelter")), (VESSEL, _("Vessel")), (OTHER, _("Other")),
+    ]
+    code = models.CharField(_("List number"), max_length=40, unique=True)
+    kind = models.CharField(_("Answers for"), max_length=12, choices=KINDS)
+    place = models.CharField(_("Name of it"), max_length=120)
+    people = models.PositiveIntegerField(_("People there"), null=True, blank=True)
+    name = models.CharField(_("Person responsible"), max_length=80)
+    duty = models.CharField(_("Duty"), max_length=80, blank=True)
+    mobile = models.CharField(_("Mobile"), max_length=40)
+
+    def __str__(self) -> str:
+        return self.place
+
+
 class DeviceState(models.Model):
     """What a device last said. Apart from its entry: a sign of life a minute is no change of the register."""
 

@@ -464,6 +464,12 @@ def device_list(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("kernel:register", args=["warning.device"]))
 
 
+@require_GET
+def responsible(request: HttpRequest) -> HttpResponse:
+    """Who answers for telling a place, from the channels' page."""
+    return HttpResponseRedirect(reverse("kernel:register", args=["warning.responsible"]))
+
+
 @require_POST
 def channel_do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
     row = Channel.objects.filter(pk=key).first()
@@ -667,6 +673,7 @@ urlpatterns = [
     path("attempts/<uuid:key>/resend", resend, name="resend"),
     path("channels", channels, name="channels"),
     path("devices", device_list, name="devices"),
+    path("responsible", responsible, name="responsible"),
     path("compose/words", compose_words, name="compose_words"),
     path("compose/area", compose_area, name="compose_area"),
     path("compose/map", draw_map, name="draw_map"),

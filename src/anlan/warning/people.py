@@ -1,4 +1,4 @@
-"""Whom a channel of numbers reaches: numbers of its settings, a list kept beside the database, and the people who hold posts in the warned regions."""
+"""Whom a channel of numbers reaches: numbers of its settings, a list kept beside the database, whoever answers for register entries in the area, and the people who hold posts there."""
 from __future__ import annotations
 
 import json
@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import shapely
 from django.conf import settings as django_settings
 from django.db.models import Q
 
-from anlan.kernel import clock
+from anlan.kernel import access_log, clock
+from anlan.kernel.actions import Actor
 from anlan.kernel.models import Assignment, RegionPath
+from anlan.kernel.registers import REGISTERS
 
 from . import secrets
 from .adapters.in_app.adapter import KINDS
@@ -36,11 +39,49 @@ def problem(settings: dict[str, Any]) -> str:
         return "numbers must be a list of telephone numbers"
     if settings.get("list") and not secrets.NAME.match(str(settings["list"])):
         return "list is the name of a file in lists: small letters, digits, - and _"
-    if not numbers and not settings.get("posts") and not settings.get("list"):
-        return "name numbers or a list, or set posts to reach the people who hold posts"
+    if reason := _entries_problem(settings.get("entries", [])):
+        return reason
+    if not any(settings.get(name) for name in ("numbers", "posts", "list", "entries")):
+        return "name numbers, a list or entries of registers, or set posts to reach the people who hold posts"
     if settings.get("secret") and not secrets.NAME.match(str(settings["secret"])):
         return "secret is the name of a secret: small letters, digits, - and _"
     return ""
+
+
+def _entries_problem(entries: Any) -> str:
+    if not isinstance(entries, list) or not all(isinstance(one, dict) and {"register", "phone"} <= set(one) for one in entries):
+        return "entries is a list of {register, phone, name, where}"
+    for one in entries:
+        declared = REGISTERS.get(str(one["register"]))
+        if declared is None:
+            return f"there is no register {one['register']}"
+        phones = {field.name for field in declared.fields if field.kind == "phone"}
+        known = {field.name for field in declared.fields}
+        if one["phone"] not in phones or (one.get("name") and one["name"] not in known) or not set(one.get("where") or {}) <= known:
+            return f"{one['register']} has these numbers: {', '.join(sorted(phones)) or 'none'}"
+    return ""
+
+
+def _entries(channel: Channel, alert: Alert) -> Iterator[Target]:
+    """The numbers of register entries in the area: those with a position by the area itself, the others by their region."""
+    wanted = channel.settings.get("entries") or []
+    if not wanted:
+        return
+    keys = [UUID(key) for key in alert.region_ids]
+    near = Q(region_id__in=keys) | Q(region_id__in=RegionPath.objects.filter(hierarchy="administrative", ancestor_id__in=keys).values("descendant_id"))
+    shape = shapely.from_wkb(bytes(alert.area_wkb)) if alert.drawn and alert.area_wkb else None
+    for one in wanted:
+        declared = REGISTERS[one["register"]]
+        rows = declared.model.plain.filter(near, ended_at=None, **(one.get("where") or {})).exclude(**{one["phone"]: ""}).order_by("pk")
+        reached = 0
+        for row in rows.iterator(2000):
+            number = str(getattr(row, one["phone"])).replace(" ", "").replace("-", "")
+            if not NUMBER.match(number) or (shape is not None and row.lon is not None and not shapely.contains_xy(shape, row.lon, row.lat)):
+                continue
+            reached += 1
+            yield Target(number, " ".join(filter(None, [str(getattr(row, declared.title, "") or row), str(getattr(row, one["name"])) if one.get("name") else ""]))[:160], row.region_id)
+        if reached:
+            access_log.note(Actor.machine("warning"), "list", f"alert:{alert.pk}", fields=[f"{declared.name}.{one['phone']}"], count=reached, purpose="warn")
 
 
 def _listed(channel: Channel) -> Iterator[str]:
@@ -58,6 +99,7 @@ def targets(channel: Channel, alert: Alert) -> Iterable[Target]:
         yield Target(str(number))
     for number in _listed(channel):
         yield Target(number)
+    yield from _entries(channel, alert)
     if not channel.settings.get("posts"):
         return
     regions = [UUID(key) for key in alert.region_ids]

@@ -12,7 +12,7 @@ from anlan.kernel.models import Installation, Person
 from anlan.kernel.registers import Field, Personal, Register, register
 
 from . import actions, devices, ports
-from .models import Channel, Device
+from .models import Channel, Device, Responsible
 
 
 def persons(rows: list[Channel]) -> dict[Any, str]:
@@ -78,7 +78,7 @@ def device_panel(request: Any, row: Device) -> tuple[Any, str, dict[str, Any]]:
 CHANNELS = register(Register(
     "warning.channel", Channel, label=_("Channels"), one=_("Channel"), icon="megaphone", subject="channel", home="warning:channels",
     read="warning.read", write="warning.channels", key=("name",), placed=False, imported=False, fresh=timedelta(days=90), note=("adapter", "audience"), panels=(panel,), check=check,
-    tabs=((_("Loudspeakers, screens, sirens"), "warning:devices", "volume-2"),), before=actions.unconfirmed, before_writes=("added_by", "confirmed_by", "enabled"),
+    tabs=((_("Loudspeakers, screens, sirens"), "warning:devices", "volume-2"), (_("Persons responsible for places"), "warning:responsible", "user-check")), before=actions.unconfirmed, before_writes=("added_by", "confirmed_by", "enabled"),
     fields=(
         Field("name", required=True, column=True, search=True), Field("adapter", choices=tuple((code, adapter.name) for code, adapter in ports.adapters().items()), required=True, column=True, filter=True, help=_("How it gets there; what its settings are follows from that.")),
         Field("audience", column=True, filter=True), Field("test", column=True, help=_("Leads to a simulator or a test target: takes test messages, and nothing else")),
@@ -88,6 +88,19 @@ CHANNELS = register(Register(
         Field("fallback", ref="warning.channel", group=_("When it does not get through")), Field("silent_minutes", unit=_("min"), min=1, max=1440), Field("keeper", kind="person"),
         Field("per_minute", min=1, max=1_000_000), Field("heartbeat_minutes", unit=_("min"), min=1, max=10080), Field("heard_at", readonly=True), Field("again_if_unsure"),
         Field("settings", group=_("What its supplier needs"), read="warning.channels", help=_("The settings of each kind are described in the room's README. Secrets are named here and kept outside the database.")),
+    ),
+))
+
+REACH: dict[str, Any] = {"purpose": _("Warn those a person answers for"), "basis": "PIPL art. 13(3)"}
+
+RESPONSIBLE = register(Register(
+    "warning.responsible", Responsible, label=_("Persons responsible for places"), one=_("Person responsible"), icon="user-check", subject="responsible",
+    read="warning.read", write="warning.channels", key=("code",), fresh=timedelta(days=180), title="place", note=("kind", "duty"), tabs=((_("Channels"), "warning:channels", "megaphone"),),
+    fields=(
+        Field("code", required=True, column=True, search=True, synonyms=("编号", "序号")), Field("kind", required=True, column=True, filter=True, synonyms=("类别", "责任对象类别")), Field("place", required=True, column=True, search=True, synonyms=("责任对象", "名称", "村", "单位", "船名")),
+        Field("people", unit=_("persons"), max=1_000_000, column=True, synonyms=("人数", "涉及人数")),
+        Field("name", required=True, column=True, personal=Personal(mask="name", **REACH), synonyms=("责任人", "包保责任人", "姓名")), Field("duty", column=True, synonyms=("职务",)),
+        Field("mobile", required=True, kind="phone", column=True, personal=Personal(mask="phone", **REACH), synonyms=("手机", "联系电话", "电话")),
     ),
 ))
 

@@ -16,6 +16,7 @@ from anlan.kernel import journal, work
 from anlan.kernel.actions import Act
 from anlan.kernel.errors import KINDS
 from anlan.kernel.models import RegionCode
+from anlan.warning.gate import content_hash
 from anlan.warning.models import Alert, Original
 
 SAMPLES = Path(__file__).resolve().parents[5] / "shared" / "data" / "cap"
@@ -213,3 +214,18 @@ def test_every_real_sample_is_taken_in_or_kept_with_a_reason(actual, county, ali
         elif row["suggested_handling"].startswith(("accept", "split")):
             assert something and not taken["refused"], (row["file"], taken["refused"])
     assert not Alert.plain.filter(state="received", expires__lt="2026-01-01T00:00:00Z").exists(), "what is long over must not stand as in force"
+
+
+def test_a_feed_of_many_is_taken_in_as_one_by_one_with_a_fact_and_work_each(actual, county, town, alice, duty_post):
+    """The same alerts in one document and in single ones give the same rows; what updates, ends or repeats another is taken apart from the many."""
+    texts = [message(f"m{n}") for n in range(4)]
+    texts += [message("m2"), message("m9", kind="Cancel", sent="2026-07-20T07:00:00+08:00", references="met@example.invalid,m1,2026-07-20T06:00:00+08:00"), message("m8", status="Test")]
+    entries = b"".join(b"<entry><id>%d</id><content type='application/cap+xml'>%s</content></entry>" % (n, raw[raw.index(b"<alert"):]) for n, raw in enumerate(texts))
+    taken = take(alice, actual, b"<feed xmlns='http://www.w3.org/2005/Atom'>" + entries + b"</feed>")
+    rows = {row.identifier: row for row in Alert.plain.all()}
+    assert (len(taken["received"]), taken["duplicates"], len(taken["refused"])) == (6, 1, 0)
+    assert rows["m1"].state == Alert.CANCELLED and rows["m2"].state == Alert.RECEIVED and b">m2<" in bytes(rows["m2"].original.raw) and b">m3<" not in bytes(rows["m2"].original.raw)
+    facts = [fact.kind for fact in journal.about(f"alert:{rows['m0'].pk}")]
+    assert "warning.OutsideWarningReceived" in facts and rows["m0"].last_fact is not None
+    assert rows["m0"].content_hash == content_hash(rows["m0"]) and rows["m0"].region_ids == rows["m9"].region_ids != []
+    assert work.waiting_for(alice, actual).filter(kind="warning.outside", subject=f"alert:{rows['m0'].pk}").count() == 1

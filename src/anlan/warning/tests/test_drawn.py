@@ -11,13 +11,13 @@ from django.urls import reverse
 from anlan.engines.geo.reaches import Reach
 from anlan.kernel import journal
 from anlan.kernel.errors import Problem
-from anlan.kernel.models import Region
+from anlan.kernel.models import AccessLog, Region
 from anlan.runtime.testing import make_region
-from anlan.warning import actions, compute
+from anlan.warning import actions, compute, people
 from anlan.warning.forms import Area
-from anlan.warning.models import Alert
+from anlan.warning.models import Alert, Responsible
 
-from .builders import act, approved, draft
+from .builders import act, approved, channel, draft
 
 KM = 1 / 111.2  # of a degree of latitude, near enough
 
@@ -28,8 +28,8 @@ def river(county, town):
     lon, south, north = (town.west + town.east) / 2, town.south, county.north
     line = shapely.LineString([(lon, south), (lon, north)])
     row = Region.objects.create(name="霁水", name_en="Ji River", kind="river", lon=lon, lat=south, area_wkb=shapely.to_wkb(line), west=lon, east=lon, south=south, north=north)
-    for name, east, up, people in (("河边村", 0.2, 4, 300), ("坡上村", 3, 4, 500), ("上游村", 0.2, 25, 700)):
-        make_region(name, "village", town if up < 10 else county, lon=lon + east * KM / np.cos(np.radians(28)), lat=south + up * KM, population=people, population_source="试验数据")
+    for name, east, up, count in (("河边村", 0.2, 4, 300), ("坡上村", 3, 4, 500), ("上游村", 0.2, 25, 700)):
+        make_region(name, "village", town if up < 10 else county, lon=lon + east * KM / np.cos(np.radians(28)), lat=south + up * KM, population=count, population_source="试验数据")
     return row
 
 
@@ -104,3 +104,23 @@ def test_what_was_drawn_comes_back_into_the_fields_it_was_typed_in(town):
         form = Area(Area.drawn_as(drawn))
         assert form.is_valid(), form.errors
         assert form.cleaned_data["drawn"] == drawn
+
+
+def test_those_who_answer_for_places_in_the_area_are_told_by_number_and_nobody_beyond_it(actual, town, county2, alice, river):
+    def person(code, name, lon=None, lat=None, region=town, kind="village"):
+        return Responsible.plain.create(code=code, kind=kind, place=name, name=f"{name}责任人", mobile=f"138 0000 {code}", region=region, lon=lon, lat=lat)
+
+    person("0001", "河边村", river.lon, river.south + 4 * KM)
+    person("0002", "坡上村", river.lon + 0.04, river.south + 4 * KM)  # in the town, outside what was drawn
+    person("0003", "全镇")  # without a position: by its region
+    person("0004", "邻县村", region=county2)
+    person("0005", "矿山", kind="enterprise")
+    settings = {"url": "http://127.0.0.1:9/", "body": {"n": "{number}", "t": "{text}"}, "entries": [{"register": "warning.responsible", "phone": "mobile", "name": "name", "where": {"kind": "village"}}]}
+    out = channel("sms", settings=settings)
+    row = draft(alice, actual, town, regions=[], drawn={"river": str(river.pk), "from": 0, "to": 10, "km": 1})
+    found = list(people.targets(out, row))
+    assert [(one.address, one.name) for one in found] == [("13800000001", "河边村 河边村责任人"), ("13800000003", "全镇 全镇责任人")] and found[0].region == town.pk
+    (line,) = AccessLog.objects.filter(subject=f"alert:{row.pk}")
+    assert (line.fields, line.count) == (["warning.responsible.mobile"], 2)
+    for wrong in ([{"register": "no.such", "phone": "x"}], [{"register": "warning.responsible", "phone": "place"}], "x", [{"register": "warning.responsible", "phone": "mobile", "where": {"no": 1}}]):
+        assert people.problem({"entries": wrong})

@@ -1,0 +1,86 @@
+"""Another key signs our warnings only when two natural persons have said so, for exactly that pair."""
+from __future__ import annotations
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+
+from anlan.exchange import keys
+from anlan.kernel import journal, parties
+from anlan.kernel.errors import Problem
+from anlan.kernel.models import TwoPersonRequest
+from anlan.runtime.testing import make_actor, make_post
+from anlan.warning.tests.builders import act
+
+
+@pytest.fixture
+def two(city):
+    """Two security administrators of the whole installation."""
+    from anlan.kernel.models import Grant
+
+    found = []
+    for name in ("admin1", "admin2"):
+        post = make_post(name, city)
+        Grant.objects.create(post=post, capability=parties.ADMINISTER, starts_at="2020-01-01T00:00Z")
+        found.append(make_actor(name, post))
+    return found
+
+
+@pytest.fixture
+def asked(two, actual, settings, tmp_path):
+    settings.HOME = tmp_path
+    before = keys.key_id()
+    name = keys.stage()
+    return before, name, parties.ask(act(two[0], actual), kind=keys.SIGNING_KEY, payload={"key_id": name}, reason="yearly change")
+
+
+def test_a_key_that_lies_there_signs_nothing_until_a_second_person_says_so(asked, two, actual):
+    before, name, request = asked
+    assert keys.key_id() == before != name
+    with pytest.raises(Problem) as caught:
+        parties.confirm(act(two[0], actual), request=request.pk)
+    assert caught.value.kind.code == "kernel.same_person" and keys.key_id() == before
+    parties.confirm(act(two[1], actual), request=request.pk)
+    assert keys.key_id() == name and keys.in_force().confirmed_by_id == two[1].person_id
+    (fact,) = [one for one in journal.about(f"request:{request.pk}") if one.kind == "exchange.SigningKeyChanged"]
+    assert (fact.payload["before"], fact.payload["key_id"]) == (before, name)
+
+
+def test_the_confirmation_holds_only_for_the_pair_that_was_asked_for(asked, two, actual, settings):
+    before, name, request = asked
+    other = keys.stage()
+    for end in ("pem", "crt"):  # somebody lays another pair in its place
+        (settings.HOME / "keys" / f"cap-signing-{other[:16]}.{end}").replace(settings.HOME / "keys" / f"cap-signing-{name[:16]}.{end}")
+    with pytest.raises(Problem) as caught:
+        parties.confirm(act(two[1], actual), request=request.pk)
+    assert caught.value.kind.code == "exchange.bad_key" and keys.key_id() == before
+
+
+def test_the_database_refuses_one_person_twice_and_an_administrator_by_rows(asked, two):
+    _before, _name, request = asked
+    with pytest.raises(IntegrityError), transaction.atomic():
+        TwoPersonRequest.objects.filter(pk=request.pk).update(state="confirmed", confirmed_by_id=two[0].person_id)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        TwoPersonRequest.objects.filter(pk=request.pk).update(state="confirmed")
+
+
+def test_a_pair_that_does_not_belong_together_is_refused(settings, tmp_path, db):
+    settings.HOME = tmp_path
+    one, other = keys._fresh(), keys._fresh()
+    with pytest.raises(Problem) as caught:
+        keys.stage(one[0], other[1])
+    assert caught.value.kind.code == "exchange.bad_key"
+    assert keys.stage(*one) == keys.fingerprint(one[1])
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "keys").glob("*.pem"))
+
+
+def test_it_is_asked_for_and_confirmed_on_pages(asked, client, signed_in, two, alice):
+    _before, name, request = asked
+    signed_in(client, two[0])
+    page = client.get(reverse("kernel:request", args=[request.pk]))
+    assert name in page.content.decode()
+    signed_in(client, two[1])
+    assert client.post(reverse("kernel:request", args=[request.pk]), {"do": "confirm"}).status_code == 302
+    signed_in(client, alice)
+    shown = client.get(reverse("exchange:signing_key")).content.decode()
+    assert name in shown and "admin1" in shown and "admin2" in shown
