@@ -374,6 +374,7 @@ def _set_regions(act: Act, row: Alert, regions: list, how: str = "chosen") -> No
 def _draw(act: Act, row: Alert, drawn: dict[str, Any], regions: list) -> BaseGeometry | None:
     """The places, and the area as drawn (None: as the places are); without places named, those it warns."""
     shape = compute.drawn(drawn) if drawn else None
+    drawn = {name: drawn[name] for name in (*compute.SHAPES, "from", "to", "km", "model") if name in drawn}
     _set_regions(act, row, regions or (compute.warned_by(shape) if shape is not None else []))
     row.drawn = drawn
     if shape is not None:

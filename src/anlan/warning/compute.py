@@ -216,7 +216,7 @@ def drawn(area: dict[str, Any]) -> BaseGeometry:
     try:
         shape = _shape(area)
         west, south, east, north = shape.bounds
-    except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, shapely.errors.ShapelyError) as error:
         raise BAD_CONTENT(reason=str(error)) from None
     if shape.is_empty or shape.area == 0 or west < -180 or east > 180 or south < -90 or north > 90:
         raise BAD_CONTENT(reason=f"{west:g},{south:g},{east:g},{north:g}")
@@ -292,7 +292,7 @@ def said(area: dict[str, Any]) -> str:
         if "footprint" in area:
             return _("footprint of the model {name}").format(name=area.get("model") or "—")
         return _("drawn outline of {n} corners").format(n=len(area["polygon"])) if area.get("polygon") else ""
-    except (KeyError, TypeError, ValueError, Region.DoesNotExist):
+    except (LookupError, TypeError, ValueError, Region.DoesNotExist):
         return ""
 
 

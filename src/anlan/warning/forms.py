@@ -140,7 +140,9 @@ class Area(forms.Form):
         try:
             data["drawn"] = self._drawn(shape, data)
             self.area = compute.drawn(data["drawn"])
-        except (Problem, ValueError, TypeError) as error:
+        except Problem:
+            self.add_error(field, _("This is no area: check the coordinates and distances."))
+        except ValueError as error:
             self.add_error(field, _("This is no area yet: {reason}").format(reason=error))
         return data
 
@@ -159,11 +161,14 @@ class Area(forms.Form):
             if not data["river"]:
                 raise ValueError(_("choose a river"))
             return {"river": data["river"], "from": end(data["reach_from"]), "to": end(data["reach_to"]), "km": data["bank_km"] or 1}
-        found = json.loads(data["footprint"] or "null")
+        try:
+            found = json.loads(data["footprint"] or "null")
+        except ValueError:
+            raise ValueError(_("the file is no GeoJSON")) from None
         while isinstance(found, dict) and found.get("type") in ("Feature", "FeatureCollection"):
             found = found["geometry"] if found["type"] == "Feature" else (found.get("features") or [None])[0]
         if not isinstance(found, dict):
-            raise ValueError("GeoJSON")
+            raise ValueError(_("the file is no GeoJSON"))
         return {"footprint": {"type": found.get("type"), "coordinates": found.get("coordinates")}, "model": data["model"]}
 
 

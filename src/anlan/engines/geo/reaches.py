@@ -24,6 +24,8 @@ class Reach:
         line = np.asarray(line, np.float64)
         if line.ndim != 2 or line.shape[1] < 2 or len(line) < 2 or not np.isfinite(line).all():
             raise ValueError("a line needs two places at least")
+        if np.abs(line[:, 0]).max() > 180 or np.abs(line[:, 1]).max() > 90:
+            raise ValueError("longitude and latitude in degrees")
         lon, lat = line[:, :2].mean(axis=0)
         plane = f"+proj=aeqd +lon_0={lon} +lat_0={lat} +ellps=WGS84 +units=km"
         self._there = Transformer.from_crs("EPSG:4326", plane, always_xy=True)

@@ -73,7 +73,8 @@ def test_a_small_circle_in_a_large_town_warns_that_town(actual, town, alice):
 
 
 @pytest.mark.parametrize("bad", [{"river": "x", "km": 1}, {"river": "019b0000-0000-7000-8000-000000000000", "km": 1}, {"line": [[119, 28]], "km": 1}, {"line": [[119, 28], [119.1, 28]], "km": 0},
-                                 {"circle": [119, 28, 9999]}, {"footprint": {"type": "Point", "coordinates": [119, 28]}}, {"footprint": None}])
+                                 {"circle": [119, 28, 9999]}, {"footprint": {"type": "Point", "coordinates": [119, 28]}}, {"footprint": None},
+                                 {"footprint": {"type": "Polygon", "coordinates": [[]]}}, {"footprint": {"type": "Polygon", "coordinates": 5}}, {"line": [[900, 28], [119.1, 1e300]], "km": 1}, {"circle": [119, 28, 10 ** 400]}])
 def test_what_is_no_area_is_refused_with_its_reason(actual, town, alice, bad):
     with pytest.raises(Problem) as caught:
         draft(alice, actual, town, drawn=bad)
