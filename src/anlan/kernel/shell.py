@@ -187,6 +187,8 @@ class _Values(dict):
             if isinstance(given, str) and given and not _is_key(given):
                 return given
             return region_name(given or self.fact.region_id)
+        if name == "name" and localname_is_english() and (row := subjects.row(self.fact.subject)) is not None and getattr(row, "name", "") == self.get("name"):
+            return localname(row)
         # A name two rooms use for different things ("kind") is asked for with its subject before it: alert_kind.
         value = self.get("kind") if name.endswith("_kind") else self.get(name)
         return value_words(name, value)

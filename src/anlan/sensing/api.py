@@ -42,7 +42,7 @@ def sensor_things_root(request: HttpRequest) -> Any:
     return sta_door.answer(request, "")
 
 
-@router.api_operation(["GET", "POST"], "/sta/v1.1/{path:rest}", auth=None, include_in_schema=False)
+@router.api_operation(["GET", "POST", "PUT", "PATCH", "DELETE"], "/sta/v1.1/{path:rest}", auth=None, include_in_schema=False)
 def sensor_things(request: HttpRequest, rest: str) -> Any:
     """OGC SensorThings 1.1 (see sta.py): a query language of its own, so not in the OpenAPI document."""
     return sta_door.answer(request, rest)

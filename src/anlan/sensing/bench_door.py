@@ -309,8 +309,9 @@ def engine_workers(stations: int = 20_000, bins: int = 144) -> list[Row]:
         readings = sum(each["readings"] for each in told)
         return readings / max(each["seconds"] for each in told), readings / sum(each["cpu"] for each in told)
 
-    one, two = run(1), run(2)
-    note = f"{stations * bins:,} readings of {stations:,} gauges, judged at once; {one[0] / 1e6:.2f} M/s by one, {two[0] / 1e6:.2f} M/s by two; a second of processor judges {one[1] / 1e6:.2f} and {two[1] / 1e6:.2f} M"
+    rounds = [(run(1), run(2)) for _round in range(3)]  # in turns, the best of each: what else runs here takes its share of some
+    one, two = ((max(speed for speed, _cpu in each), max(cpu for _speed, cpu in each)) for each in zip(*rounds, strict=True))
+    note = f"best of three; {stations * bins:,} readings of {stations:,} gauges, judged at once; {one[0] / 1e6:.2f} M/s by one, {two[0] / 1e6:.2f} M/s by two; a second of processor judges {one[1] / 1e6:.2f} and {two[1] / 1e6:.2f} M"
     return [
         _row("engine part, two workers against one, by the clock", two[0] / one[0], "x", note),
         _row("engine part, two workers against one, by processor", 2 * two[1] / one[1], "x", "what two free cores would give: twice the readings a second of processor"),

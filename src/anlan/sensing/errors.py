@@ -17,6 +17,7 @@ WRONG_REALM = Kind("sensing.wrong_realm", 409, _("Stations, sources and rules ar
 BAD_FILTER = Kind("sensing.bad_filter", 422, _("The address of this page asks for something that cannot be: {why}"))
 BAD_QUERY = Kind("sensing.bad_query", 400, _("The SensorThings request cannot be understood at: {why}"))
 STA_REFUSED = Kind("sensing.sta_refused", 405, _("Nothing can be created at {path}: only Observations, Things with their Datastreams, and Datastreams of a Thing."))
+STA_FIXED = Kind("sensing.sta_fixed", 405, _("{path} cannot be changed or deleted over SensorThings: {why}"))
 BAD_MAPPING = Kind("sensing.bad_mapping", 422, _("The mapping {name} cannot be used: {why}"))
 BAD_FILE = Kind("sensing.bad_file", 422, _("Nothing can be taken from {file}: {why}"))
 ANSWERED = Kind("sensing.answered", 409, _("Somebody has answered this already; the page shows what was said."))

@@ -33,7 +33,8 @@ INTERVAL, FLAGS = "interval", "flags"
 MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"
 _SPEC = "http://www.opengis.net/spec/iot_sensing/1.1/req/"
 CONFORMANCE = [_SPEC + name for name in (
-    "datamodel", "resource-path/resource-path-to-entities", "request-data", "create-update-delete/create-entity", "create-update-delete/deep-insert",
+    "datamodel", "resource-path/resource-path-to-entities", "request-data", "create-update-delete/create-entity", "create-update-delete/deep-insert", "create-update-delete/update-entity",
+    "create-update-delete/delete-entity",
     "data-array/data-array", "create-observations-via-mqtt/observations-creation", "receive-updates-via-mqtt/receive-updates",
 )]
 

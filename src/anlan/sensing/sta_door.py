@@ -1,4 +1,4 @@
-"""SensorThings by HTTP: who asks, reading, and creating Observations, Things and Datastreams.
+"""SensorThings by HTTP: who asks, reading, creating Observations, Things and Datastreams, and changing Things that were entered here.
 
 A source's credential (Basic) reads its own stations, everything when it `reads`, and may enter stations when it `enters`; a person
 signed in reads what the pages show and enters stations with sensing.manage. Observations come from sources only, by the same way as any
@@ -14,20 +14,28 @@ import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.translation import gettext_lazy as _
 
 from anlan.kernel import access, clock, places, realms
 from anlan.kernel.actions import Act, Actor
 from anlan.kernel.errors import FORBIDDEN, NOT_FOUND, SIGN_IN, TOO_LARGE
 from anlan.kernel.middleware import address
+from anlan.kernel.registers import actions as registers
 
 from . import actions, door, queries, sta
-from .errors import BAD_QUERY, BAD_STATION, STA_REFUSED
+from .errors import BAD_QUERY, BAD_STATION, STA_FIXED, STA_REFUSED
 from .ingest import AT_MOST, Refuse, sta_item
 from .models import Reading, Source, Station
 from .quantities import QUANTITIES
 from .sta import SETS, Reader, stream_of
 
 STORED_S = 3.0  # so long a creator waits to be told that its observation can be read
+ORIGIN = "SensorThings"  # of a station that came in here
+FIXED = {
+    "Observations": _("what was measured stays; whether it is to be believed, a person says on the page of questions about readings"),
+    **dict.fromkeys(("Datastreams", "Sensors", "ObservedProperties"), _("quantity and unit of a series are fixed; its thresholds are set on the station's page")),
+    **dict.fromkeys(("FeaturesOfInterest", "HistoricalLocations"), _("it is the place of its Thing; change the Location, or delete the Thing")),
+}
 UNITS = {unit: code for code in ("battery", "gas", "wind", "soil", "flow", "level", "rain") for unit in QUANTITIES[code].units}
 
 
@@ -47,10 +55,10 @@ def answer(request: HttpRequest, path: str) -> HttpResponse:
     """One request below the service's root."""
     reader = _who(request)
     path = path.strip("/")
-    if request.method == "POST":
+    if request.method in ("POST", "PUT", "PATCH", "DELETE"):
         if reader.actor is not None and (refused := CsrfViewMiddleware(lambda _request: HttpResponse()).process_view(request, answer, (), {})) is not None:
             return refused
-        return _create(request, reader, path)
+        return _create(request, reader, path) if request.method == "POST" else _change(request, reader, path)
     if not path:
         return _json(sta.root(reader, settings.ADDRESSES.get("mqtt", "")))
     found = sta.read(reader, path, {name: str(request.GET[name]) for name in request.GET})
@@ -62,12 +70,7 @@ def _json(body: Any, status: int = 200, **headers: str) -> HttpResponse:
 
 
 def _create(request: HttpRequest, reader: Reader, path: str) -> HttpResponse:
-    if len(request.body) > door.BODY_LIMIT:
-        raise TOO_LARGE(size=len(request.body), limit=door.BODY_LIMIT)
-    try:
-        body = orjson.loads(request.body)
-    except orjson.JSONDecodeError as error:
-        raise BAD_QUERY(why=str(error)[:100])
+    body = _body(request)
     steps = path.split("/")
     key = request.headers.get("Idempotency-Key", "")[:100]
     if path == "CreateObservations":
@@ -84,6 +87,15 @@ def _create(request: HttpRequest, reader: Reader, path: str) -> HttpResponse:
     if path == "Datastreams" or (found and len(steps) == 2 and (found[1], steps[1]) == ("Things", "Datastreams")):
         return _stream(request, reader, body, _linked(body.get("Thing")) if path == "Datastreams" else found[3] or "")  # type: ignore[index]
     raise STA_REFUSED(path=path[:100])
+
+
+def _body(request: HttpRequest) -> Any:
+    if len(request.body) > door.BODY_LIMIT:
+        raise TOO_LARGE(size=len(request.body), limit=door.BODY_LIMIT)
+    try:
+        return orjson.loads(request.body)
+    except orjson.JSONDecodeError as error:
+        raise BAD_QUERY(why=str(error)[:100])
 
 
 def _linked(given: Any) -> str:
@@ -160,6 +172,15 @@ def _may_enter(request: HttpRequest, reader: Reader) -> Act:
     return Act(Actor.machine(f"source {reader.source.name}"), realms.actual())
 
 
+def _own(reader: Reader, thing: str) -> Station:
+    """A station this writer may speak of: a source its own, a person one of his regions."""
+    seen = Station.objects.filter(source=reader.source) if reader.source is not None else queries.stations_seen_by(reader.actor)
+    row = seen.filter(code=thing[:40], ended_at=None).first()
+    if row is None:
+        raise NOT_FOUND(kind="Thing", key=thing[:60])
+    return row
+
+
 def _quantity(body: Any) -> str:
     """What a Datastream measures: the ObservedProperty named by its id, by a definition or name we know, else by the unit."""
     if not isinstance(body, dict):
@@ -213,27 +234,68 @@ def _thing(request: HttpRequest, reader: Reader, body: dict[str, Any]) -> HttpRe
         values["source"] = reader.source.pk
     region = places.smallest_at(lon, lat) if lon is not None and lat is not None and -180 <= lon <= 180 and -90 <= lat <= 90 else None
     values["region"] = region.pk if region else None
-    actions.import_stations(act, rows=[values], origin=f"SensorThings {reader.source.name if reader.source else ''}".strip())
+    actions.import_stations(act, rows=[values], origin=f"{ORIGIN} {reader.source.name if reader.source else ''}".strip())
     return _made(reader, "Things", {"t": code})
 
 
 def _stream(request: HttpRequest, reader: Reader, body: dict[str, Any], thing: str) -> HttpResponse:
     """One more quantity of a station that is there."""
-    act = _may_enter(request, reader)
-    if reader.source is not None:
-        row = Station.objects.filter(code=thing[:40], source=reader.source).first()
-    else:
-        row = queries.stations_seen_by(reader.actor).filter(code=thing[:40]).first()
-    if row is None:
-        raise NOT_FOUND(kind="Thing", key=thing[:60])
+    act, row = _may_enter(request, reader), _own(reader, thing)
     quantity = _quantity(body)
     if not quantity:
         raise BAD_STATION(fields=[{"field": "ObservedProperty", "why": ", ".join(sorted({*UNITS.values()}))}])
     if quantity not in row.quantities:
         actions.import_stations(act, rows=[{
             "code": row.code, "quantities": [*row.quantities, quantity], "lon": row.lon, "lat": row.lat, "region": row.region_id, "source": row.source_id,
-        }], origin=row.origin or "SensorThings")
+        }], origin=row.origin or f"via {ORIGIN}")
     return _made(reader, "Datastreams", {"t": row.code, "p": quantity})
+
+
+def _change(request: HttpRequest, reader: Reader, path: str) -> HttpResponse:
+    """PATCH, PUT and DELETE. A Thing that was entered here takes another name, river, owner, interval or place, or leaves the register:
+    as a tombstone, its readings stay. Everything else is refused with the reason."""
+    found = sta.STEP.fullmatch(path)
+    name, key = (found[1], found[3] or "") if found else ("", "")
+    fixed = _("name one entity by its id") if not key else FIXED.get(name, "") or (FIXED["FeaturesOfInterest"] if name == "Locations" and request.method == "DELETE" else "")
+    if fixed or name not in ("Things", "Locations"):
+        raise STA_FIXED(path=path[:100], why=fixed or _("there is no such entity"))
+    act, row = _may_enter(request, reader), _own(reader, key)
+    if not row.origin.startswith(ORIGIN):
+        raise STA_FIXED(path=path[:100], why=_("it was not entered here; people keep it in the register of stations"))
+    note = f"{ORIGIN} {act.actor.machine_name}".strip()
+    if request.method == "DELETE":
+        registers.end(act, register="sensing.station", row=row.pk, reason=note)
+        return HttpResponse(status=200)
+    body = _patched(_body(request))
+    more = body.get("properties") if isinstance(body.get("properties"), dict) else {}
+    changes: dict[str, Any] = {field: more[field] for field in ("river", "owner", "interval_s") if field in more} if name == "Things" else {}
+    if name == "Things" and "name" in body:
+        changes["name"] = body["name"]
+    lon, lat = _point([body] if name == "Locations" else body.get("Locations"))
+    if lon is not None and lat is not None:
+        region = places.smallest_at(lon, lat) if -180 <= lon <= 180 and -90 <= lat <= 90 else None
+        changes |= {"point": [lon, lat], "region": str(region.pk) if region else None}
+    if changes:
+        registers.change(act, register="sensing.station", row=row.pk, changes=changes, note=note)
+    return _json(sta.read(reader, path, {}))
+
+
+def _patched(body: Any) -> dict[str, Any]:
+    """What is to be other: an object as it is, or a JSON Patch of replacements."""
+    if isinstance(body, dict):
+        return body
+    out: dict[str, Any] = {}
+    for step in body if isinstance(body, list) else [None]:
+        if not isinstance(step, dict) or step.get("op") not in ("add", "replace") or not isinstance(step.get("path"), str):
+            raise BAD_QUERY(why=str(step)[:100])
+        *inner, last = step["path"].strip("/").split("/")
+        place = out
+        for each in inner:
+            place = place.setdefault(each, {})
+            if not isinstance(place, dict):
+                raise BAD_QUERY(why=step["path"][:100])
+        place[last] = step.get("value")
+    return out
 
 
 def _made(reader: Reader, name: str, keys: dict[str, Any]) -> HttpResponse:

@@ -4,8 +4,9 @@ from __future__ import annotations
 import orjson
 import pytest
 from django.db import connection
+from django.utils import translation
 
-from anlan.kernel import flowing
+from anlan.kernel import flowing, journal, shell
 from anlan.kernel.models import Due, Fact, FactPayload, Realm
 from anlan.sensing import worker
 from anlan.sensing.ingest import Message, Sample
@@ -34,7 +35,7 @@ def colours(realm):
 
 
 def test_a_downpour_becomes_orange_then_red(actual, replay, county):
-    station(actual, region=county)
+    station(actual, region=county, name_en="Upper bridge")
     put(replay, 200)
     feed(replay, rain("R1", (60, 20), (120, 20), (180, 20)))
     feed(replay, rain("R1", (190, 40)))
@@ -46,6 +47,10 @@ def test_a_downpour_becomes_orange_then_red(actual, replay, county):
     cause = Fact.objects.get(pk=Fact.objects.get(pk=signal.fact).cause_id)
     assert cause.kind == "sensing.ReadingsAccepted"
     assert Reading.objects.count() == 4
+    # A reader in English reads the gauge's English name, a Chinese one the name the fact bears.
+    for language, name in (("en", "Upper bridge:"), ("zh-hans", "站R1：")):
+        with translation.override(language):
+            assert shell.say(journal.get(signal.fact)).startswith(name)
 
 
 def test_the_same_reading_twice_changes_nothing_and_another_value_is_counted(actual, replay):

@@ -14,10 +14,11 @@ import requests
 from geojson import Point
 
 from anlan.kernel import clock
+from anlan.kernel.models import RegisterChange
 from anlan.sensing import actions, door, sources, worker
 from anlan.sensing.errors import BAD_QUERY
 from anlan.sensing.ingest import Message
-from anlan.sensing.models import Source, Station
+from anlan.sensing.models import Reading, Source, Station
 from anlan.sensing.sta_query import BOOL, TEXT, Filter, Term, Values, options
 from anlan.sensing.worker import Processor
 
@@ -185,6 +186,37 @@ def test_a_source_enters_stations_only_where_it_may_and_sees_its_own(wire, net, 
     assert get(client, net, "Observations", "gw", count="true").json()["@iot.count"] == 3
     assert get(client, net, "Observations", count="true").json()["@iot.count"] == 6
     assert client.get(f"{URL}/Things").status_code == 401
+
+
+def test_what_was_entered_here_can_be_changed_and_taken_off_and_nothing_else(wire, net, actual, alice, client):
+    gw = Source.objects.get(name="gw")
+    with pytest.raises(requests.exceptions.HTTPError) as refused:
+        wire("gw").delete(fsc.Thing(id="R1"))
+    assert refused.value.response.status_code == 403
+    actions.save_source(act(actual, alice), source=gw.pk, name="gw", kind="gateway", enters=True)
+    thing = new_thing()
+    wire("gw").create(thing)
+    wire("gw").patch(thing, [{"op": "replace", "path": "/name", "value": "改名站"}, {"op": "add", "path": "/properties/river", "value": "大溪"}])
+    send("patch", client, net, "Locations('NEW-1')", {"location": {"type": "Point", "coordinates": [119.25, 28.25]}})
+    row = Station.objects.get(code="NEW-1")
+    assert (row.name, row.river, row.lon, row.lat, row.version) == ("改名站", "大溪", 119.25, 28.25, 3)
+    assert RegisterChange.objects.filter(row=row.pk, op="change").count() == 2
+    # A wrong value, another's, one that people keep, and what is never changed: each with its reason.
+    for method, path, status, code in (
+        ("patch", "Things('NEW-1')", 422, "kernel.invalid"), ("patch", "Things('W1')", 404, "kernel.not_found"), ("delete", "Things('R1')", 405, "sensing.sta_fixed"),
+        ("delete", "Datastreams('R1:rain')", 405, "sensing.sta_fixed"), ("patch", "Observations('R1:rain:1')", 405, "sensing.sta_fixed"), ("delete", "Things", 405, "sensing.sta_fixed"),
+    ):
+        answer = send(method, client, net, path, {"properties": {"interval_s": -5}})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), path
+    wire("gw").create(fsc.Observation(result=1.5, phenomenon_time=net["at"][0].isoformat(), datastream=fsc.Datastream(id="NEW-1:rain")))
+    wire("gw").delete(thing)
+    assert not Station.objects.filter(code="NEW-1", ended_at=None).exists() and get(client, net, "Things('NEW-1')", "gw").status_code == 404
+    assert Reading.objects.filter(series__station=row.pk).count() == 1
+
+
+def send(method, client, net, path, body, who="gw"):
+    extra = {"HTTP_AUTHORIZATION": "Basic " + base64.b64encode(f"{who}:{net[who]}".encode()).decode()}
+    return getattr(client, method)(f"{URL}/{path}", data=orjson.dumps(body), content_type="application/json", **extra)
 
 
 def test_paths_expansions_and_selections_of_the_standard(client, net):
