@@ -31,7 +31,7 @@ def places(plan: SupplyPlan) -> list[Region]:
 class PlanForm(forms.Form):
     title = forms.CharField(label=gettext_lazy("Matter"), max_length=200)
     region = forms.ChoiceField(label=gettext_lazy("Region"))
-    vehicle = forms.ChoiceField(label=gettext_lazy("Vehicles"))
+    vehicle = forms.ChoiceField(label=pgettext_lazy("road", "Vehicle"))
     weather = forms.ChoiceField(label=gettext_lazy("Weather"))
     about = forms.CharField(required=False, max_length=80, widget=forms.HiddenInput)
 
@@ -86,7 +86,7 @@ class ReachForm(PlaceForm):
     """From where, within how many minutes, with what."""
 
     minutes = forms.CharField(label=gettext_lazy("Minutes"), max_length=60, initial="15, 30, 60", help_text=gettext_lazy("up to five limits"))
-    vehicle = forms.ChoiceField(label=gettext_lazy("Vehicles"))
+    vehicle = forms.ChoiceField(label=pgettext_lazy("road", "Vehicle"))
     weather = forms.ChoiceField(label=gettext_lazy("Weather"))
 
     def __init__(self, actor: Any, *args: Any, **more: Any) -> None:

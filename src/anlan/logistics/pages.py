@@ -75,9 +75,13 @@ def coverage(request: HttpRequest) -> HttpResponse:
     """Stations today against the best layout of as many, and where one more would do most."""
     actor, realm = request.actor, request.realm  # type: ignore[attr-defined]
     access.require(actor, "logistics.read")
-    found = teams.coverage(actor, realm)
+    kinds = codes.choices("team_kind")
+    kind = request.GET.get("kind", "") if request.GET.get("kind", "") in dict(kinds) else ""
+    wanted = request.GET.get("small", "")
+    small = min(int(wanted), 200) if wanted.isdecimal() and len(wanted) < 4 else 0
+    found = teams.coverage(actor, realm, kind=kind, small=small)
     share = (lambda n: 100 * n / found.people) if found.people else (lambda n: 0.0)
-    return render(request, "logistics/coverage.html", {"found": found, "today": share(found.today), "best": share(found.best), "bound": share(found.bound), "now": clock.now(realm)})
+    return render(request, "logistics/coverage.html", {"found": found, "today": share(found.today), "best": share(found.best), "bound": share(found.bound), "with_small": share(found.with_small), "small_bound": share(found.small_bound), "small": small, "kind": kind, "kinds": kinds, "now": clock.now(realm)})
 
 
 def reach_page(request: HttpRequest) -> HttpResponse:
@@ -123,7 +127,7 @@ def reserve_page(request: HttpRequest) -> HttpResponse:
     if found and "xlsx" in request.GET:
         title = _("Reserve targets")
         access_log.note(actor, "export", "logistics", count=len(found.lines), purpose=title, address=address(request))
-        head = [_("Good"), _("Unit"), _("Needed"), *(f"{name} {what}" for _code, name in layers for what in (_("target"), _("held"))), *(f"{name} {what}" for _code, name in split_forms[1:] for what in (_("target"), _("held"))), pgettext("supplies", "Gap")]
+        head = [pgettext("supplies", "Good"), _("Unit"), _("Needed"), *(f"{name} {what}" for _code, name in layers for what in (_("target"), _("held"))), *(f"{name} {what}" for _code, name in split_forms[1:] for what in (_("target"), _("held"))), pgettext("supplies", "Gap")]
         rows = [
             [one.name, one.unit, one.need, *(value for cell in one.layers for value in (cell.target, cell.held)), one.agreement.target, one.agreement.held, one.capacity.target, one.capacity.held, one.gap] for one in found.lines
         ]

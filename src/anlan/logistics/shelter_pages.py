@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_POST
 
 from anlan.kernel import access, access_log, clock, codes, sheets, shell, subjects
@@ -187,7 +188,7 @@ def _xlsx(request: HttpRequest, row: Sheltering, version: ShelterVersion) -> Htt
     title = _("Who shelters where")
     access_log.note(request.actor, "export", "logistics", count=len(version.answer["moves"]), purpose=title, address=address(request))  # type: ignore[attr-defined]
     shown = _shown(row, version, "group")
-    head = [_("From"), _("Persons"), _("Of them with people who need help"), _("How"), _("Shelter"), _("Minutes"), _("Sets out"), _("There"), _("By")]
+    head = [pgettext("people", "From"), _("Persons"), _("Of them with people who need help"), _("How"), _("Shelter"), _("Minutes"), _("Sets out"), _("There"), _("Reason")]
     frozen = version.frozen
     rows: list[list[Any]] = [
         [frozen["groups"][one["g"]]["name"], one["persons"], one["care"], _("by bus") if one["bus"] else _("on foot"), frozen["shelters"][one["s"]]["name"], one["minutes"],

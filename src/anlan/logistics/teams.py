@@ -177,11 +177,21 @@ class Coverage:
     new: list[Region]
     add: list[tuple[Region, int]]
     uncovered: list[tuple[Region, int]]
+    small: list[tuple[Region, int]] = field(default_factory=list)  # 1+N: where small stations stand besides those of today, with the people each adds
+    with_small: int = 0
+    small_bound: int = 0
+    small_limit: float = 0.0
 
 
-def coverage(actor: Any, realm: Any, *, more: int = 3) -> Coverage:
-    """Stations (驻地) of the actor's regions against the best layout (1+N): the same number anywhere among stations and towns, with its bound."""
-    bases = list(Base.objects.seen_by(actor).filter(ended_at=None, lon__isnull=False).order_by("name")[:MOST])
+def coverage(actor: Any, realm: Any, *, more: int = 3, kind: str = "", small: int = 0) -> Coverage:
+    """Stations (驻地) of the actor's regions against the best layout: the same number anywhere among stations and towns, with its bound.
+
+    `kind`: only stations where a team of that kind stands. `small`: 1+N (普通站+小型站): today's stations stay, and so many small ones, each with a shorter reach, are put where they add most, with the bound.
+    """
+    rows = Base.objects.seen_by(actor).filter(ended_at=None, lon__isnull=False)
+    if kind:
+        rows = rows.filter(pk__in=forces.teams(actor).filter(kind=kind).values("base_id"))
+    bases = list(rows.order_by("name")[:MOST])
     places = [row for row in _places(actor) if row.population]
     towns = Region.objects.filter(kind="town", lon__isnull=False, lat__isnull=False, valid_to=None)
     scope = access.regions(actor, "logistics.read")
@@ -208,7 +218,28 @@ def coverage(actor: Any, realm: Any, *, more: int = 3) -> Coverage:
         add.append((sites[k], round(float(gains[k]))))
         have |= reach[len(bases) + k]
     order = [int(k) for k in np.argsort(-people) if not now[k]]
+    limit = policy("small_min") if small else 0.0
+    tiny, with_small, small_bound = _small(sites, people, now, ways.seconds[len(bases):] / 60 + policy("assemble_small_min") <= limit, small) if small else ([], 0, 0)
     return Coverage(
         len(bases), int(people.sum()), int(people[now].sum()), max(round(float(best.cost)), int(people[now].sum())), round(float(best.bound)), policy("limit_min"), ways.how, [one for k, one in enumerate(bases) if k in chosen],
-        [one for k, one in enumerate(bases) if k not in chosen], [sites[k - len(bases)] for k in sorted(chosen) if k >= len(bases)], add, [(places[k], int(people[k])) for k in order[:20]],
+        [one for k, one in enumerate(bases) if k not in chosen], [sites[k - len(bases)] for k in sorted(chosen) if k >= len(bases)], add, [(places[k], int(people[k])) for k in order[:20]], tiny, with_small, small_bound, limit,
     )
+
+
+def _small(sites: list[Region], people: np.ndarray, now: np.ndarray, reach: np.ndarray, count: int) -> tuple[list[tuple[Region, int]], int, int]:
+    """(small stations with the people each adds, covered with them, what no choice of as many can exceed): only who is not covered today counts."""
+    covered = float(people[now].sum())
+    if not sites:
+        return [], round(covered), round(covered)
+    found = covering.mclp(reach, np.where(now, 0.0, people), count, budget=5.0, gap=0.001)
+    chosen, have = [], now.copy()
+    left = [int(k) for k in found.sites]
+    while left:
+        gains = [float(people[reach[k] & ~have].sum()) for k in left]
+        best = int(np.argmax(gains))
+        if gains[best] <= 0:
+            break
+        k = left.pop(best)
+        chosen.append((sites[k], round(gains[best])))
+        have |= reach[k]
+    return chosen, round(float(people[have].sum())), round(covered + float(found.bound))

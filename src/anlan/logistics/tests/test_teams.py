@@ -72,7 +72,11 @@ def test_coverage_today_stands_beside_the_best_layout_of_as_many(actual, alice, 
     found = teams.coverage(alice, actual)
     assert (found.stations, found.people, found.today, found.best, found.bound) == (1, 4000, 1000, 3000, 3000)
     assert [one.pk for one in found.move] == [base.pk] and [one.pk for one in found.new] == [other.pk] and [(row.pk, n) for row, n in found.add] == [(other.pk, 3000)]
+    plus = teams.coverage(alice, actual, small=2)
+    assert [(row.pk, n) for row, n in plus.small] == [(other.pk, 3000)] and (plus.with_small, plus.small_bound) == (4000, 4000), "1+N: the station stays, the small one adds the west"
+    assert teams.coverage(alice, actual, kind="fire").stations == 0, "no fire team stands there"
     desk = signed_in(client, alice)
+    assert "100.0" in desk.get("/logistics/coverage?small=2").content.decode() and desk.get("/logistics/coverage?small=x&kind=fire").status_code == 200
     page = desk.get("/logistics/coverage").content.decode()
     assert "75.0" in page and "25.0" in page and other.name in page
     _village, team = valley
