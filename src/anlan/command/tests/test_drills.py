@@ -13,7 +13,9 @@ from anlan.kernel.errors import Problem
 from anlan.kernel.loops import actions as cases
 from anlan.kernel.models import Order, Realm, WorkItem
 from anlan.plans import actions as plans
+from anlan.plans.models import ResponseProposal
 from anlan.plans.tests.builders import batch, changed_pack, reading
+from anlan.plans.tests.test_lives import in_force
 from anlan.runtime.testing import make_actor, make_post
 
 from .builders import act, adopted
@@ -96,8 +98,9 @@ def test_a_player_sees_nothing_before_it_is_told(actual, commander, observer, al
         drills.save_script(act(alice, actual), drill=drill.pk, script={})
 
 
-def test_the_whole_drill(actual, commander, observer, alice, county, duty_post, plan, drill, drain, client, signed_in):
+def test_the_whole_drill(actual, commander, observer, alice, bob, county, duty_post, plan, drill, drain, client, signed_in):
     gauge = plan[1]["hengshan"]
+    life = in_force(alice, bob, actual, county)
     drills.save_script(act(commander, actual), drill=drill.pk, script=script(commander, observer, alice))
     step(commander, actual, drill, "prepare")
     step(commander, actual, drill, "begin")
@@ -118,8 +121,6 @@ def test_the_whole_drill(actual, commander, observer, alice, county, duty_post, 
     reading(exercise, gauge, 49.2, exercise.now_at)
     batch(exercise, exercise.now_at)
     drain()
-    from anlan.plans.models import ResponseProposal
-
     proposal = ResponseProposal.objects.of(exercise).get(state="open")
     to(8)
     actions.approve_proposal(act(commander, exercise), proposal=proposal.pk)
@@ -160,6 +161,12 @@ def test_the_whole_drill(actual, commander, observer, alice, county, duty_post, 
     page = web.get(f"/command/drills/{drill.pk}/report").content.decode()
     assert str(body["total"]) in page and "续报迟缓" in page
     assert SECRET in web.get(reverse("kernel:case", args=[drill.pk])).content.decode()
+
+    # What was found sends the plan back to its makers.
+    assert body["findings"] > 0
+    drain()
+    life.refresh_from_db()
+    assert (life.state, life.trigger) == ("revising", "drill")
 
     # Each finding closes only when what it names has changed.
     finding = Finding.objects.of(actual).get(concerns="plan")
