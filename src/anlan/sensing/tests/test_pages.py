@@ -73,10 +73,12 @@ def test_a_person_enters_a_station_by_sensor_things_where_they_may(storm, alice,
     made = client.post(f"{url}/Things", body, content_type="application/json")
     assert made.status_code == 201 and made.headers["Location"].endswith("/Things('P-1')") and Station.objects.get(code="P-1").source is None
     assert client.get(f"{url}/Datastreams('R1:rain')/Observations?$count=true&$top=0").json()["@iot.count"] == 6
-    # Readings are a source's to send; and nothing else can be made, changed or taken away.
+    # Readings are a source's to send; nothing else can be made; and only what was entered like this is changed or taken away like this.
     refused = client.post(f"{url}/Datastreams('R1:rain')/Observations", {"result": 1}, content_type="application/json")
     assert refused.status_code == 403 and client.post(f"{url}/Sensors", body, content_type="application/json").status_code == 405
-    assert client.delete(f"{url}/Things('P-1')").status_code == 405
+    assert client.delete(f"{url}/Things('R1')").json()["error"]["code"] == "sensing.sta_fixed"
+    assert client.patch(f"{url}/Things('P-1')", {"name": "另名"}, content_type="application/json").json()["name"] == "另名"
+    assert client.delete(f"{url}/Things('P-1')").status_code == 200 and Station.plain.get(code="P-1").ended_at is not None
 
 
 def test_the_station_page_and_its_curve(storm, alice, client, signed_in):
