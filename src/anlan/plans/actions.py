@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -865,25 +866,62 @@ class Judge:
     known: dict[UUID, compute.Known] = field(default_factory=dict)
     matches: dict[UUID, dict[UUID, Match]] = field(default_factory=dict)
     last: dict[tuple[str, str, str], Term] = field(default_factory=dict)
+    signals: dict[tuple[str, str, datetime], UUID] = field(default_factory=dict)
+    regions: dict[str, UUID | None] = field(default_factory=dict)
 
     def take(self, updates: Iterable[compute.Update], signals: bool = False) -> None:
         """Apply updates in order of their event time; those of one instant together, then judge what they touch.
 
         `signals`: where a signal rests on the same reading, it is the cause.
         """
-        for _at, group in groupby(updates, key=lambda update: update.event_time):
+        news = list(updates)
+        if not news:
+            return
+        self._prepare(news, signals)
+        for _at, group in groupby(news, key=lambda update: update.event_time):
             taken: dict[tuple[str, str, str], tuple[compute.Update, UUID | None]] = {}
             terms: dict[tuple[str, str, str], Term | None] = {}
             for update in group:
                 row = (update.name, update.place, update.qualifier)
                 cause = self._signal_of(update) if signals else self.cause
                 taken[row], terms[row] = (update, cause), self._term(update, cause)
-            for plan in self.plans:
-                tipped = {key: taken[plan.row(key)] for key in plan.keys if plan.row(key) in taken}
-                if tipped:
-                    self._know(plan, tipped, terms)
-                    self._judge(plan, tipped)
+            tips: dict[int, dict[Key, tuple[compute.Update, UUID | None]]] = {}
+            for row, told in taken.items():
+                for number, key in self.askers.get(row, ()):
+                    tips.setdefault(number, {})[key] = told
+            for number in sorted(tips):
+                self._know(self.plans[number], tips[number], terms)
+                self._judge(self.plans[number], tips[number])
         self._store()
+
+    @cached_property
+    def askers(self) -> dict[tuple[str, str, str], list[tuple[int, Key]]]:
+        """Who asks for a row of the table: (number of the plan, its key)."""
+        found: dict[tuple[str, str, str], list[tuple[int, Key]]] = {}
+        for number, plan in enumerate(self.plans):
+            for key, row in plan.wanted.items():
+                found.setdefault(row, []).append((number, key))
+        return found
+
+    def _prepare(self, news: list[compute.Update], signals: bool) -> None:
+        """Read at once what each value would be looked up for: signals and regions of gauges, and what is known of the plans they touch."""
+        realm = self.act.realm
+        stations = {update.place.partition(":")[2] for update in news if update.place.startswith("station:")}
+        self.regions.update((f"station:{key}", region) for key, region in Station.objects.filter(pk__in=stations).values_list("pk", "region_id"))
+        if signals and stations:
+            for row in Signal.objects.of(realm).filter(station_id__in=stations, since__in={update.event_time for update in news}).exclude(fact=None).order_by("-pk"):
+                self.signals[str(row.station_id), row.quantity, row.since] = row.fact
+        touched = {number for update in news for number, _key in self.askers.get((update.name, update.place, update.qualifier), ())}
+        fresh = [self.plans[number] for number in touched if self.plans[number].binding.pk not in self.known]
+        if len(fresh) > 1:
+            terms = compute.known_terms(realm, fresh)
+            for plan in fresh:
+                self.known[plan.binding.pk] = plan.known(realm, self.act.now, terms)
+        unread = [self.plans[number].binding.pk for number in touched if self.plans[number].binding.pk not in self.matches]
+        if len(unread) > 1:
+            self.matches.update((key, {}) for key in unread)
+            for match in Match.objects.of(realm).filter(binding__in=unread).defer("inputs", "steps"):
+                self.matches[match.binding_id][match.condition_id] = match
 
     def retire(self, term: Term) -> None:
         """A value must not be used any more: silent gauge, or too old."""
@@ -905,12 +943,7 @@ class Judge:
 
     def _signal_of(self, update: compute.Update) -> UUID | None:
         kind, _, key = update.place.partition(":")
-        if kind == "station":
-            spec = vocabulary()[update.name]
-            signal = Signal.objects.of(self.act.realm).filter(station_id=key, quantity=spec.quantity, since=update.event_time).exclude(fact=None).first()
-            if signal is not None:
-                return signal.fact
-        return self.cause
+        return self.signals.get((key, vocabulary()[update.name].quantity, update.event_time), self.cause) if kind == "station" else self.cause
 
     def _term(self, update: compute.Update, cause: UUID | None) -> Term | None:
         row = (update.name, update.place, update.qualifier)
@@ -920,26 +953,31 @@ class Judge:
             self._store()  # what follows reads the table again
             return None
         after = vocabulary()[update.name].stale_after
+        if update.place not in self.regions:
+            self.regions[update.place] = compute.region_of(update.place)
         term = Term(
             id=derived_id("term", self.act.realm.pk, *row), realm_id=self.act.realm.pk, name=update.name, place=update.place, qualifier=update.qualifier,
             value=update.value, event_time=update.event_time, received_at=self.act.now, stale_at=update.event_time + after if after else None,
-            source=update.source[:300], fact=cause, region_id=compute.region_of(update.place),
+            source=update.source[:300], fact=cause, region_id=self.regions[update.place],
         )
         self.last[row] = term
         return term
 
     def _store(self) -> None:
-        for term in self.last.values():
-            fields = ("value", "event_time", "received_at", "stale_at", "source", "fact", "region_id")
-            row, made = Term.objects.of(self.act.realm).get_or_create(
-                name=term.name, place=term.place, qualifier=term.qualifier, defaults={"id": term.id, "realm_id": term.realm_id, **{name: getattr(term, name) for name in fields}}
-            )
-            if not made:
-                for name in fields:
-                    setattr(row, name, getattr(term, name))
-                self.act.save(row)
-            if term.stale_at is not None:
-                due.at(self.act, term.stale_at, "plans.term_stale", subject=f"term:{row.pk}")
+        """Write what was taken in, all of it at once: one value a term, its version one higher than the row's."""
+        if not self.last:
+            return
+        rows = list(self.last.values())
+        held = Term.objects.of(self.act.realm).select_for_update(of=("self",)).filter(name__in={row.name for row in rows}, place__in={row.place for row in rows}).order_by("pk")
+        have = {(name, place, qualifier): (pk, version) for pk, version, name, place, qualifier in held.values_list("pk", "version", "name", "place", "qualifier")}
+        for key, term in self.last.items():
+            if key in have:
+                term.pk, term.version = have[key][0], have[key][1] + 1
+        Term.plain.bulk_create(
+            rows, update_conflicts=True, unique_fields=["realm", "name", "place", "qualifier"], update_fields=["value", "event_time", "received_at", "stale_at", "source", "fact", "region", "version"], batch_size=2000,
+        )
+        if stale := [(term.stale_at, "plans.term_stale", f"term:{term.pk}") for term in rows if term.stale_at is not None]:
+            due.at_many(self.act, stale)
         self.last.clear()
 
     def _know(self, plan: compute.Adopted, tipped: Mapping[Key, Any], terms: Mapping[tuple[str, str, str], Term | None]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
@@ -154,13 +155,14 @@ class Adopted:
         """(term, place key, qualifier): how a key of the plan is found in the table of known terms."""
         return key.term, self.places.get(key.place, "") if key.place else "", key.qualifier
 
-    def known(self, realm: Any, now: datetime) -> Known:
-        """What is known now for this plan's keys; too old values are set apart."""
-        wanted = {key: self.row(key) for key in self.keys}
-        rows = {
-            (term.name, term.place, term.qualifier): term
-            for term in Term.objects.of(realm).filter(name__in={row[0] for row in wanted.values()}, place__in={row[1] for row in wanted.values()})
-        }
+    @cached_property
+    def wanted(self) -> dict[Key, tuple[str, str, str]]:
+        return {key: self.row(key) for key in self.keys}
+
+    def known(self, realm: Any, now: datetime, rows: Mapping[tuple[str, str, str], Term] | None = None) -> Known:
+        """What is known now for this plan's keys; too old values are set apart. `rows`: the table, where it was read for many plans at once."""
+        wanted = self.wanted
+        rows = known_terms(realm, [self]) if rows is None else rows
         values: dict[Key, Any] = {}
         stale: dict[Key, Term] = {}
         terms: dict[Key, Term] = {}
@@ -230,6 +232,13 @@ class Update:
     source: str = ""
 
 
+def known_terms(realm: Any, plans: Iterable[Adopted]) -> dict[tuple[str, str, str], Term]:
+    """The table of known terms, as far as these plans ask for it."""
+    wanted = {row for plan in plans for row in plan.wanted.values()}
+    rows = Term.objects.of(realm).filter(name__in={row[0] for row in wanted}, place__in={row[1] for row in wanted})
+    return {(term.name, term.place, term.qualifier): term for term in rows}
+
+
 def _spec(name: str) -> Any:
     return vocabulary()[name]
 
@@ -245,24 +254,39 @@ def station_updates(realm: Any, plans: Iterable[Adopted]) -> Iterator[Update]:
                 wanted[key.term, place] = spec.quantity
     if not wanted:
         return
-    known = {(term.name, term.place): term.event_time for term in Term.objects.of(realm).filter(name__in={name for name, _ in wanted}, place__in={place for _, place in wanted})}
+    known = dict(
+        ((name, place), when)
+        for name, place, when in Term.objects.of(realm).filter(name__in={name for name, _ in wanted}, place__in={place for _, place in wanted}).values_list("name", "place", "event_time")
+    )
     series = {
-        (str(row.station_id), row.quantity): row
-        for row in Series.objects.filter(realm_id=realm.pk, station_id__in={place.partition(":")[2] for _, place in wanted}).select_related("station")
+        (str(station), quantity): (pk, f"{title} ({code})")
+        for pk, station, quantity, title, code in Series.objects.filter(realm_id=realm.pk, station_id__in={place.partition(":")[2] for _, place in wanted})
+        .values_list("pk", "station_id", "quantity", "station__name", "station__code")
     }
+    asked = [(name, place, quantity, *series[place.partition(":")[2], quantity]) for (name, place), quantity in wanted.items() if (place.partition(":")[2], quantity) in series]
     found: list[Update] = []
-    for (name, place), quantity in wanted.items():
-        row = series.get((place.partition(":")[2], quantity))
-        if row is None:
-            continue
-        readings = Reading.objects.filter(series_id=row.pk).order_by("time")
-        since = known.get((name, place))
-        # The first look takes the newest reading only: what lies before the adoption is history, not a crossing.
-        readings = readings.filter(time__gt=since) if since else readings.order_by("-time")[:1]
-        for reading in readings:
-            if reading.flags & UNJUDGED:  # a doubtful reading decides nothing: a frozen or impossible gauge is a gauge that does not know
-                continue
-            found.append(Update(name, place, "", QUANTITIES[quantity].value(reading.value), reading.time, f"{row.station.name} ({row.station.code})"))
+
+    def add(number: int, when: datetime, value: int, flags: int) -> None:
+        name, place, quantity, _pk, source = asked[number]
+        if not flags & UNJUDGED:  # a doubtful reading decides nothing: a frozen or impossible gauge is a gauge that does not know
+            found.append(Update(name, place, "", QUANTITIES[quantity].value(value), when, source))
+
+    later = [(number, one[3], known[one[:2]]) for number, one in enumerate(asked) if one[:2] in known]
+    if later:
+        # All gauges in one question; the earliest of their times lets whole partitions be passed over.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT w.number, r.time, r.value, r.flags FROM unnest(%s::int[], %s::bigint[], %s::timestamptz[]) w(number, series, since) "
+                f"JOIN {Reading._meta.db_table} r ON r.series_id = w.series AND r.time > w.since WHERE r.time > %s",
+                [*map(list, zip(*later, strict=True)), min(one[2] for one in later)],
+            )
+            for row in cursor.fetchall():
+                add(*row)
+    # The first look takes the newest reading only: what lies before the adoption is history, not a crossing.
+    for number, one in enumerate(asked):
+        if one[:2] not in known:
+            for row in Reading.objects.filter(series_id=one[3]).order_by("-time").values_list("time", "value", "flags")[:1]:
+                add(number, *row)
     yield from sorted(found, key=lambda update: (update.event_time, update.place, update.name))
 
 
