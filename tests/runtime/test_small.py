@@ -12,7 +12,7 @@ import threading
 import pytest
 from cryptography import x509
 
-from anlan.runtime import certificate, folder, process
+from anlan.runtime import certificate, folder, process, serve
 from anlan.runtime.settings import is_loopback
 
 from .conftest import until
@@ -146,3 +146,16 @@ def test_an_existing_key_is_not_overwritten_by_mistake(installation):
     assert (installation.home / "keys" / "tls.key").read_bytes() == key
     installation.run("cert", "localhost", "--force")
     assert (installation.home / "keys" / "tls.key").read_bytes() != key
+
+
+def test_whatever_migrating_writes_makes_it_migrate_again(tmp_path):
+    stamps = set()
+    for name in ("room/migrations/0001_first.py", "room/loops.py", "room/registers/people.py", "room/data/codes/kind.yaml", "runtime/postgres.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        for text in ("one", "two"):
+            (tmp_path / name).write_text(text)
+            stamps.add(serve.schema_stamp(tmp_path))
+    assert len(stamps) == 10
+    (tmp_path / "room" / "tests").mkdir()
+    (tmp_path / "room" / "tests" / "test_it.py").write_text("none of its business")
+    assert serve.schema_stamp(tmp_path) in stamps
