@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -418,7 +419,7 @@ def target_of(case: Finding) -> tuple[str, UUID] | None:
         post = next((post for post in Post.objects.filter(active=True, name=name)[:2]), None)
         return ("post", post.pk) if post else None
     if case.concerns == "training":
-        member = Member.objects.filter(code=name).first()
+        member = Member.plain.filter(code=name).first()
         return ("member", member.pk) if member else None
     found = list(SearchEntry.objects.filter(title=name, realm=None).exclude(kind__in=("plan", "clause", "planaction", "region", "post", "organisation")).values_list("kind", "key")[:2])
     return found[0] if len(found) == 1 else None
@@ -445,9 +446,14 @@ def change_since(case: Finding) -> Fact | None:
     if kind == "post":
         return rows.filter(kind="kernel.RosterChanged", payload_row__payload__post=str(key)).first()
     if kind == "member":
-        trained = [str(one) for one in Certificate.objects.filter(member_id=key).values_list("pk", flat=True)]
+        trained = [str(one) for one in Certificate.plain.filter(member_id=key).values_list("pk", flat=True)]
         return rows.filter(kind="kernel.RegisterRowChanged", payload_row__payload__register="resources.certificate", payload_row__payload__row__in=trained).exclude(payload_row__payload__op="verified").first()
-    return rows.filter(subject=f"{kind}:{key}").exclude(payload_row__payload__op="verified").first()
+    own = Q(subject=f"{kind}:{key}") & ~Q(payload_row__payload__op="verified")
+    if kind == "warehouse":  # what came in or went out of it
+        own |= Q(kind="resources.StockMoved") & (Q(payload_row__payload__warehouse=str(key)) | Q(payload_row__payload__other=str(key)))
+    elif kind == "item":
+        own |= Q(kind="resources.StockMoved", payload_row__payload__lines__contains=[{"item": case.target.strip()}])
+    return rows.filter(own).first()
 
 
 def changed(case: Finding, data: dict[str, Any]) -> Any:

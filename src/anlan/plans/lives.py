@@ -90,8 +90,8 @@ def concerned(fact: FactView) -> list[tuple[UUID, str, str]]:
         return [(key, "drill", _("{n} findings of a drill").format(n=payload["findings"])) for key in _of_plans({payload["plan"]})]
     if fact.kind == "command.ResponseEnded":
         approved = next((one for one in journal.about(f"response:{payload['response']}") if one.kind == "command.ResponseApproved"), None)
-        label = str(approved.payload.get("plan_version") or "") if approved else ""
-        return [(key, "event", _("Used at level {level}: see the review").format(level=payload["level"])) for key in _of_plans({label.partition("@")[0]})]
+        used = Plan.objects.filter(pk=approved.payload["plan"]).values_list("key", flat=True) if approved else ()
+        return [(key, "event", _("Used at level {level}: see the review").format(level=payload["level"])) for key in _of_plans(set(used))]
     if fact.kind == "kernel.PartyChanged" and payload.get("kind") in ("post", "organisation"):
         bound = BoundPost.objects.filter(binding__active=True, binding__only_realm=None)
         bound = bound.filter(post_id=payload["key"]) if payload["kind"] == "post" else bound.filter(post__organisation_id=payload["key"])

@@ -36,7 +36,8 @@ def roles() -> set[str]:
 
 def rise(realm: Any, gauges: dict[str, Any], values: dict[str, float]) -> ResponseProposal:
     """Readings at the realm's present; the proposal that stands open after them."""
+    at = realm.time()
     for name, value in values.items():
-        reading(realm, gauges[name], value, realm.now_at)
-    batch(realm, realm.now_at)
+        reading(realm, gauges[name], value, at)
+    batch(realm, at)
     return ResponseProposal.objects.of(realm).get(state="open")

@@ -9,16 +9,19 @@ from django.urls import reverse
 from anlan.command import actions, drills
 from anlan.command.models import DrillReport, Finding, Inject
 from anlan.kernel import clock, orders, realms
+from anlan.kernel.actions import action
 from anlan.kernel.errors import Problem
 from anlan.kernel.loops import actions as cases
 from anlan.kernel.models import Order, Realm, WorkItem
+from anlan.kernel.registers import actions as registers
 from anlan.plans import actions as plans
 from anlan.plans.models import ResponseProposal
 from anlan.plans.tests.builders import batch, changed_pack, reading
 from anlan.plans.tests.test_lives import in_force
+from anlan.resources.tests import builders as goods
 from anlan.runtime.testing import make_actor, make_post
 
-from .builders import act, adopted
+from .builders import act, adopted, rise
 
 pytestmark = pytest.mark.django_db
 SECRET, KEY = "上游管涌密件", "hengyang-flood-2023"
@@ -190,6 +193,53 @@ def test_the_whole_drill(actual, commander, observer, alice, bob, county, duty_p
     step(commander, actual, low, "close")
     low.refresh_from_db()
     assert low.state == "closed"
+
+
+@action("test.find")
+def find(act, *, title, region, concerned):
+    return cases.follow(act.child(step="open"), loop="command.finding", values={"title": title, "text": "演练中发现", "concerns": "", "target": "", "region": region, "concerned": str(concerned)})
+
+
+def still_open(alice, realm, finding):
+    with pytest.raises(Problem) as caught:
+        step(alice, realm, finding, "close")
+    assert caught.value.kind.code == "kernel.case_not_allowed"
+
+
+def test_findings_that_name_stock_or_training_close_when_goods_move_and_a_certificate_is_entered(actual, alice, county, client, signed_in):
+    place, other, pumps = goods.warehouse(alice, actual, county), goods.warehouse(alice, actual, county), goods.item(alice, actual)
+    member = registers.create(act(alice, actual), register="resources.member", values={"code": "RY-1", "role": "keeper", "region": str(county.pk)})
+    goods.receive(alice, actual, place, pumps, 10)
+    store, catalogue, trained = (find(act(alice, actual), title=title, region=county.pk, concerned=alice.post_id) for title in ("水泵不足", "水泵型号不符", "不会架设水泵"))
+    step(alice, actual, store, "name", concerns="stock", target=place.name)
+    step(alice, actual, catalogue, "name", concerns="stock", target=pumps.name)
+    step(alice, actual, trained, "name", concerns="training", target="RY-1")
+    # Goods elsewhere, another person's certificate and a mere look at the entry change nothing.
+    goods.receive(alice, actual, other, goods.item(alice, actual), 5)
+    second = registers.create(act(alice, actual), register="resources.member", values={"code": "RY-2", "role": "keeper", "region": str(county.pk)})
+    registers.create(act(alice, actual), register="resources.certificate", values={"member": str(second.pk), "course": "stock", "passed_on": "2026-05-01", "region": str(county.pk)})
+    for finding in (store, catalogue, trained):
+        still_open(alice, actual, finding)
+    goods.receive(alice, actual, place, pumps, 5)
+    registers.create(act(alice, actual), register="resources.certificate", values={"member": str(member.pk), "course": "stock", "passed_on": "2026-05-01", "region": str(county.pk)})
+    web = signed_in(client, alice)
+    for finding, by in ((store, "resources.StockMoved"), (catalogue, "resources.StockMoved"), (trained, "kernel.RegisterRowChanged")):
+        assert web.get(reverse("kernel:case", args=[finding.pk])).status_code == 200
+        step(alice, actual, finding, "close")
+        finding.refresh_from_db()
+        assert finding.state == "closed" and finding.proof.startswith(by)
+
+
+def test_a_plan_used_in_an_event_goes_back_to_its_makers(actual, commander, alice, bob, county, plan, drain):
+    life = in_force(alice, bob, actual, county)
+    response = actions.approve_proposal(act(commander, actual), proposal=rise(actual, plan[1], {"hengshan": 49.2}).pk)
+    drain()
+    life.refresh_from_db()
+    assert life.state == "in_force"  # it still applies while it is used
+    actions.end_response(act(commander, actual), response=response.pk, reason="水位已退", still_met=["IV-3"])
+    drain()
+    life.refresh_from_db()
+    assert (life.state, life.trigger) == ("revising", "event")
 
 
 def test_a_drill_is_planned_scripted_and_scored_on_its_pages(actual, commander, observer, alice, county, plan, client, signed_in):
