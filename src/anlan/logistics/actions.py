@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.utils import translation
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
 from anlan.kernel import access, clock, orders, shell, work
 from anlan.kernel.actions import Act, action
@@ -29,24 +28,16 @@ from .errors import (
     NO_VERSION,
     NOBODY_ISSUES,
     NOTHING_ASKED,
-    PLAN_LOCKED,
-    SEARCHING,
 )
-from .facts import DecisionDropped, PlanAsked, SearchAsked, SearchFailed, SearchStopped, VersionAdopted, VersionMade
+from .facts import DecisionDropped, PlanAsked, SearchFailed, SearchStopped, VersionAdopted, VersionMade
 from .models import Pass, PlanVersion, Search, SupplyPlan, Transport
+from .searching import EDITABLE, ask, held, offer
 
-EDITABLE = ("draft", "approved")
 PLANS = "logistics.supply"
 
 
 def _plan(act: Act, key: Any, *, edits: bool = True) -> SupplyPlan:
-    """The plan, locked; over which the actor may plan, and in a state in which it may change."""
-    plan = act.lock(SupplyPlan, key)
-    if not act.actor.machine_name:
-        access.require(act, "logistics.plan", plan.region_id, plan.organisation_id)
-    if edits and plan.state not in EDITABLE:
-        raise PLAN_LOCKED(state=loop(PLANS).state_label(plan.state))
-    return plan
+    return held(act, SupplyPlan, key, of=PLANS, edits=edits)
 
 
 # --- what is asked -------------------------------------------------------------------------------------------------------
@@ -185,18 +176,7 @@ def search(act: Act, *, plan: UUID, kind: str = "solve", reason: str = "") -> Se
     row = _plan(act, plan, edits=kind == "solve")
     if not row.needs or not row.depots:
         raise NOTHING_ASKED()
-    if row.asked and Search.plain.filter(pk=row.asked, state__in=(Search.WAITING, Search.RUNNING)).exists():
-        if act.actor.machine_name:
-            return Search.plain.get(pk=row.asked)  # it reads the roads as they are now, or is told of them by the next fact
-        raise SEARCHING()
-    if kind == "replan" and not row.current:
-        raise NO_VERSION()
-    made = act.create(Search, plan=row, region_id=row.region_id, kind=kind, reason=reason.strip()[:300], at=act.now, progress={"lang": translation.get_language() or "zh-hans"})
-    row.asked = made.pk
-    act.save(row)
-    made.fact = act.state(SearchAsked(plan=row.pk, search=made.pk, kind=kind, reason=made.reason), about=row)
-    made.save(update_fields=["fact"])
-    return made
+    return ask(act, row, kind, reason, join=bool(act.actor.machine_name))
 
 
 @action("supply.stop")
@@ -233,12 +213,7 @@ def found(act: Act, *, search: UUID, frozen: dict, answers: dict, changes: list,
         plan.current = version.number
         act.save(plan)
     elif plan.post_id or plan.region_id:
-        post = plan.post_id or next(iter(cases.posts_that_may(["logistics.plan"], plan)), None)
-        if post:
-            work.open(
-                act, post=post, kind="logistics.replan", subject=f"supply:{plan.pk}", region=plan.region_id, cause=version.fact, due_at=act.now + timedelta(minutes=15),
-                msgid=gettext_noop("“{title}”: a changed plan is proposed, {count} lines differ ({reason})"), params={"title": plan.title[:80], "count": len(changes), "reason": row.reason[:120]},
-            )
+        offer(act, plan, cause=version.fact, count=len(changes), reason=row.reason)
     return version
 
 

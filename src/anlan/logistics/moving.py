@@ -11,37 +11,29 @@ from uuid import UUID
 
 from django.utils import translation
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
 from anlan.kernel import access, orders, work
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.errors import INVALID, NOT_FOUND
 from anlan.kernel.ids import derived_id
 from anlan.kernel.loops import actions as cases
-from anlan.kernel.loops import get as loop
 from anlan.kernel.models import Order, Region
 from anlan.resources.models import Shelter
 
 from . import shelters
-from .errors import NO_VERSION, NOTHING_LISTED, PLAN_LOCKED, SEARCHING
-from .facts import PeopleCheckedIn, PeopleListed, SearchAsked, ShelterVersionAdopted, ShelterVersionMade
+from .errors import NO_VERSION, NOTHING_LISTED
+from .facts import PeopleCheckedIn, PeopleListed, ShelterVersionAdopted, ShelterVersionMade
 from .models import CheckIn, Search, Sheltering, ShelterVersion
+from .searching import EDITABLE, ask, held, offer
 
 PLANS = "logistics.sheltering"
-EDITABLE = ("draft", "approved")
 MOST = 20_000  # rows of people
 CORNERS = 5_000
 LEADS = ("logistics.shelter", "logistics.plan")  # who is told to open a shelter and to lead people there
 
 
 def _plan(act: Act, key: Any, *, edits: bool = True) -> Sheltering:
-    """The plan, locked; over which the actor may plan, and in a state in which it may change."""
-    plan = act.lock(Sheltering, key)
-    if not act.actor.machine_name:
-        access.require(act, "logistics.plan", plan.region_id, plan.organisation_id)
-    if edits and plan.state not in EDITABLE:
-        raise PLAN_LOCKED(state=loop(PLANS).state_label(plan.state))
-    return plan
+    return held(act, Sheltering, key, of=PLANS, edits=edits)
 
 
 # --- what is asked -------------------------------------------------------------------------------------------------------
@@ -171,18 +163,7 @@ def search(act: Act, *, plan: UUID, kind: str = "solve", reason: str = "") -> Se
     row = _plan(act, plan, edits=kind == "solve")
     if not row.people:
         raise NOTHING_LISTED()
-    if row.asked and Search.plain.filter(pk=row.asked, state__in=(Search.WAITING, Search.RUNNING)).exists():
-        if act.actor.machine_name or kind == "replan":
-            return Search.plain.get(pk=row.asked)
-        raise SEARCHING()
-    if kind == "replan" and not row.current:
-        raise NO_VERSION()
-    made = act.create(Search, sheltering=row, region_id=row.region_id, kind=kind, reason=reason.strip()[:300], at=act.now, progress={"lang": translation.get_language() or "zh-hans"})
-    row.asked = made.pk
-    act.save(row)
-    made.fact = act.state(SearchAsked(plan=row.pk, search=made.pk, kind=kind, reason=made.reason), about=row)
-    made.save(update_fields=["fact"])
-    return made
+    return ask(act, row, kind, reason, join=bool(act.actor.machine_name) or kind == "replan")
 
 
 @action("sheltering.found")
@@ -206,12 +187,7 @@ def found(act: Act, *, search: UUID, frozen: dict, answer: dict, changes: list) 
         plan.current = number
         act.save(plan)
     else:
-        post = plan.post_id or next(iter(cases.posts_that_may(["logistics.plan"], plan)), None)
-        if post:
-            work.open(
-                act, post=post, kind="logistics.replan", subject=f"sheltering:{plan.pk}", region=plan.region_id, cause=version.fact, due_at=act.now + timedelta(minutes=15),
-                msgid=gettext_noop("“{title}”: a changed plan is proposed, {count} lines differ ({reason})"), params={"title": plan.title[:80], "count": len(changes), "reason": row.reason[:120]},
-            )
+        offer(act, plan, cause=version.fact, count=len(changes), reason=row.reason)
     return version
 
 

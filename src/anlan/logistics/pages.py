@@ -26,7 +26,7 @@ from anlan.kernel.registers import exporting
 from anlan.kernel.registers.pages import qr, watermark
 from anlan.resources.models import Base
 
-from . import actions, forms, queries, reserves, shelter_pages, supply, teams
+from . import actions, forms, queries, reserves, searching, shelter_pages, supply, teams
 from .models import Blockage, Pass, PlanVersion, Search, SupplyPlan, Transport
 
 GOALS = {"fast": lambda: _("Faster"), "fair": lambda: _("Fairer"), "cheap": lambda: _("Cheaper")}
@@ -184,7 +184,7 @@ def plan(request: HttpRequest, key: UUID) -> HttpResponse:
     by = request.GET.get("by") if request.GET.get("by") in ("depot", "vehicle", "need") else "need"
     may_plan = access.may(actor, "logistics.plan", row.region_id, row.organisation_id)
     context: dict[str, Any] = {
-        "plan": row, "version": version, "by": by, "state_label": declared.state_label(row.state), "now": clock.now(realm), "may_plan": may_plan, "editable": may_plan and row.state in actions.EDITABLE and not realm.is_over,
+        "plan": row, "version": version, "by": by, "state_label": declared.state_label(row.state), "now": clock.now(realm), "may_plan": may_plan, "editable": may_plan and row.state in searching.EDITABLE and not realm.is_over,
         "steps": choices(actor, declared, row), "versions": _versions(row), "about_url": subjects.url(row.about) if row.about else "", "about_text": shell.describe(row.about)[0] if row.about else "",
         "needs": len(row.needs), "depots": len(row.depots), "stands": number == row.current, "loads": list(row.transports.filter(plan_version__isnull=False).order_by("opened_at")), "transport": loop("logistics.transport"),
         **_search(row),

@@ -84,15 +84,14 @@ def on_roads(facts: list[FactView]) -> None:
             continue
         case = Blockage.plain.filter(pk=UUID(fact.subject.partition(":")[2])).first()
         name = (case.road or case.title) if case else ""
+        now = {str(row.pk) for row in supply.blocked_now(fact.realm)}
         for plan in SupplyPlan.plain.filter(realm_id=fact.realm_id, state__in=("draft", "asked", "approved"), current__gt=0).order_by("pk"):
             version = plan.versions.get(number=plan.current)
-            now = {str(row.pk) for row in supply.blocked_now(fact.realm)}
             if not version.frozen["by_road"] or now == {one["id"] for one in version.frozen["blocked"]}:
                 continue
             act = Act(Actor.machine(MACHINE), fact.realm, op_id=derived_id("replan", plan.pk, fact.id), cause=fact.id)
             actions.search(act, plan=plan.pk, kind="replan", reason=name)
         for moved in Sheltering.plain.filter(realm_id=fact.realm_id, state__in=("draft", "asked", "approved"), current__gt=0).order_by("pk"):
             told = moved.versions.get(number=moved.current)
-            now = {str(row.pk) for row in supply.blocked_now(fact.realm)}
             if told.frozen["by_road"] and now != {one["id"] for one in told.frozen["blocked"]}:
                 moving.search(Act(Actor.machine(MACHINE), fact.realm, op_id=derived_id("replan", moved.pk, fact.id), cause=fact.id), plan=moved.pk, kind="replan", reason=name)

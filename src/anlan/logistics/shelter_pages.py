@@ -25,7 +25,7 @@ from anlan.kernel.registers import exporting
 from anlan.kernel.registers.pages import watermark
 from anlan.resources.models import Shelter
 
-from . import actions, forms, moving, shelters
+from . import actions, forms, moving, searching, shelters
 from .models import Blockage, CheckIn, Search, Sheltering, ShelterVersion
 
 SHOWN = 400  # rows of a table; the export has all
@@ -136,7 +136,7 @@ def plan(request: HttpRequest, key: UUID) -> HttpResponse:
     may_plan = access.may(actor, "logistics.plan", row.region_id, row.organisation_id)
     orders = list(Order.objects.of(realm).filter(source=f"sheltering:{row.pk}").exclude(state=Order.WITHDRAWN).select_related("post").order_by("-issued_at")[:100])
     context: dict[str, Any] = {
-        "plan": row, "version": version, "by": by, "state_label": declared.state_label(row.state), "now": clock.now(realm), "editable": may_plan and row.state in moving.EDITABLE and not realm.is_over, "steps": choices(actor, declared, row),
+        "plan": row, "version": version, "by": by, "state_label": declared.state_label(row.state), "now": clock.now(realm), "editable": may_plan and row.state in searching.EDITABLE and not realm.is_over, "steps": choices(actor, declared, row),
         "versions": [
             {"row": one, "stands": one.number == row.current, "approved": one.number == row.approved, "proposed": one.kind == "replan" and one.number > row.current, "unplaced": one.answer["numbers"]["unplaced"], "changes": len(one.changes)}
             for one in row.versions.order_by("-number")[:30]
