@@ -1,6 +1,7 @@
 // An area drawn on a map: outline, circle, river reach, line. It only fills the fields of the form, where all of it can be typed as well;
 // what the server makes of them (the outline as sent) comes back with the answer about who lies in it.
 // <div data-draw="…map config…"> around the fields and a [data-draw-map]; the answer carries [data-outline].
+import { mapWhenSeen } from './lazy.js';
 import { token } from './text.js';
 
 const KM = 111.32; // of a degree of latitude
@@ -86,13 +87,8 @@ export function drawArea(el) {
   document.addEventListener('htmx:afterSwap', (event) => { if (el.contains(event.target)) outline(); });
 
   const holder = el.querySelector('[data-draw-map]');
-  const begin = async () => {
-    const { drawMap, Marker: Pin } = await import('./map.js');
-    Marker = Pin;
-    holder.dataset.map = el.dataset.draw; holder.dataset.small = '';
-    await drawMap(holder);
-    map = holder.map;
-    if (!map) return;
+  mapWhenSeen(holder, el.dataset.draw, (ready, Pin) => {
+    map = ready; Marker = Pin;
     map.doubleClickZoom.disable();
     for (const name of ['outline', 'drawn']) map.addSource(name, { type: 'geojson', data: { type: 'FeatureCollection', features: [] } });
     map.addLayer({ id: 'outline', type: 'fill', source: 'outline', paint: { 'fill-color': token('accent'), 'fill-opacity': 0.18 } });
@@ -106,7 +102,5 @@ export function drawArea(el) {
     });
     lay(); outline();
     holder.dataset.drawReady = '1';
-  };
-  const seen = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) { seen.disconnect(); begin(); } });
-  seen.observe(holder);
+  });
 }

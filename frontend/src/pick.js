@@ -1,5 +1,6 @@
 // A point of a form: typed, pressed on a small map, or taken from where the phone is.
 // <div data-pick data-pick-map="…config…"> around inputs [data-lon] and [data-lat].
+import { mapWhenSeen } from './lazy.js';
 import { say } from './text.js';
 
 export async function pickPoint(el) {
@@ -31,18 +32,10 @@ export async function pickPoint(el) {
   });
   el.querySelector('[data-pick-clear]')?.addEventListener('click', () => { lon.value = lat.value = ''; place(false); lon.dispatchEvent(new Event('input', { bubbles: true })); });
   const holder = el.querySelector('[data-pick-map]');
-  // The map is heavy: it comes when the field is looked at, not with the form.
-  const begin = async () => {
-    const { drawMap, Marker: Pin } = await import('./map.js');
-    Marker = Pin;
-    holder.dataset.map = holder.dataset.pickMap; holder.dataset.small = '';
-    await drawMap(holder);
-    map = holder.map;
-    if (!map) return;
+  if (!holder) return;
+  mapWhenSeen(holder, holder.dataset.pickMap, (drawn, Pin) => {
+    map = drawn; Marker = Pin;
     map.on('click', (event) => { set(event.lngLat.lng, event.lngLat.lat); place(false); });
     place(true);
-  };
-  if (!holder) return;
-  const seen = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) { seen.disconnect(); begin(); } });
-  seen.observe(holder);
+  });
 }
