@@ -50,6 +50,7 @@ FOLLOWERS: list[Follower] = [
 JOBS: list[Job] = [
     Job("kernel.export_head", ["kernel.HeadTaken"], "anlan.kernel.heads.export"),
     Job("web.call", ["web.NoDeskLive", "kernel.DutyCalled"], "anlan.web.reactions.call_next"),
+    Job("demo.backtest", ["demo.BacktestAsked"], "anlan.demo.reactions.run_backtest"),
     Job("exchange.sign", ["warning.AlertIssued"], "anlan.exchange.reactions.sign"),
     Job("exchange.publish", ["exchange.AlertSigned", "warning.WarningEnded", "warning.DeliveryFinished", "warning.ChannelChanged", "exchange.SigningKeyChanged"], "anlan.exchange.reactions.publish"),
     Job("logistics.search", ["logistics.SearchAsked"], "anlan.logistics.reactions.search"),

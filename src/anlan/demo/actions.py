@@ -35,10 +35,12 @@ from anlan.kernel.models import (
 )
 from anlan.kernel.registers import actions as registers
 from anlan.kernel.registers import get
+from anlan.warning.models import RANK
 
-from . import dangers, records, teams, town_hall, villages
-from .errors import NOT_EMPTY
-from .facts import CityLoaded, EventLoaded, RecordStated, SignInsGiven
+from . import backtest, dangers, records, teams, town_hall, villages
+from .errors import BAD_BACKTEST, NOT_EMPTY
+from .facts import BacktestAsked, BacktestEnded, CityLoaded, EventLoaded, RecordStated, SignInsGiven
+from .models import Backtest
 from .stations import MADE_UP, enter_event_gauges, enter_gauges
 
 # Far enough back that a replay of any documented event finds posts and grants in force.
@@ -374,3 +376,49 @@ def give_sign_ins(act: Act, *, accounts: list[dict[str, str]]) -> int:
         Account.objects.filter(name=entry["name"]).update(password=entry["encoded"], totp_secret=entry["totp"])
     act.state(SignInsGiven(accounts=[entry["name"] for entry in accounts]), subject=f"installation:{Installation.current().pk}")
     return len(accounts)
+
+
+# --- backtests ---------------------------------------------------------------------------------------------------------
+
+
+@action("demo.ask_backtest")
+def ask_backtest(act: Act, *, events: list, own: dict, horizon_h: float) -> Backtest:
+    """Ask how thresholds would have done in documented events; a job of flow.py works it out. Needs warning.compose: who writes warnings may ask what they are worth."""
+    access.require(act, "warning.compose")
+    chosen = [name for name in records.known() if name in events]
+    colours = {colour: float(value) for colour, value in own.items() if colour in RANK and colour and 0 < float(value) < 1e9}
+    if not chosen or not 0 < horizon_h <= 72 or len(colours) != len(own):
+        raise BAD_BACKTEST()
+    row = act.create(
+        Backtest, events=chosen, own=colours, horizon_h=horizon_h, asked_by=act.actor.person_id, at=act.now, of=sum(backtest.tries(name, colours or None) for name in chosen),
+    )
+    act.state(BacktestAsked(backtest=row.pk, events=chosen, own=colours, horizon_h=horizon_h), about=row)
+    return row
+
+
+@action("demo.stop_backtest")
+def stop_backtest(act: Act, *, backtest: UUID) -> Backtest:
+    """Stop one that waits or runs; nothing of it is kept."""
+    access.require(act, "warning.compose")
+    row = act.lock(Backtest, backtest)
+    if row.state in (Backtest.WAITING, Backtest.RUNNING):
+        row.stop = True
+        act.save(row)
+    return row
+
+
+def tell_backtest(key: UUID, done: int) -> bool:
+    """How far it is: told as it goes, no decision and no fact. False when somebody wants it stopped."""
+    Backtest.plain.filter(pk=key).update(state=Backtest.RUNNING, done=done)
+    return not Backtest.plain.values_list("stop", flat=True).get(pk=key)
+
+
+@action("demo.end_backtest")
+def end_backtest(act: Act, *, backtest: UUID, outcome: str, answer: list, why: str = "") -> Backtest:
+    """Keep what came of it."""
+    row = act.lock(Backtest, backtest)
+    row.state, row.answer, row.why = outcome, answer, why[:500]
+    row.done = row.of if outcome == Backtest.DONE else row.done
+    act.save(row)
+    act.state(BacktestEnded(backtest=row.pk, outcome=outcome, why=row.why), about=row)
+    return row

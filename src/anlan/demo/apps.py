@@ -11,8 +11,13 @@ class DemoConfig(AppConfig):
     verbose_name = "Demonstration"
 
     def ready(self) -> None:
-        from anlan.kernel import subjects
+        from anlan.kernel import shell, subjects
 
         from . import errors, facts  # noqa: F401
 
         subjects.register("record", "", "", _("Record of an event"))
+        subjects.register("backtest", "demo.Backtest", "demo:backtest", _("Backtest"))
+        shell.words_for({
+            "demo.BacktestAsked": _("Backtest of {events} asked for"),
+            "demo.BacktestEnded": _("Backtest: {outcome} {why}"),
+        })

@@ -5,6 +5,7 @@ One event is no statistics: the answer names how few impacts and days it rests o
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from anlan.engines.scores import Score, episodes, score, worth
+from anlan.kernel import shell
 from anlan.warning.models import COLOURS
 
 from . import records
@@ -24,23 +26,48 @@ RATIOS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
 REST = timedelta(hours=1)
 
 
-def backtest(event: str, horizon: timedelta = timedelta(hours=6)) -> dict[str, Any]:
-    """{event, source digest, rules: [{station, colour, threshold, score…}], thresholds: [{…}], limits}: every station's series of the pack."""
+class Stopped(Exception):
+    """Whoever asked wants no more of it."""
+
+
+def backtest(event: str, horizon: timedelta = timedelta(hours=6), own: dict[str, float] | None = None, tell: Callable[[], bool] = lambda: True) -> dict[str, Any]:
+    """{event, source digest, stations: [{rules: [{colour, threshold, score…}], thresholds: [{…}]}], limits}: every station's series of the pack.
+
+    `own`: thresholds by colour in place of those the record's documents set. `tell` is called for each threshold tried; False from it ends in Stopped.
+    """
     record = records.load(event)
     named = record.about.get("backtest", {})
     impacts = [row for row in record.rows if row.kind == "incident" and row.has_hour and row.id in named.get("impacts", [row.id])]
-    language = "zh" if (get_language() or "zh").startswith("zh") else "en"
     answer: dict[str, Any] = {
-        "event": event, "name": record.about["name"][language], "digest": record.digest, "horizon_h": horizon / timedelta(hours=1),
-        "impacts": [{"row": row.id, "time": row.time, "text": row.text, "source": row.source} for row in impacts], "stations": [], "limits": [limit[language] for limit in named.get("limits", [])],
+        "event": event, "digest": record.digest, "horizon_h": horizon / timedelta(hours=1), "own": bool(own),
+        "impacts": [{"row": row.id, "time": row.time, "text": row.text, "source": row.source} for row in impacts],
+        "stations": [_station(record, station, impacts, int(horizon.total_seconds()), own, tell) for station in record.about.get("stations", [])],
     }
-    if not record.about.get("stations"):
+    return worded(answer)
+
+
+def worded(answer: dict[str, Any]) -> dict[str, Any]:
+    """The names and limits in the language of whoever reads: a kept answer is read by others than asked for it."""
+    record, language = records.load(answer["event"]), "zh" if (get_language() or "zh").startswith("zh") else "en"
+    named, stations = record.about.get("backtest", {}), {station["code"]: station for station in record.about.get("stations", [])}
+    answer |= {"name": record.about["name"][language], "limits": [limit[language] for limit in named.get("limits", [])]}
+    if not stations:
         answer["limits"].append(_("The record holds no series a rule could be tried on."))
-    if not impacts:
+    if not answer["impacts"]:
         answer["limits"].append(_("The record holds no incident with its hour: nothing to be early for."))
-    for station in record.about.get("stations", []):
-        answer["stations"].append(_station(record, station, impacts, int(horizon.total_seconds())))
+    for impact in answer["impacts"]:
+        row = next((one for one in record.rows if one.id == impact["row"]), None)
+        impact["text"] = (row.text_zh if language == "zh" else row.text) if row else impact["text"]
+    for station in answer["stations"]:
+        station["name"] = stations.get(station["station"], {}).get("name" if language == "zh" else "name_en", station["station"])
+        for rule in station["rules"]:
+            rule["label"] = str(dict(COLOURS)[rule["colour"]])
     return answer
+
+
+def tries(event: str, own: dict[str, float] | None = None) -> int:
+    """How many thresholds will be tried."""
+    return sum(STEPS + len(own or station["thresholds"]) for station in records.load(event).about.get("stations", []))
 
 
 def _whole(folder: Path, station: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -54,20 +81,23 @@ def _whole(folder: Path, station: dict[str, Any]) -> tuple[np.ndarray, np.ndarra
     return np.array(at, np.int64), np.array(values, np.float64)
 
 
-def _station(record: records.Record, station: dict[str, Any], impacts: list[records.Row], horizon: int) -> dict[str, Any]:
+def _station(record: records.Record, station: dict[str, Any], impacts: list[records.Row], horizon: int, own: dict[str, float] | None, tell: Callable[[], bool]) -> dict[str, Any]:
     at, values = _whole(record.folder, station)
     moments = [int(row.when.timestamp()) for row in impacts if isinstance(row.when, datetime)]
     begin, end, rest = int(at[0]), int(at[-1]), int(REST.total_seconds())
 
     def tried(threshold: float) -> dict[str, Any]:
+        if not tell():
+            raise Stopped
         starts = episodes(at, values, threshold, rest)
         return {"threshold": threshold, "alarms": [datetime.fromtimestamp(start, UTC).isoformat() for start in starts]} | _told(score(starts, moments, horizon, begin, end))
 
     least, most = float(np.nanmin(values[values > 0])), float(np.nanmax(values))
+    thresholds = own or station["thresholds"]
     return {
-        "station": station["code"], "name": station["name" if (get_language() or "zh").startswith("zh") else "name_en"], "quantity": station["quantity"], "unit": station["unit"], "source": station["source"],
+        "station": station["code"], "quantity": station["quantity"], "unit": station["unit"], "source": "" if own else station["source"],
         "from": datetime.fromtimestamp(begin, UTC).isoformat(), "until": datetime.fromtimestamp(end, UTC).isoformat(), "values": int((~np.isnan(values)).sum()),
-        "rules": [{"colour": colour, "label": str(label)} | tried(float(station["thresholds"][colour])) for colour, label in COLOURS if colour in station["thresholds"]],
+        "rules": [{"colour": colour} | tried(float(thresholds[colour])) for colour, _label in COLOURS if colour in thresholds],
         "thresholds": [tried(round(float(step), 2)) for step in np.geomspace(max(least, most / 1000), most, STEPS)],
     }
 
@@ -82,14 +112,42 @@ def _told(found: Score) -> dict[str, Any]:
 
 def page(answers: list[dict[str, Any]]) -> str:
     """The same as one page that needs nothing else: tables, and the cost-loss curve of each rule drawn in."""
+    return render_to_string("demo/backtest.html", {"answers": drawn(answers), "ratios": RATIOS, "language": (get_language() or "zh")[:2]})
+
+
+AXIS_X = [(40 + 56 * tenth, f"{tenth / 10:g}") for tenth in range(0, 11, 2)]
+AXIS_Y = [(220 - 20 * tenth, f"{tenth / 10:g}") for tenth in range(0, 11, 2)]
+
+
+def drawn(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each rule with the points of its curve and its shares in words: relative worth over the cost/loss ratio, 0 to 1 on both axes; what is worth less than nothing lies on the floor."""
     for answer in answers:
         for station in answer["stations"]:
+            station["quantity_name"] = shell.VALUE_WORDS["quantity"](station["quantity"])
+            station["unit_name"] = station["unit"].replace("m3", "m³")
+            taken: list[float] = []
             for rule in station["rules"]:
-                rule["curve"] = _curve(rule["worth"])
-    return render_to_string("demo/backtest.html", {"answers": answers, "ratios": RATIOS, "language": (get_language() or "zh")[:2]})
+                points = [(40 + 560 * ratio, 220 - 200 * max(0.0, value)) for ratio, value in rule["worth"] if value is not None]
+                rule["curve"] = " ".join(f"{x:.0f},{y:.0f}" for x, y in points)
+                for name in ("detected", "false_share"):
+                    rule[f"{name}_words"] = "—" if rule[name] is None else f"{100 * rule[name]:.0f} %"
+                if points:  # its word beside its end, below one that stands there already
+                    y = points[-1][1] + 4
+                    while any(abs(y - other) < 15 for other in taken):
+                        y += 15 if y < 190 else -15
+                    taken.append(y)
+                    rule["word"] = (round(points[-1][0]) + 8, round(y))
+    return answers
 
 
-def _curve(points: list[list[float | None]]) -> str:
-    """Relative worth over the cost/loss ratio, 0 to 1 on both axes; what is worth less than nothing lies on the floor."""
-    drawn = [(20 + 260 * ratio, 110 - 100 * max(0.0, value)) for ratio, value in points if ratio is not None and value is not None]
-    return " ".join(f"{x:.0f},{y:.0f}" for x, y in drawn)
+def rows(answers: list[dict[str, Any]]) -> list[list[Any]]:
+    """The same as a sheet: a line for each rule and each threshold tried."""
+    found: list[list[Any]] = [["event", "station", "quantity", "unit", "colour", "threshold", "hits", "misses", "false_alarms", "quiet", "detected", "false_share", "success", "leads_min", *(f"worth_{ratio}" for ratio in RATIOS)]]
+    for answer in answers:
+        for station in answer["stations"]:
+            for one in [*station["rules"], *station["thresholds"]]:
+                found.append([
+                    answer["event"], station["station"], station["quantity"], station["unit"], one.get("colour", ""), one["threshold"], one["hits"], one["misses"], one["false_alarms"], one["quiet"],
+                    one["detected"], one["false_share"], one["success"], " ".join(map(str, one["leads_min"])), *(value for _ratio, value in one["worth"]),
+                ])
+    return found

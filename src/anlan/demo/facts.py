@@ -1,6 +1,8 @@
 """What the demonstration says to the others."""
 from __future__ import annotations
 
+from uuid import UUID
+
 from anlan.kernel.journal import fact
 
 
@@ -42,3 +44,22 @@ class SignInsGiven:
     """The demonstration accounts were given passwords and authenticators; names only, never the secrets."""
 
     accounts: list
+
+
+@fact("demo.BacktestAsked")
+class BacktestAsked:
+    """Somebody asked how the rules would have done in documented events."""
+
+    backtest: UUID
+    events: list
+    own: dict
+    horizon_h: float
+
+
+@fact("demo.BacktestEnded")
+class BacktestEnded:
+    """A backtest has given its answer, was stopped by a person, or failed."""
+
+    backtest: UUID
+    outcome: str
+    why: str

@@ -44,18 +44,62 @@ def take_in(act: Act, *, raw: bytes, digest: str, source: str, heard_by: str, li
     Answers {kind, received: [alert keys], duplicates, refused: [{identifier, reason}], links: [addresses], valid}. What cannot be
     read is kept with its reason and put on a desk; it is never an exception here, so that one bad document stops nothing.
     """
+    return _take(act, [raw], digest, source, heard_by, link)[0]
+
+
+@action("exchange.take_in_many")
+def take_in_many(act: Act, *, documents: list[bytes], digest: str, source: str, heard_by: str, link: UUID | None = None) -> list[dict[str, Any]]:
+    """Several documents of one source on the trips to the database of one; an answer for each, as `take_in` gives it."""
+    return _take(act, documents, digest, source, heard_by, link)
+
+
+def _take(act: Act, documents: list[bytes], digest: str, source: str, heard_by: str, link: UUID | None) -> list[dict[str, Any]]:
     access.require(act, "warning.enter")
     place = FeedSource.objects.filter(pk=link).first() if link else None
-    answer: dict[str, Any] = {"kind": "", "received": [], "duplicates": 0, "refused": [], "links": [], "entries": [], "valid": False, "code": ""}
+    answers: list[dict[str, Any]] = []
+    cames: list[warning.Came] = []
+    of: dict[UUID, dict[str, Any]] = {}  # whose answer a kept original counts for
+    for raw in documents:
+        answer: dict[str, Any] = {"kind": "", "received": [], "duplicates": 0, "refused": [], "links": [], "entries": [], "valid": False, "code": ""}
+        answers.append(answer)
+        for came in _read(act, raw, answer, source, heard_by, place):
+            of[came.original.pk] = answer
+            cames.append(came)
+    Original.plain.bulk_create(came.original for came in cames)
+    rows, left = warning.receive_many(act, cames)
+    for row in rows:
+        of[row.original_id]["received"].append(str(row.pk))
+    first = rows[0].original_id if rows else None
+    for came in left:
+        alert, answer = came.message.alert, of[came.original.pk]
+        inner = act.child(step=f"{alert.identifier} {alert.sent.isoformat()}")  # type: ignore[union-attr]
+        row = warning.receive(inner, came)
+        if row is None:
+            answer["duplicates"] += 1
+            came.original.delete()
+        else:
+            answer["received"].append(str(row.pk))
+            first = first or came.original.pk
+    counts = {name: sum(len(answer[name]) for answer in answers) for name in ("received", "refused")}
+    if any(counts.values()):
+        act.state(
+            MessagesTakenIn(source=source[:200], kind=answers[0]["kind"], duplicates=sum(answer["duplicates"] for answer in answers), digest=f"sha256:{digest}", **counts),
+            subject=f"feed_source:{link}" if link else f"original:{first or digest[:32]}",
+        )
+    return answers
+
+
+def _read(act: Act, raw: bytes, answer: dict[str, Any], source: str, heard_by: str, place: FeedSource | None) -> list[warning.Came]:
+    """The messages of one document that can be used, each with its own bytes kept; what cannot is refused here."""
     try:
         document = cap.read(raw)
     except cap.CapError as error:
         kept = warning.refuse_message(act, raw=raw, source=source, reason=f"{error.code}: {error}")
         answer |= {"refused": [{"identifier": "", "reason": str(error), "original": str(kept.pk)}], "code": error.code}
-        return answer
+        return []
     answer |= {"kind": document.kind, "links": document.links, "valid": document.valid}
     strict = place is not None and place.mode == "strict"
-    original, cames = None, []
+    cames = []
     for message in document.messages:
         reason = message.refused
         if not reason and strict and not message.valid:
@@ -65,51 +109,28 @@ def take_in(act: Act, *, raw: bytes, digest: str, source: str, heard_by: str, li
             identifier = message.alert.identifier if message.alert else ""
             answer["refused"].append({"identifier": identifier, "reason": reason, "original": str(kept.pk)})
             continue
-        if original is None or document.kind != "cap":
-            # Byte for byte: the whole document when it is one message; else each alert's own bytes as they stood in it.
-            body = raw if document.kind == "cap" else message.xml
-            original = Original(realm_id=act.realm.pk, raw=body, sha256=hashlib.sha256(body).hexdigest(), source=source[:200])
+        # Byte for byte: the whole document when it is one message; else each alert's own bytes as they stood in it.
+        body = raw if document.kind == "cap" else message.xml
+        original = Original(realm_id=act.realm.pk, raw=body, sha256=hashlib.sha256(body).hexdigest(), source=source[:200])
         signature = ""
         if message.signature and place is not None and place.certificate:
             signature = cap.verify(message.xml, place.certificate).state
         cames.append(warning.Came(message, heard_by, original, place.issuer if place else "other", place.issuer_name if place else "", signature))
-    Original.plain.bulk_create(came.original for came in cames)
-    rows, cames = warning.receive_many(act, cames) if len(cames) > 1 else ([], cames)
-    answer["received"] += [str(row.pk) for row in rows]
-    for came in cames:
-        alert = came.message.alert
-        inner = act.child(step=f"{alert.identifier} {alert.sent.isoformat()}")  # type: ignore[union-attr]
-        row = warning.receive(inner, came)
-        if row is None:
-            answer["duplicates"] += 1
-            original = None if original is came.original else original
-            came.original.delete()
-        else:
-            answer["received"].append(str(row.pk))
     for finding in document.findings:
         if not document.messages and not finding.note:
             answer["refused"].append({"identifier": "", "reason": finding.message, "original": ""})
     if not document.messages and not document.links and any(not finding.note for finding in document.findings):
-        kept = warning.refuse_message(act, raw=raw, source=source, reason="; ".join(f.message for f in document.findings)[:500])
+        warning.refuse_message(act, raw=raw, source=source, reason="; ".join(f.message for f in document.findings)[:500])
         answer["code"] = "feed"
-    if answer["received"] or answer["refused"]:
-        act.state(
-            MessagesTakenIn(
-                source=source[:200], kind=document.kind, received=len(answer["received"]), duplicates=answer["duplicates"],
-                refused=len(answer["refused"]), digest=f"sha256:{digest}",
-            ),
-            subject=f"feed_source:{link}" if link else f"original:{original.pk if original else digest[:32]}",
-        )
-    return answer
+    return cames
 
 
 @action("exchange.save_source")
 def save_source(
     act: Act, *, name: str, kind: str = FeedSource.POLL, url: str = "", hosts: list | None = None, mode: str = "lenient", issuer: str = "other",
-    issuer_name: str = "", certificate: str = "", interval_s: int = 300, enabled: bool = True, token_hash: str = "", source: UUID | None = None,
-    silent_after_min: int | None = None,
+    issuer_name: str = "", interval_s: int = 300, enabled: bool = True, source: UUID | None = None, silent_after_min: int | None = None,
 ) -> FeedSource:
-    """Add or change a link. A push link's credential is made by the caller; only its digest comes here."""
+    """Add or change a link. Its certificate and its push credential are two persons' (`LINK_TRUST`): until then nothing is checked, and nothing can be pushed."""
     access.require(act, "exchange.manage")
     if not name.strip() or kind not in (FeedSource.POLL, FeedSource.PUSH) or mode not in ("lenient", "strict") or issuer not in issuers.table().issuers:
         raise INVALID(fields=[{"field": "name", "why": str(_("Name the link and choose its kind, reading and issuer."))}])
@@ -117,30 +138,63 @@ def save_source(
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
             raise BAD_ADDRESS(fields=[{"field": "url", "why": "http(s)"}])
-    if certificate.strip():
-        try:
-            x509.load_pem_x509_certificate(certificate.encode())
-        except ValueError:
-            raise BAD_CERTIFICATE(fields=[{"field": "certificate", "why": "PEM"}]) from None
     values = {
         "name": name.strip()[:120], "kind": kind, "url": url.strip(), "hosts": [str(host).strip() for host in hosts or [] if str(host).strip()], "mode": mode,
-        "issuer": issuer, "issuer_name": issuer_name.strip(), "certificate": certificate.strip(), "interval_s": max(60, int(interval_s)), "enabled": enabled,
+        "issuer": issuer, "issuer_name": issuer_name.strip(), "interval_s": max(60, int(interval_s)), "enabled": enabled,
         "silent_after_min": silent_after_min or None,
     }
     if source is None:
-        row = act.create(FeedSource, **values, token_hash=token_hash, added_by=act.actor.person_id)
+        row = act.create(FeedSource, **values, added_by=act.actor.person_id)
         change = "added"
     else:
         row = act.lock(FeedSource, source)
         for field, value in values.items():
             setattr(row, field, value)
-        row.token_hash = token_hash or row.token_hash
         row.etag = row.last_modified = ""
         row.next_at = None
         act.save(row)
         change = "changed" if enabled else "off"
     act.state(SourceChanged(source=row.pk, change=change), about=row)
     return row
+
+
+LINK_TRUST = "link_trust"  # the kind of request by which two persons say what proves a link's messages: {"source", "certificate" (PEM; empty: none) and/or "token_hash"}
+
+
+def _certificate(pem: str) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(pem.encode())
+    except ValueError:
+        raise BAD_CERTIFICATE(fields=[{"field": "certificate", "why": "PEM"}]) from None
+
+
+def check_trust(payload: dict[str, Any]) -> None:
+    """The link is there, and the certificate is one."""
+    if not FeedSource.objects.filter(pk=payload.get("source")).exists() or not {"certificate", "token_hash"} & set(payload):
+        raise INVALID(fields=[{"field": "source", "why": str(_("Name the link and what shall prove its messages."))}])
+    if payload.get("certificate"):
+        _certificate(payload["certificate"])
+
+
+def change_trust(act: Act, request: TwoPersonRequest) -> None:
+    """The second person has confirmed it: from here on the link's signatures are checked with this certificate, or it pushes with this credential."""
+    row = act.lock(FeedSource, UUID(request.payload["source"]), check_version=False)
+    for name, change in (("certificate", "certificate"), ("token_hash", "credential")):
+        if name in request.payload:
+            setattr(row, name, request.payload[name])
+            act.state(SourceChanged(source=row.pk, change=change), about=row)
+    act.save(row)
+
+
+def describe_trust(payload: dict[str, Any]) -> str:
+    row = FeedSource.objects.filter(pk=payload.get("source")).first()
+    parts = [row.name if row else "?"]
+    if "certificate" in payload:
+        pem = payload["certificate"]
+        parts.append(_("certificate {fingerprint}").format(fingerprint=keys.fingerprint(pem.encode())) if pem else _("no certificate: signatures are not checked"))
+    if "token_hash" in payload:
+        parts.append(_("a new push credential; the present one ends"))
+    return " · ".join(parts)
 
 
 @action("exchange.note_health")

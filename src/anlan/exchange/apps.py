@@ -15,7 +15,8 @@ class ExchangeConfig(AppConfig):
 
         from . import actions, errors, facts, keys  # noqa: F401
 
-        parties.declare(keys.SIGNING_KEY, parties.Elsewhere(_("Key that signs our warnings"), actions.check_key, actions.change_key, actions.describe_key))
+        parties.declare(keys.SIGNING_KEY, parties.Elsewhere(_("Key that signs our warnings"), actions.check_key, actions.change_key, actions.describe_key, by=("exchange.manage",)))
+        parties.declare(actions.LINK_TRUST, parties.Elsewhere(_("How a link proves who speaks"), actions.check_trust, actions.change_trust, actions.describe_trust, by=("exchange.manage",)))
 
         access.declare("exchange.read", _("See links to other systems"))
         access.declare("exchange.manage", _("Manage links to other systems"), second_factor=True)

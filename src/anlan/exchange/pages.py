@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import Any
 from uuid import UUID
 
 from cryptography import x509
@@ -10,12 +11,14 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from anlan.engines import cap
 from anlan.engines.cap.safe import MAX_BYTES
-from anlan.kernel import access, pages_admin, parties
-from anlan.kernel.errors import TOO_LARGE, Problem
+from anlan.kernel import access, pages_admin, parties, realms
+from anlan.kernel.errors import REASON_NEEDED, TOO_LARGE, Problem
+from anlan.kernel.ids import derived_id
 from anlan.kernel.middleware import public
 from anlan.kernel.models import TwoPersonRequest
 from anlan.warning import issuers
@@ -92,14 +95,16 @@ def feeds(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def signing_key(request: HttpRequest) -> HttpResponse:
     """Which key signs, who chose it; asking for another, which a second administrator confirms."""
-    access.require(request.actor, "exchange.read")
-    may_ask = access.may(request.actor, parties.ADMINISTER, region=None)
+    may_ask, may_confirm = parties.may_ask(request.actor, keys.SIGNING_KEY), parties.may_confirm(request.actor)
+    if not may_ask and not may_confirm:
+        access.require(request.actor, "exchange.read")
     problem = ""
     if request.method == "POST":
-        access.require(request.actor, parties.ADMINISTER, region=None)
+        if not may_ask:
+            access.require(request.actor, parties.ADMINISTER, region=None)
         try:
             name = keys.stage(request.POST.get("key", "").strip().encode(), request.POST.get("certificate", "").strip().encode())
-            row = parties.ask(request.act(), kind=keys.SIGNING_KEY, payload={"key_id": name}, reason=request.POST.get("reason", ""))
+            row = _ask(request, keys.SIGNING_KEY, {"key_id": name})
         except Problem as error:
             problem = str(error)
         else:
@@ -107,11 +112,18 @@ def signing_key(request: HttpRequest) -> HttpResponse:
     raw = keys.certificate()
     answer = render(request, "exchange/key.html", {
         "key_id": keys.fingerprint(raw), "certificate": x509.load_pem_x509_certificate(raw), "chosen": keys.in_force(), "may_ask": may_ask, "problem": problem,
-        "asked": TwoPersonRequest.objects.filter(kind=keys.SIGNING_KEY).select_related("requested_by", "confirmed_by").order_by("-requested_at")[:20], "may_see": may_ask or parties.may_confirm(request.actor),
+        "asked": TwoPersonRequest.objects.filter(kind=keys.SIGNING_KEY).select_related("requested_by", "confirmed_by").order_by("-requested_at")[:20], "may_see": may_ask or may_confirm,
         "states": pages_admin.STATES,
     }, status=422 if problem else 200)
     answer["Cache-Control"] = "no-store"
     return answer
+
+
+def _ask(request: HttpRequest, kind: str, payload: dict[str, Any]) -> TwoPersonRequest:
+    """What is decided by two stands in the actual journal, whichever realm is looked at; its key follows from the page's own."""
+    act = request.act()
+    act.realm, act.op_id, act.expected_version = realms.actual(), derived_id(kind, act.op_id), None
+    return parties.ask(act, kind=kind, payload=payload, reason=request.POST.get("reason", "").strip())
 
 
 @require_POST
@@ -133,28 +145,34 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def edit(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
-    """Add or change a link. The credential of a push link is shown once, here, and kept nowhere."""
+    """Add or change a link. The credential of a push link is shown once, here, and kept nowhere; it and the certificate hold when a second person has confirmed them."""
     access.require(request.actor, "exchange.manage")
     row = FeedSource.objects.filter(pk=key).first() if key else None
     if key and row is None:
         raise Http404
     if request.method == "POST":
         data = request.POST
-        token = ""
+        pem, token = "\n".join(data.get("certificate", "").split("\r\n")).strip(), ""
         if data.get("kind") == FeedSource.PUSH and (row is None or data.get("new_token")):
             token = secrets.token_urlsafe(32)
+        if (token or pem != (row.certificate if row else "")) and not data.get("reason", "").strip():
+            raise REASON_NEEDED(fields=[{"field": "reason", "why": str(_("is missing"))}])
         saved = actions.save_source(
             request.act(), source=key, name=data.get("name", ""), kind=data.get("kind", "poll"), url=data.get("url", ""),
             hosts=[line for line in data.get("hosts", "").replace(",", "\n").splitlines() if line.strip()], mode=data.get("mode", "lenient"),
-            issuer=data.get("issuer", "other"), issuer_name=data.get("issuer_name", ""), certificate=data.get("certificate", ""),
+            issuer=data.get("issuer", "other"), issuer_name=data.get("issuer_name", ""),
             interval_s=int(data["interval_min"]) * 60 if data.get("interval_min", "").isdigit() else 300, enabled=bool(data.get("enabled")),
-            token_hash=token_digest(token) if token else "", silent_after_min=int(data["silent_h"]) * 60 if data.get("silent_h", "").isdigit() else None,
+            silent_after_min=int(data["silent_h"]) * 60 if data.get("silent_h", "").isdigit() else None,
         )
+        trust = {"token_hash": token_digest(token)} if token else {}
+        if pem != saved.certificate:
+            trust["certificate"] = pem
+        asked = _ask(request, actions.LINK_TRUST, {"source": str(saved.pk), **trust}) if trust else None
         if token:
             answer = render(request, "exchange/token.html", {"source": saved, "token": token})
             answer["Cache-Control"] = "no-store"
             return answer
-        return HttpResponseRedirect(reverse("exchange:source", args=[saved.pk]))
+        return HttpResponseRedirect(reverse("kernel:request", args=[asked.pk]) if asked else reverse("exchange:source", args=[saved.pk]))
     return render(request, "exchange/edit.html", {"source": row, "issuers": list(issuers.table().issuers.values())})
 
 
@@ -173,7 +191,10 @@ def source(request: HttpRequest, key: UUID) -> HttpResponse:
     page = Paginator(row.logs.order_by("-at"), 50).get_page(request.GET.get("page"))
     for log in page:
         log.remedy = queries.remedy(log.code) if log.code else ""
-    return render(request, "exchange/source.html", {"source": row, "page": page, "issuer": issuers.table().issuers.get(row.issuer), "may_manage": access.may(request.actor, "exchange.manage")})
+    waiting = TwoPersonRequest.objects.filter(kind=actions.LINK_TRUST, state=TwoPersonRequest.OPEN, payload__source=str(row.pk)).select_related("requested_by")
+    return render(request, "exchange/source.html", {
+        "waiting": [(one, actions.describe_trust(one.payload)) for one in waiting], "may_see": parties.may_confirm(request.actor), "me": request.actor.person_id, "source": row, "page": page, "issuer": issuers.table().issuers.get(row.issuer), "may_manage": access.may(request.actor, "exchange.manage"),
+    })
 
 
 @require_POST

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,24 +20,40 @@ from .models import FeedEntry, FeedLog, FeedSource
 
 log = logging.getLogger("anlan.exchange")
 
-LINKS_A_POLL = 50  # the rest comes with the next poll; a feed of thousands must not hold a worker for an hour
+FOLLOWED_FOR = 45.0  # seconds; the rest comes with the next poll: a feed of thousands must not hold a worker for an hour
+AT_ONCE = 4  # calls at once: links of one feed, or feeds that are due
+TOGETHER = 250  # documents taken in on the trips to the database of one
 ENTRIES_KEPT = timedelta(days=14)
 LONGEST_WAIT = timedelta(hours=1)
 ACCEPT = "application/cap+xml, application/atom+xml, application/rss+xml, application/xml;q=0.9, text/xml;q=0.9"
 
 
-def take(source: FeedSource, raw: bytes, heard_by: str) -> dict[str, Any]:
-    """One document of a link into actual operations: the realm comes from the link, never from the payload."""
+def take(source: FeedSource, documents: list[bytes], heard_by: str) -> list[dict[str, Any]]:
+    """Documents of a link into actual operations: the realm comes from the link, never from the payload."""
     act = Act(Actor.machine("exchange"), realms.actual(), op_id=new_id())
-    return actions.take_in(act, raw=raw, digest=hashlib.sha256(raw).hexdigest(), source=source.name, heard_by=heard_by, link=source.pk)
+    digest = hashlib.sha256(documents[0] if len(documents) == 1 else b"".join(hashlib.sha256(raw).digest() for raw in documents)).hexdigest()
+    return actions.take_in_many(act, documents=documents, digest=digest, source=source.name, heard_by=heard_by, link=source.pk)
 
 
-def poll(source: FeedSource) -> FeedLog:
-    """Fetch a link once and write its log row. Never raises for what the other side does."""
-    now = clock.now()
-    row = FeedLog(source=source, at=now, ok=False)
+def _ask(url: str, hosts: list[str], **headers: str) -> outbound.Response | Problem:
+    """One call, by whichever thread: it touches nothing of ours, and answers what went wrong."""
     try:
-        _fetch(source, row)
+        return outbound.get(url, headers={"Accept": ACCEPT, **headers}, hosts=hosts)
+    except Problem as problem:
+        return problem
+
+
+def _ask_for(source: FeedSource) -> outbound.Response | Problem:
+    """The link's document, if it changed since we had it whole."""
+    known = {"If-None-Match": source.etag, "If-Modified-Since": source.last_modified}
+    return _ask(source.url, source.hosts, **{name: value for name, value in known.items() if value})
+
+
+def poll(source: FeedSource, answer: outbound.Response | Problem | None = None) -> FeedLog:
+    """Fetch a link once (or take what was fetched) and write its log row. Never raises for what the other side does."""
+    row = FeedLog(source=source, at=clock.now(), ok=False)
+    try:
+        _fetch(source, row, answer or _ask_for(source))
         row.ok = True
     except Problem as problem:
         row.cause = problem.message[:2000]
@@ -50,13 +68,9 @@ def poll(source: FeedSource) -> FeedLog:
     return row
 
 
-def _fetch(source: FeedSource, row: FeedLog) -> None:
-    headers = {"Accept": ACCEPT}
-    if source.etag:
-        headers["If-None-Match"] = source.etag
-    if source.last_modified:
-        headers["If-Modified-Since"] = source.last_modified
-    answer = outbound.get(source.url, headers=headers, hosts=source.hosts)
+def _fetch(source: FeedSource, row: FeedLog, answer: outbound.Response | Problem) -> None:
+    if isinstance(answer, Problem):
+        raise answer
     row.status = answer.status
     if answer.status == 304:
         row.unchanged = True
@@ -66,7 +80,7 @@ def _fetch(source: FeedSource, row: FeedLog) -> None:
         row.code = f"http_{answer.status}" if answer.status in (401, 403, 404) else "http"
         row.code = {"http_403": "http_401"}.get(row.code, row.code)
         raise outbound.FAILED(host=source.url, reason=f"HTTP {answer.status}")
-    taken = take(source, answer.content, "feed")
+    (taken,) = take(source, [answer.content], "feed")
     _count(row, taken)
     complete = _follow(source, answer.url, answer.content, row) if taken["links"] else True
     if complete:
@@ -84,34 +98,40 @@ def _asked_to_wait(source: FeedSource, row: FeedLog, word: str) -> None:
 
 
 def _follow(source: FeedSource, base: str, raw: bytes, row: FeedLog) -> bool:
-    """Fetch the alerts an index points to, each entry once; returns whether all were fetched."""
+    """Fetch the alerts an index points to, each entry once, some at once, and take them in by the many; returns whether all were fetched."""
     from anlan.engines import cap
 
-    complete, fetched = True, 0
-    for entry in cap.read(raw).entries:
-        if not entry.link or entry.embedded:
-            continue
-        key = hashlib.sha256(f"{entry.id}\n{entry.updated}\n{entry.link}".encode()).hexdigest()
-        if FeedEntry.objects.filter(source=source, key=key).exists():
-            continue
-        if fetched >= LINKS_A_POLL:
-            return False
-        fetched += 1
-        try:
-            answer = outbound.get(urljoin(base, entry.link), headers={"Accept": ACCEPT}, hosts=source.hosts)
-        except Problem as problem:
-            complete = False
-            row.cause = problem.message[:2000]
-            row.code = "refused" if problem.kind is outbound.REFUSED else "unreachable"
-            continue
-        if answer.status != 200:
-            row.cause, row.code = f"{entry.link}: HTTP {answer.status}", "http"
-            if answer.status >= 500:
-                complete = False
-                continue
-        else:
-            _count(row, take(source, answer.content, "feed"))
-        FeedEntry.objects.get_or_create(source=source, key=key, defaults={"seen_at": clock.now()})
+    links = {
+        hashlib.sha256(f"{entry.id}\n{entry.updated}\n{entry.link}".encode()).hexdigest(): entry.link for entry in cap.read(raw).entries if entry.link and not entry.embedded
+    }
+    known = set(FeedEntry.objects.filter(source=source, key__in=list(links)).values_list("key", flat=True))
+    fresh = [(key, link) for key, link in links.items() if key not in known]
+    complete, until = True, time.monotonic() + FOLLOWED_FOR
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="follow") as pool:
+        for first in range(0, len(fresh), TOGETHER):
+            part = fresh[first:first + TOGETHER]
+            answers = list(pool.map(lambda link: _ask(urljoin(base, link), source.hosts) if time.monotonic() < until else None, [link for _key, link in part]))
+            documents, done = [], []
+            for (key, link), answer in zip(part, answers, strict=True):
+                if answer is None:
+                    complete = False
+                    continue
+                if isinstance(answer, Problem):
+                    complete = False
+                    row.cause = answer.message[:2000]
+                    row.code = "refused" if answer.kind is outbound.REFUSED else "unreachable"
+                    continue
+                if answer.status == 200:
+                    documents.append(answer.content)
+                else:
+                    row.cause, row.code = f"{link}: HTTP {answer.status}", "http"
+                    if answer.status >= 500:
+                        complete = False
+                        continue
+                done.append(FeedEntry(source=source, key=key, seen_at=clock.now()))
+            for taken in take(source, documents, "feed") if documents else []:
+                _count(row, taken)
+            FeedEntry.objects.bulk_create(done, ignore_conflicts=True)
     return complete
 
 
@@ -168,17 +188,19 @@ def _note(source: FeedSource, row: FeedLog) -> None:
 
 
 def poll_due() -> int:
-    """Poll every link whose time has come; returns how many."""
+    """Poll every link whose time has come, some at once, so that a slow one does not hold up the others; returns how many."""
     now = clock.now()
-    count = 0
+    due = []
     for source in FeedSource.objects.filter(kind=FeedSource.POLL, enabled=True).exclude(next_at__gt=now).order_by("next_at"):
         # Claimed by moving its next time on, so that two workers do not fetch the same feed at once.
-        claimed = FeedSource.objects.filter(pk=source.pk, next_at=source.next_at).update(next_at=now + timedelta(seconds=source.interval_s))
-        if claimed:
+        if FeedSource.objects.filter(pk=source.pk, next_at=source.next_at).update(next_at=now + timedelta(seconds=source.interval_s)):
             source.refresh_from_db()
-            poll(source)
-            count += 1
+            due.append(source)
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="poll") as pool:
+        asked = {pool.submit(_ask_for, source): source for source in due}
+        for answer in as_completed(asked):
+            poll(asked[answer], answer.result())
     watch(now)
     FeedEntry.objects.filter(seen_at__lt=now - ENTRIES_KEPT).delete()
     FeedLog.objects.filter(at__lt=now - timedelta(days=180)).delete()  # security logs are kept at least six months
-    return count
+    return len(due)

@@ -427,6 +427,7 @@ class Elsewhere:
     check: Callable[[dict[str, Any]], None]  # raises what is wrong with it, when asked for and again when confirmed
     do: Callable[[Act, TwoPersonRequest], None]
     what: Callable[[dict[str, Any]], str]
+    by: tuple[str, ...] = ()  # capabilities of that room whose holders may ask too; who confirms is the kernel's
 
 
 ELSEWHERE: dict[str, Elsewhere] = {}
@@ -451,6 +452,19 @@ def _region_of_request(kind: str, payload: dict[str, Any]) -> Any:
     return _region_of(person) if person else None
 
 
+def may_ask(actor: Actor, kind: str, region: Any = None) -> bool:
+    """Whether this person may ask for such an act."""
+    return _asks_by(actor, kind, region) is not None
+
+
+def _asks_by(actor: Actor, kind: str, region: Any) -> tuple[str, Any] | None:
+    """The capability, and where it must be held, by which somebody may ask for such an act."""
+    if access.may(actor, ADMINISTER, region=region):
+        return ADMINISTER, region
+    own = ELSEWHERE[kind].by if kind in ELSEWHERE else ()
+    return next(((capability, access.ANYWHERE) for capability in own if access.may(actor, capability)), None)
+
+
 def may_confirm(actor: Actor, region: Any = access.ANYWHERE) -> bool:
     """Whether this person may be the second one there."""
     return access.may(actor, ADMINISTER, region=region) or access.may(actor, SECOND, region=region)
@@ -472,7 +486,8 @@ def _check_payload(act: Act, kind: str, payload: dict[str, Any], *, second: bool
     if second:
         by = _require_second(act, region)
     else:
-        access.require(act, ADMINISTER, region=region)
+        capability, where = _asks_by(act.actor, kind, region) or (ADMINISTER, region)
+        access.require(act, capability, region=where)
     if kind == "grant":
         if payload.get("capability") not in access.CAPABILITIES:
             raise INVALID([{"field": "capability", "why": str(_("is not known"))}])
@@ -539,7 +554,7 @@ def confirm(act: Act, *, request: UUID, encoded: str = "") -> TwoPersonRequest:
         raise SAME_PERSON()
     # The asker may have lost the right since; what he asked for then is nobody's wish now.
     asker = Account.objects.filter(person_id=row.requested_by_id, is_active=True).first()
-    if asker is None or not access.may(Actor.of(asker), ADMINISTER, region=_region_of_request(row.kind, row.payload)):
+    if asker is None or not may_ask(Actor.of(asker), row.kind, _region_of_request(row.kind, row.payload)):
         raise ILLEGAL_STEP(state=row.state)
     _serial()
     payload = row.payload

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import shapely
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 from django.utils import translation
 from django.utils.translation import gettext_noop
 from shapely.geometry.base import BaseGeometry
@@ -64,6 +65,7 @@ from .gate import content_hash, not_prepared, not_silent
 from .models import RANK, Alert, AlertRegion, Attempt, Channel, IssuerTable, Original, Proposal, Receipt
 
 DEFAULT_HOURS = 6  # how long a warning without a stated end is taken to hold; the author may set any other end
+FEW = 8  # messages for which places are asked for one by one: reading all boundaries pays from here on
 KEPT_BYTES = 1024 * 1024  # of a message that could not be used; its digest covers the whole
 COLOUR_ZH = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色"}
 HEARD_BY = ("phone", "fax", "chat", "file", "feed", "api", "other")
@@ -864,21 +866,22 @@ def receive_many(act: Act, cames: list[Came]) -> tuple[list[Alert], list[Came]]:
     """
     senders, wanted = {one.message.alert.sender[:200] for one in cames if one.message.alert}, {one.message.alert.sent for one in cames if one.message.alert}
     known = set(Alert.plain.filter(realm=act.realm, kind=Alert.OUTSIDE, sender__in=senders, sent__in=wanted).values_list("sender", "identifier", "sent"))
-    restless = set(Alert.plain.filter(realm=act.realm, kind=Alert.OUTSIDE, sender__in=senders, msg_type__in=["Update", "Cancel"]).values_list("sender", flat=True))
+    # When each last updated or cancelled something: what it sent before that may be ended already.
+    restless = dict(Alert.plain.filter(realm=act.realm, kind=Alert.OUTSIDE, sender__in=senders, msg_type__in=["Update", "Cancel"]).values_list("sender").annotate(Max("sent")))
     plain, left = [], []
     for came in cames:
         value = came.message.alert
         assert value is not None
         triple = (value.sender[:200], value.identifier[:200], value.sent)
         new = value.msg_type == "Alert" and not value.references and _counts(act, value) and (value.expires is None or value.expires > act.now)
-        if new and triple not in known and triple[0] not in restless:
+        if new and triple not in known and (triple[0] not in restless or restless[triple[0]] < value.sent):
             plain.append(came)
             known.add(triple)
         else:
             left.append(came)
     if not plain:
         return [], left
-    ground = compute.Ground()
+    ground = compute.Ground(whole=len(plain) > FEW)
     made = [_as_row(act, came, ground) for came in plain]
     rows = [row for row, _places in made]
     for row in rows:

@@ -64,14 +64,17 @@ def _candidates(value: str, rule: str) -> list[str]:
 
 
 class Ground:
-    """Our places, read once for many messages: boundaries of counties and towns, and what codes, names and groups of regions stood for so far."""
+    """Our places for many messages: boundaries of counties and towns (`whole`: read once), and what codes, names and groups of regions stood for so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: bool = True) -> None:
+        self.known: dict[Any, Any] = {}
+        self.whole = whole
+        if not whole:
+            return
         self.regions = list(Region.objects.filter(kind__in=["county", "town"], area_wkb__isnull=False))
         self.areas = [shapely.from_wkb(bytes(region.area_wkb)) for region in self.regions]
         self.tree = shapely.STRtree(self.areas)
         self.above = _above(self.regions)
-        self.known: dict[Any, Any] = {}
 
     def near(self, shape: BaseGeometry) -> list[tuple[Region, BaseGeometry]]:
         return [(self.regions[index], self.areas[index]) for index in sorted(self.tree.query(shapely.box(*shape.bounds)))]
@@ -116,7 +119,7 @@ def by_geocode(pairs: Iterable[tuple[str, str]]) -> set[UUID]:
 
 def by_shape(shape: BaseGeometry, ground: Ground | None = None) -> list[Place]:
     """Counties inside the shape, and the towns of counties it only touches. Shares are planar in degrees: only ratios are used."""
-    if ground is not None:
+    if ground is not None and ground.whole:
         near = ground.near(shape)
     else:
         west, south, east, north = shape.bounds
@@ -136,7 +139,7 @@ def by_shape(shape: BaseGeometry, ground: Ground | None = None) -> list[Place]:
     counties = [region for region, _area in near if region.kind == "county"]
     towns = [region for region, _area in near if region.kind == "town"]
     here = {county.pk for county in counties}
-    above = {town: county for town, county in (ground.above if ground is not None else _above([region for region, _area in near])).items() if county in here}
+    above = {town: county for town, county in (ground.above if ground is not None and ground.whole else _above([region for region, _area in near])).items() if county in here}
     for county in counties:
         if shares[county.pk] >= COUNTY_SHARE:
             places.append(Place(county.pk, "polygon", round(shares[county.pk], 3)))

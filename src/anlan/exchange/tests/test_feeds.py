@@ -72,6 +72,26 @@ def test_an_index_is_followed_once_and_then_asked_conditionally(actual, county, 
     assert log.unchanged and [path for path, _headers in site.seen] == ["/feed", "/a.cap", "/b.cap", "/feed"]
 
 
+def test_the_links_of_an_index_are_fetched_some_at_once_and_taken_in_together(actual, county, alice, site, monkeypatch):
+    """Three warnings, the third replaced in the same poll; a dead link is asked for again, and only it."""
+    monkeypatch.setattr(polling, "TOGETHER", 3)
+    third = Alert.plain.filter(identifier="a3")
+    names = [f"/a{number}.cap" for number in (1, 2, 3)]
+    site.pages["/feed"] = (200, {"ETag": '"v1"'}, atom(*names, "/u.cap", "/dead.cap"))
+    for name in names:
+        site.pages[name] = (200, {}, message(name[1:-4]))
+    site.pages["/u.cap"] = (200, {}, message("u1", "2026-07-20T06:10:00+08:00", kind="Update", references="met@example.invalid,a3,2026-07-20T06:00:00+08:00"))
+    site.pages["/dead.cap"] = (503, {}, b"")
+    source = feed_of(site, alice, actual)
+    log = polling.poll(source)
+    assert (log.received, log.duplicates, log.code) == (4, 0, "http") and third.get().state == "updated"
+    told = [fact for fact in journal.about(f"feed_source:{source.pk}") if fact.kind == "exchange.MessagesTakenIn"]
+    assert [fact.payload["received"] for fact in told] == [3, 1]
+    assert len([item for item in work.waiting_for(alice, actual) if item.kind == "warning.outside"]) == 3
+    polling.poll(FeedSource.objects.get())
+    assert [path for path, _headers in site.seen][-2:] == ["/feed", "/dead.cap"]
+
+
 def test_a_failure_says_cause_and_remedy_and_backs_off_and_recovers(actual, county, alice, site):
     source = feed_of(site, alice, actual)
     log = polling.poll(source)
@@ -249,8 +269,9 @@ def test_our_own_feed_can_be_read_by_another_installation(client, actual, county
     drain()
     raw = client.get(reverse("exchange:cap_message", args=[row.pk])).content
     site.pages["/feed"] = (200, {}, raw)
-    Alert.plain.filter(pk=row.pk)
-    source = feed_of(site, alice, actual, certificate=keys.certificate().decode())
+    source = feed_of(site, alice, actual)
+    source.certificate = keys.certificate().decode()
+    source.save(update_fields=["certificate"])
     assert polling.poll(source).received == 1
     copy = Alert.plain.get(kind="outside")
     assert copy.signature == "valid" and copy.hazard == "X-FLASHFLOOD" and copy.region_ids == [str(county.pk)] and copy.repairs == []
@@ -266,5 +287,7 @@ def test_the_pages_answer(client, actual, county, alice, signed_in, site):
     for page in (reverse("exchange:feeds"), reverse("exchange:source", args=[source.pk]), reverse("exchange:source_edit", args=[source.pk])):
         assert client.get(page).status_code == 200, page
     assert client.get("/api/v1/exchange/sources").json()[0]["name"] == "气象局"
-    shown = client.post(reverse("exchange:source_new"), {"name": "推送", "kind": "push", "mode": "lenient", "issuer": "other", "enabled": "on"})
+    push = {"name": "推送", "kind": "push", "mode": "lenient", "issuer": "other", "enabled": "on"}
+    assert client.post(reverse("exchange:source_new"), push).status_code == 422
+    shown = client.post(reverse("exchange:source_new"), {**push, "reason": "约定"})
     assert shown.status_code == 200 and "Bearer" in shown.content.decode() and shown["Cache-Control"] == "no-store"

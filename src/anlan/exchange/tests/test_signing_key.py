@@ -1,16 +1,19 @@
-"""Another key signs our warnings only when two natural persons have said so, for exactly that pair."""
+"""What proves a message, ours or a link's, is changed only when two natural persons have said so, for exactly that key, certificate or credential."""
 from __future__ import annotations
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
-from anlan.exchange import keys
+from anlan.exchange import actions, keys
+from anlan.exchange.models import FeedSource
 from anlan.kernel import journal, parties
 from anlan.kernel.errors import Problem
 from anlan.kernel.models import TwoPersonRequest
 from anlan.runtime.testing import make_actor, make_post
 from anlan.warning.tests.builders import act
+
+from .test_take_in import message
 
 
 @pytest.fixture
@@ -84,3 +87,36 @@ def test_it_is_asked_for_and_confirmed_on_pages(asked, client, signed_in, two, a
     signed_in(client, alice)
     shown = client.get(reverse("exchange:signing_key")).content.decode()
     assert name in shown and "admin1" in shown and "admin2" in shown
+
+
+def test_a_links_credential_and_certificate_hold_only_from_the_second_person_on(two, actual, alice, client, signed_in, settings, tmp_path, county):
+    """Alice minds the links; she asks, and opens nothing alone."""
+    settings.HOME = tmp_path
+    pem = keys.certificate().decode()
+    signed_in(client, alice)
+    shown = client.post(reverse("exchange:source_new"), {"name": "met office", "kind": "push", "issuer": "weather_service", "certificate": pem, "enabled": "on", "reason": "agreed with them"})
+    token = shown.context["token"]
+    source = FeedSource.objects.get()
+
+    def pushes():
+        return client.post("/api/v1/exchange/cap", message(), content_type="application/xml", headers={"Authorization": f"Bearer {token}"}).status_code
+
+    assert (source.certificate, source.token_hash) == ("", "") and pushes() == 401
+    request = TwoPersonRequest.objects.get()
+    assert keys.fingerprint(pem.encode()) in parties.describe(request) and parties.describe(request).startswith(str(parties.KINDS[actions.LINK_TRUST]))
+    with pytest.raises(Problem):
+        parties.confirm(act(alice, actual), request=request.pk)
+    assert str(request.requested_by) in client.get(reverse("exchange:source", args=[source.pk])).content.decode()
+    parties.confirm(act(two[1], actual), request=request.pk)
+    source.refresh_from_db()
+    assert source.certificate == pem.strip() and pushes() == 200
+    # Kept as it is, nobody is asked again; without its certificate, they are.
+    values = {"name": "met office", "kind": "push", "issuer": "weather_service", "enabled": "on", "version": source.version}
+    client.post(reverse("exchange:source_edit", args=[source.pk]), {**values, "certificate": pem})
+    assert TwoPersonRequest.objects.count() == 1
+    source.refresh_from_db()
+    client.post(reverse("exchange:source_edit", args=[source.pk]), {**values, "version": source.version, "certificate": "", "reason": "they changed it"})
+    assert TwoPersonRequest.objects.count() == 2 and FeedSource.objects.get().certificate == pem.strip()
+    with pytest.raises(Problem) as caught:
+        parties.ask(act(two[0], actual), kind=actions.LINK_TRUST, payload={"source": str(source.pk), "certificate": "no"}, reason="x")
+    assert caught.value.kind.code == "exchange.bad_certificate"

@@ -145,7 +145,8 @@ def test_a_signature_is_checked_with_the_links_certificate(actual, county, alice
     from anlan.exchange import keys
 
     private, certificate = keys.pair()
-    source = actions.save_source(Act(alice, actual), name="signed", url="https://a.invalid/x", certificate=certificate.decode())
+    source = actions.save_source(Act(alice, actual), name="signed", url="https://a.invalid/x")
+    FeedSource.objects.filter(pk=source.pk).update(certificate=certificate.decode())
     signed = cap.sign(message(), private, certificate)
     row = Alert.plain.get(pk=take(alice, actual, signed, link=source.pk)["received"][0])
     assert row.signature == "valid"
@@ -177,7 +178,8 @@ def test_an_oversized_body_is_refused_unread(client, actual, alice, signed_in):
 
 
 def test_a_push_link_has_a_credential_and_writes_into_actual_operations_only(client, actual, exercise, county, alice):
-    source = actions.save_source(Act(alice, actual), name="met office", kind="push", issuer="weather_service", token_hash=token_digest("t0ken"))
+    source = actions.save_source(Act(alice, actual), name="met office", kind="push", issuer="weather_service")
+    FeedSource.objects.filter(pk=source.pk).update(token_hash=token_digest("t0ken"))
     path = "/api/v1/exchange/cap"
     assert client.post(path, message(), content_type="application/xml", headers={"Authorization": "Bearer wrong"}).status_code == 401
     answer = client.post(path, message(), content_type="application/xml", headers={"Authorization": "Bearer t0ken"})
