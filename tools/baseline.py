@@ -19,7 +19,7 @@ def main() -> None:
 
     try:
         testing_database.migrated("baseline", afresh=True)
-        baseline.FILE.write_bytes(baseline.pack(testing_database.dump("baseline")))
+        baseline.FILE.write_bytes(baseline.pack(testing_database.dump(testing_database.connection_url("baseline"))))
     finally:
         testing.pytest_unconfigure(None)
     print(f"{baseline.FILE.name}: {baseline.FILE.stat().st_size:,} bytes")

@@ -2,7 +2,7 @@
 
 Django renders every related model anew for each operation of a migration: a minute of processor for what the server does
 in a second. So an empty database gets `baseline.sql.xz`, the outcome of the migrations up to some commit, and then the
-migrations since. `tools/baseline.py` writes the file; tests/runtime/test_baseline.py holds it against the migrations.
+migrations since. `tools/baseline.py` writes the file; tests/runtime/upgrade holds it against the migrations.
 """
 from __future__ import annotations
 

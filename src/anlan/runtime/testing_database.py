@@ -24,13 +24,12 @@ def _admin(statement: str, *names: str) -> list[Any]:
         return rows.fetchall() if rows.description else []
 
 
-def dump(database: str) -> str:
-    """Everything in the database as SQL, without owners."""
-    from django.db import connection
-
-    to = connection.settings_dict
-    where = [f"--host={to['HOST']}", f"--username={to['USER']}", f"--dbname={database}", "--no-password"]
-    return subprocess.run([postgres.programs() / "pg_dump", *where, "--no-owner", "--inserts", "--rows-per-insert=1000"], check=True, capture_output=True, text=True).stdout
+def dump(url: str, *options: str) -> str:
+    """The database at `url` as SQL: everything in schema public, without owners and grants."""
+    return subprocess.run(
+        [postgres.programs() / "pg_dump", f"--dbname={url}", "--no-password", "--no-owner", "--no-privileges", "--schema=public", "--inserts", "--rows-per-insert=1000", *options],
+        check=True, capture_output=True, text=True,
+    ).stdout
 
 
 def _use(name: str) -> None:
