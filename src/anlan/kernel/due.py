@@ -13,8 +13,9 @@ from django.db import connection
 from .actions import Act
 from .ids import new_id
 
-ARM = """INSERT INTO kernel_due (id, realm_id, due_at, timer, subject, params, cause, tries) VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s, 0)
+ARM = """INSERT INTO kernel_due (id, realm_id, due_at, timer, subject, params, cause, tries) VALUES {rows}
          ON CONFLICT (realm_id, timer, subject) DO UPDATE SET due_at = EXCLUDED.due_at, params = EXCLUDED.params, cause = EXCLUDED.cause, tries = 0"""
+ROW = "(%s, %s, %s, %s, %s, %s::jsonb, %s, 0)"
 
 _touched: ContextVar[set[tuple[str, str]] | None] = ContextVar("touched", default=None)
 
@@ -43,14 +44,12 @@ def at(act: Act, when: datetime, timer: str, *, subject: str, **params: Any) -> 
 
 def at_many(act: Act, timers: Iterable[tuple[datetime, str, str]], **params: Any) -> None:
     """Arm many: (when, timer, subject)."""
-    rows = [[new_id(), act.realm.pk, when, timer, subject, json.dumps(params), act.cause] for when, timer, subject in timers]
-    for row in rows:
+    rows = {(timer, subject): [new_id(), act.realm.pk, when, timer, subject, json.dumps(params), act.cause] for when, timer, subject in timers}  # the last of one name and subject counts
+    for row in rows.values():
         _note(row[3], row[4])
-    with connection.cursor() as cursor:  # one trip: every step of every case arms a timer or two
-        if len(rows) == 1:
-            cursor.execute(ARM, rows[0])
-        else:
-            cursor.executemany(ARM, rows)
+    if rows:
+        with connection.cursor() as cursor:  # one statement: every step of every case arms a timer or two
+            cursor.execute(ARM.format(rows=", ".join(cursor.mogrify(ROW, row) for row in rows.values())))
 
 
 def cancel(act: Act, timer: str | tuple[str, ...], subject: str) -> None:

@@ -170,6 +170,13 @@ u AS (INSERT INTO kernel_unsealed (fact_id) SELECT id FROM f)
 SELECT pg_notify('fact', '')
 """
 
+COLUMNS = (*HEADER, "payload_digest", "digest")
+INSERT_MANY = (
+    (f"INSERT INTO kernel_fact ({', '.join(COLUMNS)}) VALUES ", f"({', '.join(f'%({name})s' for name in COLUMNS)})"),
+    ("INSERT INTO kernel_factpayload (fact_id, payload, salt) VALUES ", "(%(id)s, %(payload)s::jsonb, %(salt)s)"),
+    ("INSERT INTO kernel_unsealed (fact_id) VALUES ", "(%(id)s)"),
+)
+
 
 def write(act: Any, body: Any, *, subject: str, region: UUID | None = None, cause: UUID | None = None, id: UUID | None = None) -> UUID:
     """Insert a fact in the running transaction and return its key. Use `Act.state`, which fills in who and when.
@@ -185,8 +192,12 @@ def write(act: Any, body: Any, *, subject: str, region: UUID | None = None, caus
 def write_many(facts: Iterable[tuple[Any, Any, str, UUID | None, UUID | None, UUID | None]]) -> list[UUID]:
     """Many facts (act, body, subject, region, cause, id) on one trip to the database; their keys. Use `Act.state_many`."""
     rows = [_row(*one) for one in facts]
-    with connection.cursor() as cursor:
-        cursor.executemany(INSERT, rows)
+    if rows:
+        with connection.cursor() as cursor:
+            # A statement a table, not one a fact: planning them one by one cost the database more than writing them.
+            for head, row in INSERT_MANY:
+                cursor.execute(head + ", ".join(cursor.mogrify(row, one) for one in rows))
+            cursor.execute("SELECT pg_notify('fact', '')")
     return [row["id"] for row in rows]
 
 

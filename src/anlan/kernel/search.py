@@ -106,22 +106,22 @@ def _follow(row: Any, path: str) -> Any:
 
 def put(kind: Findable, rows: Iterable[Any]) -> int:
     """Write these rows into the column; an inactive row leaves it."""
-    values, gone = [], []
+    values: dict[Any, tuple] = {}
+    gone = []
     for row in rows:
         if getattr(row, "active", True) is False or getattr(row, "ended_at", None):
             gone.append(row.pk)
             continue
         title, note, more = (str(part or "") for part in kind.text(row))
         tokens = sorted(set(document_tokens(title, name=kind.named)) | set(document_tokens(f"{note} {more}")))
-        values.append((kind.kind, row.pk, getattr(row, "realm_id", None), _follow(row, kind.region), title[:200], note[:300], tokens))
+        values[row.pk] = (kind.kind, row.pk, getattr(row, "realm_id", None), _follow(row, kind.region), title[:200], note[:300], tokens)
     with connection.cursor() as cursor:
         if values:
-            cursor.executemany(
-                """INSERT INTO kernel_searchentry (kind, key, realm_id, region_id, title, note, words, updated_at)
-                   VALUES (%s, %s, %s, %s, %s, %s, array_to_tsvector(%s::text[]), now())
+            lines = ", ".join(cursor.mogrify("(%s, %s, %s, %s, %s, %s, array_to_tsvector(%s::text[]), now())", row) for row in values.values())
+            cursor.execute(
+                f"""INSERT INTO kernel_searchentry (kind, key, realm_id, region_id, title, note, words, updated_at) VALUES {lines}
                    ON CONFLICT (kind, key) DO UPDATE SET realm_id = EXCLUDED.realm_id, region_id = EXCLUDED.region_id, title = EXCLUDED.title,
-                       note = EXCLUDED.note, words = EXCLUDED.words, updated_at = now()""",
-                values,
+                       note = EXCLUDED.note, words = EXCLUDED.words, updated_at = now()"""
             )
         if gone:
             cursor.execute("DELETE FROM kernel_searchentry WHERE kind = %s AND key = ANY(%s)", [kind.kind, gone])
