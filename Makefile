@@ -10,6 +10,8 @@ export PIP_NO_INPUT = 1
 # A slow registry is waited for and asked again, never for ever.
 export PIP_DEFAULT_TIMEOUT = 60
 export PIP_RETRIES = 8
+# Some images forbid Python to keep what it has compiled; every process of ours would then compile 400 modules anew, a third of its start.
+unexport PYTHONDONTWRITEBYTECODE
 
 FRONTEND := $(shell find frontend -path frontend/node_modules -prune -o -type f -print 2>/dev/null)
 CATALOGUES := $(shell find src -name '*.po' 2>/dev/null)
