@@ -28,6 +28,8 @@ function furnish(root) {
   if (picks.length) import('./pick.js').then(({ pickPoint }) => picks.forEach(pickPoint));
   const draws = take('draw');
   if (draws.length) import('./draw.js').then(({ drawArea }) => draws.forEach(drawArea));
+  // On a narrow screen the tab one is on may lie outside the strip.
+  for (const tab of within('.tabs > [aria-current]')) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - (tab.parentElement.clientWidth - tab.offsetWidth) / 2;
   const charts = take('chart');
   if (charts.length) import('./chart.js').then(({ drawChart }) => charts.forEach(drawChart));
 }

@@ -38,7 +38,7 @@ function options(data) {
   const from = data.from ? ms(data.from) : Math.min(...times), to = data.to ? ms(data.to) : Math.max(...times, data.now ? ms(data.now) : -Infinity);
   panels.forEach((panel, i) => {
     grids.push({ left: 56, right: 84, top: `${9 + i * share}%`, height: `${share - 9}%` });
-    xs.push({ type: 'time', gridIndex: i, min: from, max: to, axisLine: { lineStyle: { color: line } }, axisTick: { lineStyle: { color: line } }, splitLine: { show: true, lineStyle: { color: line, opacity: 0.5 } }, axisLabel: { show: i === panels.length - 1, color: soft, hideOverlap: true, formatter: (t) => (to - from > 40 * 86_400_000 || hour(t) === '00:00' ? day(t) : hour(t)) }, axisPointer: { label: { formatter: ({ value }) => stamp(value) } } });
+    xs.push({ type: 'time', gridIndex: i, min: from, max: to, axisLine: { lineStyle: { color: line } }, axisTick: { lineStyle: { color: line } }, splitLine: { show: true, lineStyle: { color: line, opacity: 0.5 } }, axisLabel: { show: i === panels.length - 1, color: soft, hideOverlap: true, formatter: (t) => (to - from > 40 * 86_400_000 || hour(t) === '00:00' ? day(t) : to - from > 25 * 3_600_000 ? `${hour(t)}\n${day(t)}` : hour(t)) }, axisPointer: { label: { formatter: ({ value }) => stamp(value) } } });
     const high = Math.max(...panel.series.flatMap((s) => s.points.map((p) => p[1] ?? -Infinity)), -Infinity);
     // A threshold just above what was measured belongs in the picture; one far away would flatten the curve.
     const near = (panel.thresholds ?? []).map((t) => t.value).filter((v) => v <= high * 1.6 || !Number.isFinite(high));

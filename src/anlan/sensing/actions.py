@@ -20,7 +20,7 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from anlan.engines.frames import FRAMES, to_wgs84
-from anlan.engines.series import NEVER, stale
+from anlan.engines.series import NEVER
 from anlan.kernel import access, clock, due, journal, search
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.errors import REASON_NEEDED
@@ -131,7 +131,7 @@ def record(act: Act, *, batch: Any) -> Any:
             codes[quantity_book.keys[index]] = quantity_book.stations[index].code
         keys, time, value = part.series[part.kept].tolist(), part.time[part.kept].tolist(), part.value[part.kept].tolist()
         if keys and act.realm.is_actual and book.registry.listeners:
-            named = {key: station.code for key, station in zip(quantity_book.keys, quantity_book.stations, strict=True)}
+            named = {quantity_book.keys[index]: quantity_book.stations[index].code for index in part.index.tolist()}
             batch.told += [(named[k], part.quantity, t, v, f) for k, t, v, f in zip(keys, time, value, part.flags[part.kept].tolist(), strict=True) if part.quantity != PROBE]
         if keys:
             lines += [f"{codes.get(k, k)}|{part.quantity}|{t}|{v}" for k, t, v in zip(keys, time, value, strict=True)]
@@ -553,32 +553,32 @@ def _settle_waiting(act: Act, now: int, revision: int) -> int:
     return len(rows)
 
 
+# Colours that are held and can become unknown, with their series.
+RAISED = (
+    "FROM sensing_signal g JOIN sensing_series s ON s.realm_id = g.realm_id AND s.station_id = g.station_id AND s.quantity = g.quantity "
+    "WHERE g.realm_id = %s AND g.colour > 0 AND g.stale_s > 0"
+)
+
+
 def _grow_stale(act: Act, now: int, revision: int) -> int:
-    raised = list(
-        Signal.objects.of(act.realm).filter(colour__gt=0, stale_s__gt=0).select_related("station").order_by("station__code", "quantity", "rule")
-    )
-    if not raised:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT g.id, extract(epoch FROM s.last_time)::bigint {RAISED} AND s.last_time < to_timestamp(%s) - make_interval(secs => g.stale_s)", [act.realm.pk, now])
+        newest = dict(cursor.fetchall())
+    if not newest:
         return 0
-    newest = {
-        (row.station_id, row.quantity): row.last_time
-        for row in Series.objects.filter(realm_id=act.realm.pk, station_id__in={signal.station_id for signal in raised})
-    }
-    times = np.array([int(newest[signal.station_id, signal.quantity].timestamp()) for signal in raised], np.int64)
-    gone = stale(now, times, np.array([signal.colour for signal in raised], np.int64), np.array([signal.stale_s for signal in raised], np.int64))
-    for place in np.flatnonzero(gone):
-        signal = raised[place]
+    for signal in Signal.objects.of(act.realm).filter(pk__in=newest).select_related("station").order_by("station__code", "quantity", "rule"):
         old, signal.colour, signal.since, signal.revision = COLOURS[signal.colour], -1, moment(now), revision
         signal.fact = act.state(
             SignalChanged(
                 station=signal.station_id, code=signal.station.code, name=signal.station.name, region=signal.region_id, rule=signal.rule,
                 rule_version=signal.rule_version, kind="stale", hazard=signal.hazard, quantity=signal.quantity, old=old, new="unknown", value=signal.value,
-                unit=signal.unit, window_s=signal.window_s, threshold=signal.threshold, event_time=moment(now), reading_time=moment(int(times[place])),
+                unit=signal.unit, window_s=signal.window_s, threshold=signal.threshold, event_time=moment(now), reading_time=moment(newest[signal.pk]),
                 late=False, flags=[],
             ),
             subject=f"station:{signal.station_id}", region=signal.region_id, cause=signal.fact,
         )
         act.save(signal)
-    return int(gone.sum())
+    return len(newest)
 
 
 def _next_tick(realm: UUID, now: int) -> datetime | None:
@@ -588,8 +588,7 @@ def _next_tick(realm: UUID, now: int) -> datetime | None:
             "(SELECT extract(epoch FROM min(s.silent_at)) FROM sensing_series s JOIN sensing_station t ON t.id = s.station_id AND t.active "
             " WHERE s.realm_id = %s AND s.silent = 0 AND s.silent_at > to_timestamp(%s)), "
             "(SELECT extract(epoch FROM min(late_to)) + %s FROM sensing_series WHERE realm_id = %s AND late_to IS NOT NULL), "
-            "(SELECT extract(epoch FROM min(s.last_time)) + min(g.stale_s) + 1 FROM sensing_signal g JOIN sensing_series s ON s.realm_id = g.realm_id "
-            " AND s.station_id = g.station_id AND s.quantity = g.quantity WHERE g.realm_id = %s AND g.colour > 0 AND g.stale_s > 0))",
+            f"(SELECT extract(epoch FROM min(s.last_time + make_interval(secs => g.stale_s))) + 1 {RAISED}))",
             [realm, now, 2 * settings.LATENESS_S, realm, realm],
         )
         (found,) = cursor.fetchone() or (None,)

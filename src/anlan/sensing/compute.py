@@ -161,6 +161,7 @@ class Judged:
     """What folding one quantity of a batch gave: arrays over the readings taken to it, in order."""
 
     quantity: str
+    index: np.ndarray  # in the book
     series: np.ndarray  # row keys of the series
     time: np.ndarray
     value: np.ndarray
@@ -204,13 +205,17 @@ class QuantityBook:
         self.engine = Engine(0, engine_rules(registry, self.specs, []))
 
     def add(self, stations: Iterable[StationInfo], keys: Iterable[int]) -> None:
+        """More series. Costs what the new ones cost: the engine has room in front of them, twice as much whenever it is full."""
+        first = len(self.stations)
         for station, key in zip(stations, keys, strict=True):
             self.place[station.id] = len(self.stations)
             self.stations.append(station)
             self.keys.append(key)
             self.last_flags.append(0)
             self.fine.append(station.fine)
-        self.engine.resize(len(self.stations), engine_rules(self.registry, self.specs, self.stations))
+        if len(self.stations) > self.engine.series:
+            self.engine.resize(max(len(self.stations), 2 * self.engine.series))
+        self.engine.amend(first, engine_rules(self.registry, self.specs, self.stations[first:]))
 
     def memory(self, index: int) -> dict[str, Any]:
         """What hysteresis must remember of a series, with the limits it was learned under."""
@@ -394,7 +399,7 @@ class Book:
 
     def _fold(self, book: QuantityBook, series: np.ndarray, time: np.ndarray, value: np.ndarray, flags: np.ndarray, horizon: int, columns: Columns) -> Judged:
         engine = book.engine
-        keys = np.array(book.keys, np.int64)[series]
+        keys = np.array([book.keys[index] for index in series.tolist()], np.int64)
         too_late = (time < horizon) | ((flags & TOO_LATE) > 0)
         # What the engine cannot have in memory is looked up: stored long ago, or never judged.
         far = too_late | ((engine.newest[series] >= 0) & (time <= engine.newest[series] - engine.keep))
@@ -454,8 +459,8 @@ class Book:
         due = self._late(book, series[place], time[place], before[place], folded.status == NEW, folded.late)
         moved = replace(folded.transitions, arrival=place[folded.transitions.arrival])
         return Judged(
-            book.quantity.code, keys, time, value, flags, kept, duplicates, conflicts, int((kept & ((flags & (LATE | TOO_LATE)) > 0)).sum()),
-            moved, np.unique(series[taken]), np.array(book.fine, bool)[series], due, said.found, said.spikes,
+            book.quantity.code, series, keys, time, value, flags, kept, duplicates, conflicts, int((kept & ((flags & (LATE | TOO_LATE)) > 0)).sum()),
+            moved, np.unique(series[taken]), np.array([book.fine[index] for index in series.tolist()], bool), due, said.found, said.spikes,
         )
 
     @staticmethod

@@ -73,37 +73,46 @@ class Verdict:
 
 
 class Limits:
-    """The limits of a quantity as whole numbers, one for each series of a book."""
+    """The limits of a quantity as whole numbers, one for each series a book's engine has room for."""
 
     def __init__(self, book: QuantityBook, realm: UUID) -> None:
-        count, quantity = len(book.stations), book.quantity
-        whole = quantity.whole
-        interval = np.array([max(station.interval_s, 1) for station in book.stations], np.int64)
-        fives = np.maximum(interval, FIVE_MINUTES) / FIVE_MINUTES
-        never = np.full(count, NEVER, np.int64)
-        self.size, self.interval = count, interval
-        self.influx = never
-        if quantity.code == "rain":
-            self.influx = np.round(limit("rain_influx") * fives / quantity.quantum).astype(np.int64)
-        self.steady = np.full(count, whole(limit("rain_steady")) if quantity.code == "rain" else (-NEVER if quantity.zero_freezes else 1), np.int64)
-        self.frozen = np.maximum(quantity.frozen_s, int(limit("frozen_reports")) * interval) if quantity.frozen_s else never
-        self.worked_on = [index for index, station in enumerate(book.stations) if station.maintenance] if realm == book.registry.actual else []
-        self.step = whole(limit(STEPS[quantity.code])) if quantity.code in STEPS else NEVER
-        self.step_s = int(limit("step_minutes") * 60)
-        # A rise is asked about where somebody entered which rain gauges lie upstream.
-        asked = np.array([bool(station.upstream.get("rain")) for station in book.stations], bool)
-        self.level, self.rise, self.rises = never.copy(), never.copy(), []
+        self.room, quantity = book.engine.series, book.quantity
+        self.size = 0
+        never = np.full(self.room, NEVER, np.int64)
+        self.interval = np.ones(self.room, np.int64)
+        self.influx, self.frozen, self.level, self.rise = never, never.copy(), never.copy(), never.copy()
         self.fall = never.copy()  # discharge from which nothing falls to zero at once
+        self.steady = np.full(self.room, quantity.whole(limit("rain_steady")) if quantity.code == "rain" else (-NEVER if quantity.zero_freezes else 1), np.int64)
+        self.worked_on: list[int] = []
+        self.realm = realm
+        self.step = quantity.whole(limit(STEPS[quantity.code])) if quantity.code in STEPS else NEVER
+        self.step_s = int(limit("step_minutes") * 60)
         self.rising = [number for number, spec in enumerate(book.specs) if spec.kind in ("level", "rise")]
+        self.rises = [max(spec.windows_s) for spec in book.specs if spec.kind == "rise"] if quantity.code in ("level", "flow") else []
+        self.grow(book)
+
+    def grow(self, book: QuantityBook) -> None:
+        """Work out those of the series that have come since."""
+        new, quantity = slice(self.size, len(book.stations)), book.quantity
+        stations = book.stations[new]
+        interval = self.interval[new] = np.array([max(station.interval_s, 1) for station in stations], np.int64)
+        if quantity.code == "rain":
+            self.influx[new] = np.round(limit("rain_influx") * np.maximum(interval, FIVE_MINUTES) / FIVE_MINUTES / quantity.quantum)
+        if quantity.frozen_s:
+            self.frozen[new] = np.maximum(quantity.frozen_s, int(limit("frozen_reports")) * interval)
+        if self.realm == book.registry.actual:
+            self.worked_on += [index for index, station in enumerate(stations, self.size) if station.maintenance]
+        # A rise is asked about where somebody entered which rain gauges lie upstream.
+        asked = np.array([bool(station.upstream.get("rain")) for station in stations], bool)
         for number, spec in enumerate(book.specs if quantity.code in ("level", "flow") else ()):
-            lowest = book.engine.rules[number].thresholds.min(axis=1)  # type: ignore[union-attr]
+            lowest = book.engine.rules[number].thresholds[new].min(axis=1)  # type: ignore[union-attr]
             if spec.kind == "level":
                 if quantity.code == "flow":
-                    self.fall = np.minimum(self.fall, lowest)
-                self.level = np.where(asked, np.minimum(self.level, lowest), self.level)
+                    self.fall[new] = np.minimum(self.fall[new], lowest)
+                self.level[new] = np.where(asked, np.minimum(self.level[new], lowest), self.level[new])
             elif spec.kind == "rise":
-                self.rise = np.where(asked, np.minimum(self.rise, lowest), self.rise)
-                self.rises.append(max(spec.windows_s))
+                self.rise[new] = np.where(asked, np.minimum(self.rise[new], lowest), self.rise[new])
+        self.size = len(book.stations)
 
 
 def _previous(book: QuantityBook, series: np.ndarray, time: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -129,8 +138,10 @@ def judge(book: QuantityBook, realm: UUID, series: np.ndarray, time: np.ndarray,
     since neighbours may come in the same one. Moves the book's memory of what was held."""
     out = Verdict(flags.copy(), np.zeros(len(series), bool))
     limits = book.limits
-    if limits is None or limits.size != len(book.stations):
+    if limits is None or limits.room != book.engine.series:
         limits = book.limits = Limits(book, realm)
+    elif limits.size != len(book.stations):
+        limits.grow(book)
     quantity, engine = book.quantity, book.engine
     before_v, before_t, same_from = _previous(book, series, time, value)
     newer = time > before_t

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, Min
 from django.utils.translation import gettext as _
 
 from anlan.kernel import clock
@@ -17,7 +17,7 @@ from anlan.kernel.models import Region, RegionPath
 from anlan.kernel.shell import localname
 
 from . import doubt, queries
-from .models import Maintenance, Refused, Source
+from .models import Maintenance, Refused, Rollup, Source
 from .quantities import LATE, QUANTITIES, TOO_LATE
 
 HOURS = 24
@@ -115,13 +115,14 @@ def stations(actor: Any, realm: Any, pk: UUID | None = None) -> tuple[list[Healt
     end = now.replace(minute=0, second=0, microsecond=0)
     start = end - timedelta(hours=HOURS)
     rows = queries.stations_seen_by(actor).filter(active=True)
+    since = start if realm.is_actual else max(start, _fed_since(realm) or end)
     if pk is not None:
         rows = rows.filter(pk=pk)
     found: dict[UUID, Health] = {}
     for key, code, name, name_en, region, source, quantities, interval, created in rows.values_list(
         "pk", "code", "name", "name_en", "region_id", "source_id", "quantities", "interval_s", "created_at"
     ):
-        seconds = (end - max(start, created)).total_seconds() if realm.is_actual else HOURS * 3600
+        seconds = (end - (max(start, created) if realm.is_actual else since)).total_seconds()
         found[key] = Health(key, code, name, name_en, region, source, max(0, int(seconds // max(interval, 1))) * len(quantities))
     worked: dict[UUID, int] = {}
     if realm.is_actual:
@@ -157,6 +158,11 @@ def stations(actor: Any, realm: Any, pk: UUID | None = None) -> tuple[list[Healt
             if code in by_code:
                 by_code[code].future = count
     return list(found.values()), start, end
+
+
+def _fed_since(realm: Any) -> datetime | None:
+    """The hour of the first reading of a realm: nothing is expected of an exercise before it began."""
+    return Rollup.objects.filter(series__realm=realm, span_s=3600).aggregate(first=Min("start"))["first"]
 
 
 def _groups(stations_: Iterable[Health], names: dict[Any, str], attribute: str) -> list[Group]:

@@ -383,7 +383,7 @@ def rule_list(request: HttpRequest) -> HttpResponse:
         entry = sets.setdefault(row.name, {"versions": [], "current": None, "specs": ()})
         entry["versions"].append(row)
         if row.in_force:
-            entry["current"], entry["specs"], entry["source"], entry["mark"] = row, rules.specs(row), rules.source_words(row, _chinese()), rules.MARK_WORDS.get(row.mark, row.mark)
+            entry["current"], entry["specs"], entry["source"], entry["mark"] = row, [_spec(spec) for spec in rules.specs(row)], rules.source_words(row, _chinese()), rules.MARK_WORDS.get(row.mark, row.mark)
     return render(request, "sensing/rules.html", {"sets": list(sets.values()), "chinese": _chinese()})
 
 

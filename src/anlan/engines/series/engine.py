@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -308,13 +308,20 @@ class Engine:
             if why == kernels.POOL:
                 self._make_room(why)
 
-    def resize(self, series: int, rules: Sequence[AnyRule]) -> None:
-        """Room for more series at the end; `rules` are the same ones, speaking of all of them."""
+    def resize(self, series: int) -> None:
+        """Room for more series at the end. No rule applies to them until `amend` says so; rules must be tables (`Rule`)."""
         more = series - self.series
-        if more < 0 or len(rules) != len(self.rules) or any(len(rule.thresholds) != series for rule in rules if isinstance(rule, Rule)):
-            raise ValueError("an engine only grows, under the same rules")
-        self.plan = Plan(series, list(rules), self.plan.extra)
-        self.rules, self.series = list(rules), series
+        if more < 0 or not all(isinstance(rule, Rule) for rule in self.rules):
+            raise ValueError("an engine only grows, and only under tables of rules")
+        self.rules = [
+            replace(
+                rule, thresholds=np.pad(rule.thresholds, ((0, more), (0, 0)), constant_values=NEVER),
+                hysteresis=None if rule.hysteresis is None else np.pad(rule.hysteresis, (0, more)), after=None if rule.after is None else np.pad(rule.after, (0, more)),
+            )
+            for rule in self.rules
+            if isinstance(rule, Rule)
+        ]
+        self.plan, self.series = Plan(series, self.rules, self.plan.extra), series
         hot = _lines(series, self._hot.shape[1])
         hot[: series - more], hot[series - more :, 0] = self._hot, _NO_TIME
         self._hot = hot
@@ -327,6 +334,19 @@ class Engine:
         if len(self._source):
             self._source = np.pad(self._source, (0, more))
         self._flatten()
+
+    def amend(self, first: int, rules: Sequence[Rule]) -> None:
+        """Say what the rules of the series from `first` on are, before anything is heard of them; `rules` are the same ones, speaking of these only.
+        After `resize`, which copied the tables: those first given are never written."""
+        new = Plan(len(rules[0].thresholds) if rules else 0, list(rules), self.plan.extra)
+        place = slice(first, first + new.series)
+        if len(rules) != len(self.rules) or place.stop > self.series or new.measures != self.plan.measures or (self.newest[place] >= 0).any():
+            raise ValueError("other rules, or of other series")
+        self.plan.table[:, place] = new.table
+        for own, rule in zip(self.rules, rules, strict=True):
+            for name in ("thresholds", "hysteresis", "after"):
+                if (values := getattr(own, name)) is not None:
+                    values[place] = getattr(rule, name)
 
     def relearn(self, index: int, series: Ints) -> None:
         """Work the hysteresis of a level rule out again from the readings kept, for these series (limits changed)."""

@@ -22,7 +22,8 @@ def main(stations: int, bins: int) -> None:
     series, at = np.tile(np.arange(stations), bins), np.repeat(np.arange(bins) * 300 + 300, stations)
     limits = np.tile(np.array([50_000, 50_000, 50_000, 100_000], np.int64), (stations, 1))
     rules = [Rule("sum", np.array([43200, 21600, 10800, 10800], np.int64), limits)]
-    Engine(stations, rules, grid=Grid(300, 0, 7200)).fold(series[:10], at[:10], value[:10])
+    for most in (1, int(value.max())):  # narrow and wide ring
+        Engine(stations, rules, grid=Grid(300, 0, 7200)).fold(series[:10], at[:10], np.minimum(value[:10], 0) + most)
     engine = Engine(stations, rules, grid=Grid(300, 0, 7200))
     print("ready", flush=True)
     sys.stdin.readline()

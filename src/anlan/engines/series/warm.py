@@ -18,6 +18,7 @@ def warm(exact: bool = False) -> None:
     for grid in (None, Grid(300, 0, 7200)):
         engine = Engine(1, [table], grid=grid)
         engine.fold(np.zeros(2, np.int64), time, value)
+        engine.fold(np.zeros(2, np.int64), time + 7200, value + (1 << 20))  # too large for a ring of 16 bits: made anew with 32
         engine.rejudge()
     engine = Engine(1, [table])
     engine.newest[0], engine.last[0] = 7200, 2

@@ -10,7 +10,7 @@ from anlan.kernel import flowing, journal, shell
 from anlan.kernel.models import Due, Fact, FactPayload, Realm
 from anlan.sensing import worker
 from anlan.sensing.ingest import Message, Sample
-from anlan.sensing.models import BatchStat, Reading, Refused, Series, Signal
+from anlan.sensing.models import BatchStat, Reading, RealmState, Refused, Series, Signal
 from anlan.sensing.quantities import FROZEN, LATE, TOO_LATE
 from anlan.sensing.worker import Processor, feed
 
@@ -85,10 +85,14 @@ def test_what_is_older_than_the_horizon_is_kept_but_raises_nothing(actual, repla
 def test_a_value_frozen_too_long_is_flagged(actual, replay):
     station(actual)
     put(replay, 200)
-    feed(replay, rain("R1", *[(5 * n, 0.6) for n in range(1, 15)]))
+    feed(replay, rain("R1", *[(5 * n, 2.4) for n in range(1, 15)]))
     assert Reading.objects.get(time=at(65)).flags == FROZEN
     assert Reading.objects.get(time=at(60)).flags == 0
     feed(replay, rain("R1", *[(70 + 5 * n, 0) for n in range(1, 20)]))  # no rain is no frozen sensor
+    # Nor is one tip of the bucket in every report: an hour of steady light rain.
+    station(actual, "R2")
+    feed(replay, rain("R2", *[(5 * n, 0.5) for n in range(1, 40)]))
+    assert not Reading.objects.filter(series__station__code="R2").exclude(flags=0).exists()
     assert Reading.objects.filter(value=0).exclude(flags=0).count() == 0
 
 
@@ -160,6 +164,21 @@ def test_a_colour_nobody_feeds_becomes_unknown_and_comes_back(actual, replay):
     assert ("R1", "red", "unknown", 120.0) in colours(replay)
     feed(replay, rain("R1", (15 * 60, 0)), own)  # the same process: it must have heard of it
     assert Signal.objects.of(replay).get(rule="cma-rainstorm.rainstorm").colour == 0
+
+
+def test_colours_that_are_held_do_not_keep_the_clock_busy(actual, replay):
+    """The next tick is for the first of them that can really become unknown: not the oldest reading with the shortest patience of another gauge."""
+    station(actual, silent_after_s=0)
+    station(actual, "L1", ("level",), silent_after_s=0, thresholds={"level": {"orange": 5}})
+    station(actual, "S1", silent_after_s=600)
+    put(replay, 301)
+    feed(replay, [*rain("R1", (60, 120)), *level("L1", (300, 6)), *rain("S1", (300, 0))])
+    assert colours(replay) == [("R1", "none", "red", 120.0), ("L1", "none", "orange", 6.0)]
+    for minutes, following in ((311, 661), (480, 661), (661, 781), (781, None)):  # S1 falls silent; nothing; L1 after 6 h; R1 after 12 h
+        put(replay, minutes)
+        sweep()
+        assert RealmState.objects.get(pk=replay.pk).tick_at == (None if following is None else at(following)), minutes
+    assert [(code, new) for code, _old, new, _value in colours(replay)[2:]] == [("L1", "unknown"), ("R1", "unknown")]
 
 
 def test_the_tick_arms_itself_only_when_something_can_happen(actual, replay):
@@ -396,3 +415,32 @@ def test_two_workers_share_the_partitions(actual):
     second.release()
     first.lease()
     assert len(first.partitions) == 64
+
+
+def test_a_book_that_grew_gauge_by_gauge_is_one_laid_out_at_once(actual, replay, county):
+    """Gauges that come batch after batch: rules, limits of doubt and outcome are those of a book built from the database, at a cost of the new alone."""
+    station(actual)
+    for number in range(7):
+        station(
+            actual, f"G{number}", quantities=("level",), region=county, interval_s=300 * (1 + number % 3), silent_after_s=1800 + number,
+            thresholds={"level": {"yellow": 10 + number, "red": 20 + number, "hysteresis": 0.1 * number}}, upstream={"rain": ["R1"], "hours": 6, "mm": 5, "source": "test"} if number % 2 else {},
+        )
+    put(replay, 100)
+    own, laid = Processor(), []
+    for number in range(7):
+        feed(replay, [Sample(f"G{number}", "level", at(60), 9.5 + number)], own)
+        laid.append(own.books[replay.pk].of("level").engine.series)
+    assert laid == [1, 2, 4, 4, 8, 8, 8]  # doubled when full, not laid out anew for each
+    grown = own.books[replay.pk].of("level")
+    again = Processor()
+    feed(replay, [Sample("G0", "level", at(61), 9.6)], again)
+    fresh = again.books[replay.pk].of("level")
+    assert grown.keys == fresh.keys and fresh.engine.series == 7
+    for mine, theirs in zip(grown.engine.rules, fresh.engine.rules, strict=True):
+        for name in ("thresholds", "hysteresis", "after"):
+            assert getattr(mine, name)[:7].tolist() == getattr(theirs, name).tolist()
+    for name in ("interval", "influx", "steady", "frozen", "level", "rise", "fall"):
+        assert getattr(grown.limits, name)[:7].tolist() == getattr(fresh.limits, name).tolist(), name
+    assert len({*grown.engine.rules[grown.levels[0]].thresholds[:7, 3].tolist()}) == 7 and grown.engine.colour[:, 7:].max() == 0
+    feed(replay, [*rain("R1", (95, 0)), *(Sample(f"G{number}", "level", at(99), 10.2 + number) for number in range(7))], own)
+    assert {p["code"] for p in facts(replay) if p["new"] == "yellow"} == {f"G{number}" for number in (0, 2, 4, 6)}

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -240,6 +241,45 @@ def test_a_snapshot_goes_on_exactly(stream, cuts):
     _, whole = run(Engine(SERIES, all_rules(), keep=50), stream, set())
     _, stitched = run(Engine(SERIES, all_rules(), keep=50), stream, cuts, through_snapshot=True)
     assert stitched == whole
+
+
+@settings(max_examples=100, deadline=None)
+@given(streams, st.integers(1, SERIES))
+def test_an_engine_that_grew_says_what_one_laid_out_at_once_says(stream, step):
+    """Series come when something is first heard of them, with room in front of them or without."""
+    whole, engine, there = plain(), Engine(0, tables(all_rules(), 0, 0), keep=50), 0
+    expected, got = [], []
+    for item in stream:
+        while item[0] != "tick" and item[0] >= there:
+            size = min(there + step, SERIES)
+            if size > engine.series:
+                engine.resize(max(size, 2 * engine.series))
+            engine.amend(there, tables(all_rules(), there, size))
+            there = size
+        for each, out in ((whole, expected), (engine, got)):
+            out += (each.tick(item[1]) if item[0] == "tick" else feed(each, item).transitions).rows()
+    assert got == expected
+    assert engine.colour[:, :there].tolist() == whole.colour[:, :there].tolist() and engine.keep == whole.keep
+
+
+def tables(rules, first, stop):
+    """The rules as they speak of some series alone."""
+    return [
+        replace(rule, thresholds=rule.thresholds[first:stop], **{name: values[first:stop] for name in ("hysteresis", "after") if (values := getattr(rule, name)) is not None})
+        for rule in rules
+    ]
+
+
+def test_what_has_been_heard_of_is_not_amended():
+    engine = Engine(1, [rainstorm()])
+    feed(engine, (0, H, 10))
+    with pytest.raises(ValueError, match="other"):
+        engine.amend(0, [rainstorm()])
+    given = rainstorm()
+    engine = Engine(1, [given])
+    engine.resize(2)
+    engine.amend(1, [rainstorm()])
+    assert given.thresholds.shape == (1, 4) and engine.rules[0].thresholds.tolist() == [[500, 500, 500, 1000]] * 2
 
 
 def test_random_stream_of_many_series_with_late_and_double_reports():
