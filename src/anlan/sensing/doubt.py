@@ -157,7 +157,11 @@ def judge(book: QuantityBook, realm: UUID, series: np.ndarray, time: np.ndarray,
     rise = np.zeros(len(engine.newest), np.int64)
     for window in limits.rises:
         rise = np.maximum(rise, engine.measured("rise", window))
-    dry |= newer & calm[series] & (before_t >= 0) & (limits.rise[series] != NEVER) & (value - engine.last[series] + rise[series] >= limits.rise[series])
+    # Of a gauge first heard of in this batch, its first reading here is what it rises from.
+    mine, at = np.unique(series, return_index=True)
+    base = engine.last.copy()
+    base[mine] = np.where(engine.newest[mine] >= 0, base[mine], value[at])
+    dry |= newer & calm[series] & (before_t >= 0) & (limits.rise[series] != NEVER) & (value - base[series] + rise[series] >= limits.rise[series])
     out.flags[frozen] |= FROZEN
     marked = open_ & (((out.flags & DOUBTFUL) > 0) | step | influx | dry)
     if quantity.frozen_s:

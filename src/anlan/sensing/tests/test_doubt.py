@@ -110,6 +110,21 @@ def test_rain_gauges_that_say_nothing_do_not_speak_against_a_flood(actual, repla
     assert [row[2] for row in colours(replay)] == ["red"] and asked(replay) == []
 
 
+def test_a_gauge_heard_for_the_first_time_has_not_risen_from_zero(actual, replay):
+    """Its first readings come in one batch: what is new to us lies 404 m above the sea and stands still. One that rises in that batch is asked about."""
+    station(actual, "CHIVA")
+    for code in ("STILL", "RISES"):
+        station(actual, code, ("level",), thresholds={"level": {"red": 500}}, upstream=UPSTREAM)
+    put(replay, 320)
+    minutes, still, rises = (280, 290, 300, 310), (404.87, 404.86, 404.88, 404.87), (404.87, 404.88, 405.6, 405.62)
+    feed(replay, [
+        *rain("CHIVA", *[(minute, 0) for minute in minutes]),
+        *level("STILL", *zip(minutes, still, strict=True)), *level("RISES", *zip(minutes, rises, strict=True)),
+    ])
+    flags = {code: [*Reading.objects.filter(series__station__code=code).order_by("time").values_list("flags", flat=True)] for code in ("STILL", "RISES")}
+    assert flags == {"STILL": [0] * 4, "RISES": [0, 0, NO_RAIN, NO_RAIN]}
+
+
 def test_a_jump_waits_for_a_second_report_and_a_spike_raises_nothing(actual, replay, county, duty_post):
     station(actual, "L1", ("level",), region=county, thresholds={"level": {"yellow": 2.0, "red": 3.5}})
     put(replay, 600)
