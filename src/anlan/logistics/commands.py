@@ -200,7 +200,9 @@ def _roads(sub: Any) -> None:
         one.add_argument("--weather", default="dry", help=_("dry, rain, heavy_rain, fog, snow, ice (code list road_weather)"))
         one.add_argument("--edits", type=Path, metavar="GEOJSON", help=_("closures, slow-downs and flooded areas: features with kind closed, slow (share) or water (depth_m)"))
         one.add_argument("--json", action="store_true", help=_("answer as JSON"))
-        one.set_defaults(func=func, services=None)
+        one.set_defaults(func=func, services=None, router="own")
+        if what != "reach":
+            one.add_argument("--router", default=None, metavar="own|osrm+URL|valhalla+URL", help=_("who works it out, instead of ANLAN_ROUTER"))
         if what == "nearest":
             one.add_argument("-k", type=int, default=3, help=_("how many origins for each place"))
         if what == "reach":
@@ -331,12 +333,13 @@ def _points(path: Path) -> tuple[list[str], Any, Any]:
 
 def _asked(args: argparse.Namespace) -> tuple[Any, ...]:
     """(origin ids, target ids, weights, ways, router, edits, tables)"""
-    from . import compute
+    from . import compute, outside
 
     data = compute.shipped_tables()
     for name, value in (("road_vehicle", args.vehicle), ("road_weather", args.weather)):
         if value not in data[name]:
             raise _Refused(_("{value} is none of {known}").format(value=value, known=", ".join(data[name])))
+    by = outside.service(args.router)
     ids, origins, _w = _points(args.origins)
     to_ids, targets, weight = _points(args.targets)
     try:
@@ -351,8 +354,8 @@ def _asked(args: argparse.Namespace) -> tuple[Any, ...]:
             edits = compute.edits_from(json.loads(args.edits.read_text(encoding="utf-8"))["features"], roads)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _Refused(f"{args.edits}: {error}") from error
-    ways = compute.ways(origins, targets, roads=roads, data=data, vehicle=args.vehicle, weather=args.weather, edits=edits, names=(ids, to_ids))
-    if args.edits and roads is None:
+    ways = compute.ways(origins, targets, roads=roads, data=data, vehicle=args.vehicle, weather=args.weather, edits=edits, names=(ids, to_ids), by=by)
+    if args.edits and roads is None and by is None:
         ways.notes.append(_("closures were left aside: there is no road file"))
     return ids, to_ids, weight, ways, roads, edits, data
 
@@ -451,17 +454,34 @@ def roads_reach(args: argparse.Namespace) -> int:
 @_guarded
 def roads_route(args: argparse.Namespace) -> int:
     """The way from the first origin to each place, with its line."""
-    ids, to_ids, _weight, ways, roads, *_rest = _asked(args)
-    if roads is None:
-        raise _Refused(_("There is no road file: import one with `anlan roads import FILE`"))
-    found, lines = [], []
-    for j, name in enumerate(to_ids):
-        way = ways.metric.route(ways.origins, 0, ways.targets, j)
-        if way is None:
-            found.append({"to": name, "seconds": None})
+    from . import compute, outside
+
+    by = outside.service(args.router)
+    args.router = "own"  # the table is not asked for here
+    ids, to_ids, _weight, ways, roads, edits, data = _asked(args)
+    share = float(data["road_weather"][args.weather]["share"])
+    here, there = _points(args.origins)[1][0], _points(args.targets)[1]
+    found: list[outside.Way | None] | None = None
+    if by is not None:
+        try:
+            found = [outside.route(by, here, place, compute.vehicle_of(data, args.vehicle), edits=edits, network=roads.network if roads else None, weather=share) for place in there]
+            ways.how, ways.notes = _("By {service} with its own map and speeds").format(service=by.name), []
+        except outside.Failed as error:
+            ways.notes.insert(0, _("{service} was asked and not used: {why}").format(service=by.name, why=error))
+    if found is None:
+        if roads is None:
+            raise _Refused("; ".join([*ways.notes, _("There is no road file: import one with `anlan roads import FILE`")]))
+        found = []
+        for j in range(len(to_ids)):
+            way = ways.metric.route(ways.origins, 0, ways.targets, j)
+            names = [] if way is None else [*dict.fromkeys(roads.network.names[roads.network.name[e]] for e in way.segments if roads.network.name[e])]
+            found.append(None if way is None else outside.Way(way.seconds, way.metres, names, way.line.round(6).tolist()))
+    answer, lines = [], []
+    for name, one in zip(to_ids, found, strict=True):
+        if one is None:
+            answer.append({"to": name, "seconds": None})
             lines.append(_("{place}: no way").format(place=name))
             continue
-        names = list(dict.fromkeys(roads.network.names[roads.network.name[e]] for e in way.segments if roads.network.name[e]))
-        found.append({"to": name, "seconds": round(way.seconds, 3), "metres": round(way.metres, 1), "roads": names, "line": way.line.round(6).tolist()})
-        lines.append(_("{place}: {minutes:.1f} min, {km:.1f} km by {roads}").format(place=name, minutes=way.seconds / 60, km=way.metres / 1000, roads=", ".join(names) or _("roads without a name")))
-    return _answer(args, ways, {"from": ids[0], "routes": found}, lines)
+        answer.append({"to": name, "seconds": round(one.seconds, 3), "metres": round(one.metres, 1), "roads": one.names, "line": one.line})
+        lines.append(_("{place}: {minutes:.1f} min, {km:.1f} km by {roads}").format(place=name, minutes=one.seconds / 60, km=one.metres / 1000, roads=", ".join(one.names) or _("roads without a name")))
+    return _answer(args, ways, {"from": ids[0], "routes": answer}, lines)

@@ -16,6 +16,8 @@ from django.utils.translation import gettext as _
 from anlan.engines import routing
 from anlan.engines.routing import Edit, Metric, Router, Snapped, Straight, Vehicle
 
+from . import outside
+
 Tables = Mapping[str, Mapping[str, Mapping[str, Any]]]  # list → code → data
 
 
@@ -73,9 +75,24 @@ def vehicle_of(data: Tables, name: str) -> Vehicle:
 
 def ways(
     origins: np.ndarray, targets: np.ndarray, *, roads: Router | None, data: Tables, vehicle: str = "truck", weather: str = "dry", edits: Sequence[Edit] = (),
-    names: tuple[Sequence[str], Sequence[str]] | None = None, avoid: Any = None, straight_kmh: float | None = None,
+    names: tuple[Sequence[str], Sequence[str]] | None = None, avoid: Any = None, straight_kmh: float | None = None, by: outside.Service | None = None,
 ) -> Ways:
-    """`origins`, `targets`: (k, 2) longitude and latitude. `avoid`: a shapely area nobody enters, while whoever is in it may leave."""
+    """`origins`, `targets`: (k, 2) longitude and latitude. `avoid`: a shapely area nobody enters, while whoever is in it may leave. `by`: another router
+    to be asked first, for callers that need seconds only; where it cannot answer, our own does, and `notes` says why."""
+    if by is not None:
+        share, kind = float(data["road_weather"][weather]["share"]), vehicle_of(data, vehicle)
+        try:
+            if avoid is not None:
+                raise outside.Failed(_("it does not know an area that can only be left"))
+            found, unseen = outside.matrix(by, origins, targets, kind, edits=edits, network=roads.network if roads else None)
+        except outside.Failed as error:
+            rest = ways(origins, targets, roads=roads, data=data, vehicle=vehicle, weather=weather, edits=edits, names=names, avoid=avoid, straight_kmh=straight_kmh)
+            rest.notes.insert(0, _("{service} was asked and not used: {why}").format(service=by.name, why=error))
+            return rest
+        if roads is None:
+            unseen.append(_("{service} was told of no closures: they are put on roads with a road file of this house").format(service=by.name))
+        how = _("By {service} with its own map and speeds, {vehicle}, {weather}, {edits} live edits").format(service=by.name, vehicle=_word("road_vehicle", vehicle), weather=_word("road_weather", weather), edits=len(edits))
+        return Ways(found / share, how, True, unseen)
     if roads is None:
         policy = data["road_policy"]
         detour, speed = float(policy["detour"]["value"]), (straight_kmh or float(policy["straight_kmh"]["value"])) * float(data["road_weather"][weather]["share"])

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from anlan.engines.allocation import dispatch, needs, sheltering
 
-from . import compute
+from . import compute, outside
 
 
 class BadQuestion(ValueError):
@@ -93,7 +93,10 @@ def _times(data: dict[str, Any], origins: str, targets: str, network: Path | Non
     if roads is None and vehicle == "foot":
         # The estimate's speed is a vehicle's; people walk.
         tables = dict(tables) | {"road_policy": dict(tables["road_policy"]) | {"straight_kmh": {"value": tables["road_vehicle"]["foot"]["speeds"]["residential"]}}}
-    return compute.ways(*places, roads=roads, data=tables, vehicle=vehicle, weather=weather, edits=edits, names=(from_ids, to_ids))
+    found = compute.ways(*places, roads=roads, data=tables, vehicle=vehicle, weather=weather, edits=edits, names=(from_ids, to_ids), by=outside.service())
+    if data.get("edits") and roads is None:
+        found.notes.append(_("closures were left aside: there is no road file"))
+    return found
 
 
 def shelters(raw: bytes, network: Path | None = None) -> dict[str, Any]:

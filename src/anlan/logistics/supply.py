@@ -21,7 +21,7 @@ from anlan.kernel.models import RegionPath
 from anlan.resources.compute import show, word
 from anlan.resources.models import Item, Reservation, Stock, Warehouse
 
-from . import compute, queries
+from . import compute, outside, queries
 from .models import Blockage, SupplyPlan, Transport
 
 GOALS = ("fast", "fair", "cheap")
@@ -151,13 +151,13 @@ def freeze(plan: SupplyPlan) -> Frozen:
     if len(here) and len(there):
         ways = compute.ways(
             here, there, roads=roads, data=tables, vehicle=plan.vehicle, weather=plan.weather, edits=queries.edits_of(rows, roads) if roads else (),
-            names=([place.name for place, _t in depots], [one["name"] for one in plan.needs]),
+            names=([place.name for place, _t in depots], [one["name"] for one in plan.needs]), by=outside.service(),
         )
         minutes, how = ways.seconds / 60, ways.how
         notes += ways.notes
         drive, via = minutes.copy(), np.full(minutes.shape, -1)
         for t, point in enumerate(plan.transfers):
-            leg = compute.ways(here, np.array([(point["lon"], point["lat"])], float), roads=roads, data=tables, vehicle=plan.vehicle, weather=plan.weather, edits=queries.edits_of(rows, roads) if roads else ()).seconds[:, 0] / 60
+            leg = compute.ways(here, np.array([(point["lon"], point["lat"])], float), roads=roads, data=tables, vehicle=plan.vehicle, weather=plan.weather, edits=queries.edits_of(rows, roads) if roads else (), by=outside.service()).seconds[:, 0] / 60
             other = Straight(float(point["kmh"]), 1.0).matrix(np.array([point["lon"]]), np.array([point["lat"]]), there[:, 0], there[:, 1])[0] / 60
             whole = leg[:, None] + float(point["minutes"]) + other[None]
             better = whole < minutes - 1e-9

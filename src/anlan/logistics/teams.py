@@ -13,7 +13,7 @@ from anlan.resources import means
 from anlan.resources import queries as forces
 from anlan.resources.models import Base, Team
 
-from . import compute, queries
+from . import compute, outside, queries
 
 MOST = 400  # teams asked about
 PLACES = 2000
@@ -97,7 +97,7 @@ def propose(actor: Any, realm: Any, *, hazard: str, lon: float, lat: float, coun
     roads, tables = compute.router(), compute.tables()
     stand = np.array([_at(team) for team in free], float)
     targets = np.array([(lon, lat), *((row.lon, row.lat) for row in places)], float)
-    ways = compute.ways(stand, targets, roads=roads, data=tables, vehicle="truck", weather=weather, edits=queries.edits(actor, realm, roads) if roads else ())
+    ways = compute.ways(stand, targets, roads=roads, data=tables, vehicle="truck", weather=weather, edits=queries.edits(actor, realm, roads) if roads else (), by=outside.service())
     start = np.array([team.assemble_min if team.assemble_min is not None else policy("assemble_min") for team in free], float)
     minutes = start[:, None] + ways.seconds / 60
     there, reach = minutes[:, 0], minutes[:, 1:] <= policy("limit_min")
@@ -203,7 +203,7 @@ def coverage(actor: Any, realm: Any, *, more: int = 3, kind: str = "", small: in
         return Coverage(len(bases), int(people.sum()), 0, 0, 0, policy("limit_min"), "", bases, [], [], [], [])
     roads, tables = compute.router(), compute.tables()
     stand = np.array([(one.lon, one.lat) for one in [*bases, *sites]], float)
-    ways = compute.ways(stand, np.array([(row.lon, row.lat) for row in places], float), roads=roads, data=tables, vehicle="truck")
+    ways = compute.ways(stand, np.array([(row.lon, row.lat) for row in places], float), roads=roads, data=tables, vehicle="truck", by=outside.service())
     reach = ways.seconds / 60 + policy("assemble_min") <= policy("limit_min")
     now: np.ndarray = np.asarray(reach[: len(bases)].any(axis=0))
     best = covering.mclp(reach, people, len(bases), budget=5.0, gap=0.001)

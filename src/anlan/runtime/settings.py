@@ -31,6 +31,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "ANLAN_READINGS_DAYS": ("0", "How many days readings are kept (31 at least); 0 keeps all. Erased daily, with a fact saying how many and their digest."),
     "ANLAN_READINGS_PART": ("month", "Event time in one partition of the readings: day, week or month. Best a month below 10,000 stations, a week below 50,000, a day above."),
     "ANLAN_OUTBOUND_ALLOW": ("", "Hosts, comma separated, that the outbound client may call although they are private addresses."),
+    "ANLAN_ROUTER": ("own", "Who works out travel times where nothing else is needed: own, osrm+http://host:port or valhalla+http://host:port; a private address must be in ANLAN_OUTBOUND_ALLOW too."),
     "ANLAN_HEAD_FOLDER": ("", "Folder on another machine (a share) or a stick that gets the journal's signed head each day; it must exist."),
     "ANLAN_HEAD_URL": ("", "Address, best the upper level's, that gets the journal's signed head each day as a JSON document by POST."),
     "ANLAN_PUBLIC_FOLDER": ("", "Folder the public page is written to, for a web server to serve its `current`; empty: `public` in ANLAN_HOME."),
@@ -200,4 +201,5 @@ LATENESS_S = int(env("ANLAN_LATENESS_S"))
 PROBE_S = int(env("ANLAN_PROBE_S"))
 READINGS_PART = env("ANLAN_READINGS_PART")
 HEAD_FOLDER, HEAD_URL = env("ANLAN_HEAD_FOLDER"), env("ANLAN_HEAD_URL")
+ROUTER = env("ANLAN_ROUTER")
 OUTBOUND_ALLOW = env("ANLAN_OUTBOUND_ALLOW").split(",")

@@ -35,6 +35,10 @@ class Edit:
     share: float = 1.0
     depth_m: float | None = None
 
+    def stops(self, vehicle: Vehicle) -> bool:
+        """Whether it is no way for this vehicle, not only a slower one."""
+        return self.kind == "closed" or (self.kind == "water" and (self.depth_m is None or self.depth_m > vehicle.wades_m))
+
 
 @dataclass
 class Times:
@@ -71,7 +75,7 @@ def times(network: Network, vehicle: Vehicle, *, weather: float | Mapping[str, f
     for edit in edits:
         hit = np.zeros(network.size, bool)
         hit[edit.segments] = True
-        if edit.kind == "closed" or (edit.kind == "water" and (edit.depth_m is None or edit.depth_m > vehicle.wades_m)):
+        if edit.stops(vehicle):
             refuse(edit.kind, hit)
         else:
             speed = np.where(hit, speed * (edit.share if edit.kind == "slow" else vehicle.wade_share), speed)
