@@ -122,7 +122,10 @@ AXIS_Y = [(220 - 20 * tenth, f"{tenth / 10:g}") for tenth in range(0, 11, 2)]
 def drawn(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each rule with the points of its curve and its shares in words: relative worth over the cost/loss ratio, 0 to 1 on both axes; what is worth less than nothing lies on the floor."""
     for answer in answers:
+        for impact in answer["impacts"]:
+            impact["moment"] = f"{impact['time'][:16].replace('T', ' ')} (UTC{impact['time'][19:]})"
         for station in answer["stations"]:
+            station["span"] = " – ".join(f"{datetime.fromisoformat(station[end]):%Y-%m-%d %H:%M}" for end in ("from", "until")) + " UTC"
             station["quantity_name"] = shell.VALUE_WORDS["quantity"](station["quantity"])
             station["unit_name"] = station["unit"].replace("m3", "m³")
             taken: list[float] = []

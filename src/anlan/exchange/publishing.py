@@ -26,6 +26,7 @@ from django.utils.translation import override
 from anlan.engines import cap
 from anlan.kernel import clock, realms
 from anlan.kernel.models import Installation, Region
+from anlan.warning import issuers
 from anlan.warning.models import RANK, Alert, Attempt, Channel
 
 from . import keys, queries
@@ -35,6 +36,7 @@ RECENT = timedelta(days=3)
 KEEP = 3  # versions: a server may still be reading from the one before
 LANGUAGES = (("zh-hans", "", "简体中文"), ("en", ".en", "English"))
 WIDE = 720  # of the picture, in its own units
+SHAPES = {"red": "●", "orange": "◆", "yellow": "▲", "blue": "■"}  # nobody needs to see colour
 COLOURS = {"red": "#c3142d", "orange": "#f08a24", "yellow": "#f4d02c", "blue": "#1c5fc4", "": "#7c8b88"}
 PACKED = (".html", ".json", ".geojson", ".xml", ".atom", ".rss", ".css", ".svg")
 
@@ -83,7 +85,7 @@ def pages() -> dict[str, bytes]:
     here, now = Installation.current(), clock.now()
     live = sorted((one for one in queries.feed() if one.alert.status == "Actual"), key=lambda one: (one.alert.msg_type == "Cancel", -RANK[one.alert.colour], -one.alert.sent.timestamp()))
     over = _ended(now)
-    name = here.name or "Anlan"
+    name, ours = here.name or "Anlan", issuers.table().ours
     base = settings.PUBLIC_URL.rstrip("/")
     found: dict[str, bytes] = {
         "style.css": render_to_string("public/style.css").encode(),
@@ -100,6 +102,8 @@ def pages() -> dict[str, bytes]:
         with override(code):
             for row in [*alerts, *over]:
                 row.at = {"sent": _time(row.sent), "expires": _time(row.expires), "ended_at": _time(row.ended_at)}
+                row.shape = SHAPES.get(row.colour, "")
+                row.by = ours.text if row.issuer == ours.code and row.kind != Alert.RELAY else row.issuer_name
                 row.said = next((text["headline"] for text in texts(row) if text["language"].startswith(code[:2]) and text["headline"]), row.headline)
             said = {
                 "name": name, "now": _time(now), "alerts": alerts, "over": over, "suffix": suffix, "language": "zh" if code.startswith("zh") else code,
@@ -108,7 +112,7 @@ def pages() -> dict[str, bytes]:
             found[f"index{suffix}.html"] = render_to_string("public/index.html", said).encode()
             found[f"embed{suffix}.html"] = render_to_string("public/embed.html", said).encode()
             for row in [*alerts, *over]:
-                own = said | {"alert": row, "texts": texts(row), "home": "../", "picture": _picture([row]), "in_force": row in alerts}
+                own = said | {"alert": row, "texts": sorted(texts(row), key=lambda text: not text["language"].startswith(code[:2])), "home": "../", "picture": _picture([row]), "in_force": row in alerts}
                 found[f"a/{row.pk}{suffix}.html"] = render_to_string("public/alert.html", own).encode()
     return found
 

@@ -65,7 +65,6 @@ class WarningConfig(AppConfig):
             "warning.OutsideWarningReceived": _("{issuer_name} warns, {colour}: {subject}"),
             "warning.OutsideMessageNoted": _("A message that warns of nothing real came in ({status}, {msg_type})"),
             "warning.OutsideMessageRefused": _("A message from {source} could not be used: {reason}"),
-            "warning.DeliveryFinished": _("Delivery by one channel finished: {counts}"),
             "warning.DeliveryAsked": _("What still waits is sent now"),
             "warning.DeliveryQueued": _("One channel was given {targets} targets"),
             "warning.DeliveryPassedOn": _("What one channel did not bring to {missing} targets went to the next, or to a person who calls"),

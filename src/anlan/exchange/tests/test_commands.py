@@ -34,6 +34,11 @@ def test_strict_agrees_with_the_index_and_lenient_takes_what_real_issuers_send(c
     assert all(row["ok"] or row["errors"] for row in strict)
     _status, lenient = run(capsys, *files, strict=False)
     assert all(row["ok"] for row, said in zip(lenient, index, strict=True) if said["suggested_handling"].startswith(("accept", "split")))
+    # What is not taken says why; what is taken although it is not valid says what was repaired, or what is wrong with it.
+    silent = [row["file"] for row, said in zip(lenient, index, strict=True) if (said["valid"] != "valid" or not row["ok"]) and not row["errors"] and not row["repairs"]]
+    assert silent == []
+    taken = [said for row, said in zip(lenient, index, strict=True) if row["ok"]]
+    assert [said["file"] for said in taken if said["suggested_handling"].startswith("refuse") and "lenient" not in said["suggested_handling"]] == []
 
 
 def test_who_publishes_by_hand_says_so_in_the_journal(actual, capsys):

@@ -35,6 +35,9 @@ def test_a_warning_stands_on_the_page_as_soon_as_the_jobs_have_run_and_is_gone_w
     assert [one["id"] for one in told(place)["in_force"]] == [str(row.pk)]
     assert "山洪红色预警" in (place / "index.html").read_text() and "Flash flood: go up" in (place / "index.en.html").read_text()
     assert "请立即转移至高处" in (place / f"a/{row.pk}.html").read_text() and (place / "index.html").read_text().count("<script") == 0
+    assert "● 红色" in (place / "index.html").read_text()  # nobody needs to see colour
+    english = (place / f"a/{row.pk}.en.html").read_text()
+    assert english.index("Flash flood: go up") < english.index("山洪红色预警") and "The local government" in english
     feeds = [cap.read((place / name).read_bytes()) for name in ("cap.atom", "cap.rss")]
     assert all(one.valid and one.links == [f"https://warn.example.invalid/cap/{row.pk}.xml"] for one in feeds)
     assert cap.verify((place / f"cap/{row.pk}.xml").read_bytes(), (place / "certificate.crt").read_text()).state == "valid"
