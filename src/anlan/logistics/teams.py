@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from django.utils.translation import gettext as _
 
+from anlan.engines.routing import Straight
 from anlan.engines.siting import covering
 from anlan.kernel import access, clock, codes
 from anlan.kernel.models import Region
@@ -183,14 +185,17 @@ class Coverage:
     small_limit: float = 0.0
 
 
-def coverage(actor: Any, realm: Any, *, more: int = 3, kind: str = "", small: int = 0) -> Coverage:
+def coverage(actor: Any, realm: Any, *, more: int = 3, kind: str = "", small: int = 0, air: str = "") -> Coverage:
     """Stations (驻地) of the actor's regions against the best layout: the same number anywhere among stations and towns, with its bound.
 
     `kind`: only stations where a team of that kind stands. `small`: 1+N (普通站+小型站): today's stations stay, and so many small ones, each with a shorter reach, are put where they add most, with the bound.
+    `air`: only bases such aircraft (code list `aircraft_kind`) fly from, and their reach in a straight line.
     """
     rows = Base.objects.seen_by(actor).filter(ended_at=None, lon__isnull=False)
     if kind:
         rows = rows.filter(pk__in=forces.teams(actor).filter(kind=kind).values("base_id"))
+    if air:
+        rows = rows.filter(aircraft=air)
     bases = list(rows.order_by("name")[:MOST])
     places = [row for row in _places(actor) if row.population]
     towns = Region.objects.filter(kind="town", lon__isnull=False, lat__isnull=False, valid_to=None)
@@ -201,10 +206,10 @@ def coverage(actor: Any, realm: Any, *, more: int = 3, kind: str = "", small: in
     people = np.array([row.population or 0 for row in places], float)
     if not places or not bases:
         return Coverage(len(bases), int(people.sum()), 0, 0, 0, policy("limit_min"), "", bases, [], [], [], [])
-    roads, tables = compute.router(), compute.tables()
     stand = np.array([(one.lon, one.lat) for one in [*bases, *sites]], float)
-    ways = compute.ways(stand, np.array([(row.lon, row.lat) for row in places], float), roads=roads, data=tables, vehicle="truck", by=outside.service())
-    reach = ways.seconds / 60 + policy("assemble_min") <= policy("limit_min")
+    there = np.array([(row.lon, row.lat) for row in places], float)
+    ways = _by_air(stand, there, codes.data("aircraft_kind", air)) if air else compute.ways(stand, there, roads=compute.router(), data=compute.tables(), vehicle="truck", by=outside.service())
+    reach = ways.seconds / 60 + (0.0 if air else policy("assemble_min")) <= policy("limit_min")
     now: np.ndarray = np.asarray(reach[: len(bases)].any(axis=0))
     best = covering.mclp(reach, people, len(bases), budget=5.0, gap=0.001)
     chosen = set(best.sites.tolist())
@@ -224,6 +229,14 @@ def coverage(actor: Any, realm: Any, *, more: int = 3, kind: str = "", small: in
         len(bases), int(people.sum()), int(people[now].sum()), max(round(float(best.cost)), int(people[now].sum())), round(float(best.bound)), policy("limit_min"), ways.how, [one for k, one in enumerate(bases) if k in chosen],
         [one for k, one in enumerate(bases) if k not in chosen], [sites[k - len(bases)] for k in sorted(chosen) if k >= len(bases)], add, [(places[k], int(people[k])) for k in order[:20]], tiny, with_small, small_bound, limit,
     )
+
+
+def _by_air(stand: np.ndarray, there: np.ndarray, kind: dict[str, Any]) -> compute.Ways:
+    """Straight there, from the call to the arrival; beyond the range there is no way."""
+    flight = Straight(float(kind["kmh"]), 1.0).matrix(stand[:, 0], stand[:, 1], there[:, 0], there[:, 1])
+    seconds = np.where(flight / 3600 * float(kind["kmh"]) <= float(kind["range_km"]), flight + 60 * float(kind["ready_min"]), np.inf)
+    return compute.Ways(seconds, _("By air in a straight line at {kmh:g} km/h, {ready:g} minutes until it has left, no farther than {range:g} km. Wind, weather, airspace and places to land are not seen.").format(
+        kmh=float(kind["kmh"]), ready=float(kind["ready_min"]), range=float(kind["range_km"])), False)
 
 
 def _small(sites: list[Region], people: np.ndarray, now: np.ndarray, reach: np.ndarray, count: int) -> tuple[list[tuple[Region, int]], int, int]:

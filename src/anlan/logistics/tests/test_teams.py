@@ -8,6 +8,7 @@ import pytest
 from anlan.kernel import clock
 from anlan.logistics import teams
 from anlan.resources.models import Base, Team
+from anlan.resources.registers.teams import base_check
 from anlan.runtime.testing import make_region
 
 pytestmark = pytest.mark.django_db
@@ -84,3 +85,19 @@ def test_coverage_today_stands_beside_the_best_layout_of_as_many(actual, alice, 
     page = desk.get("/logistics/teams?hazard=flood&place=%E4%B8%9C%E6%9D%91&count=1").content.decode()
     assert "近队" in page and "resources.callout" in page
     assert desk.get("/logistics/teams?hazard=flood&place=nowhere&count=1").status_code == 200
+
+
+def test_aviation_bases_reach_in_a_straight_line_as_far_as_they_fly(actual, alice, county, town, valley, client, signed_in):
+    village, _team = valley
+    village("东村", 28.10, 1000)  # 11 km from the base
+    village("北村", 29.90, 4000)  # 211 km: beyond a helicopter's range
+    town.lon, town.lat = 119.0, 29.80
+    town.save(update_fields=["lon", "lat"])
+    Base.objects.create(code="B1", name="消防站", region=county, lon=119.0, lat=29.9)
+    base = Base.objects.create(code="H1", name="直升机坪", region=county, lon=119.0, lat=28.0, aircraft="helicopter", aircraft_source="托管合同")
+    found = teams.coverage(alice, actual, air="helicopter")
+    assert (found.stations, found.today, found.best) == (1, 1000, 4000) and [one.pk for one in found.move] == [base.pk] and [row.pk for row in found.new] == [town.pk]
+    assert "200" in found.how and teams.coverage(alice, actual, air="drone").stations == 0, "no drone stands anywhere"
+    desk = signed_in(client, alice)
+    assert "直升机" in desk.get("/logistics/coverage?air=helicopter").content.decode() and "没有" in desk.get("/logistics/coverage?air=drone&small=3").content.decode()
+    assert base_check({"aircraft": "drone"})[0]["field"] == "aircraft_source" and not base_check({"aircraft": "drone", "aircraft_source": "x"}) and not base_check({})

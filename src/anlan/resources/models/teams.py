@@ -16,6 +16,8 @@ class Base(RegisterRow):
     address = models.CharField(_("Address"), max_length=200, blank=True)
     duty_phone = models.CharField(_("Duty telephone"), max_length=40, blank=True, help_text=_("answered day and night; of the base, not of a person"))
     beds = models.PositiveIntegerField(_("Beds"), null=True, blank=True)
+    aircraft = models.CharField(_("Aircraft"), max_length=20, blank=True, help_text=_("what flies from here"))
+    aircraft_source = models.CharField(_("Source of the aircraft entry"), max_length=200, blank=True, help_text=_("licence, contract or letter that says so, with its date"))
     note = models.TextField(_("Note"), blank=True)
 
     def __str__(self) -> str:

@@ -48,13 +48,21 @@ def shift_check(values: dict[str, Any]) -> list[dict[str, str]]:
     return [{"field": "ends_at", "why": str(_("a shift is no longer than {n} hours").format(n=round(most)))}] if end - start > timedelta(hours=most) else []
 
 
+def base_check(values: dict[str, Any]) -> list[dict[str, str]]:
+    """Lives are planned on an aircraft: who says that it stands there is written down."""
+    if values.get("aircraft") and not str(values.get("aircraft_source") or "").strip():
+        return [{"field": "aircraft_source", "why": str(_("an aircraft needs its source: which paper says so, from when"))}]
+    return []
+
+
 register(Register(
     "resources.base", Base, label=_("Bases of rescue teams"), one=_("Base"), icon="home", subject="base",
-    read="resources.read", write="resources.write", key=("code",), fresh=timedelta(days=365), note=("address",),
+    read="resources.read", write="resources.write", key=("code",), fresh=timedelta(days=365), note=("address",), check=base_check,
     fields=(
         Field("code", required=True, pattern=r"[A-Za-z0-9][A-Za-z0-9_-]*", column=True, search=True, synonyms=("编号", "驻地编号")),
         Field("name", required=True, column=True, search=True, sort=True, synonyms=("驻地名称",)), Field("address", column=True, search=True, synonyms=("详细地址",)),
-        Field("duty_phone", kind="phone", column=True, synonyms=("值班电话",)), Field("beds", max=10_000, synonyms=("床位数",)), Field("note", synonyms=("备注",)),
+        Field("duty_phone", kind="phone", column=True, synonyms=("值班电话",)), Field("beds", max=10_000, synonyms=("床位数",)),
+        Field("aircraft", codes="aircraft_kind", column=True, synonyms=("航空器", "航空器类型")), Field("aircraft_source", synonyms=("航空器依据", "资料来源")), Field("note", synonyms=("备注",)),
     ),
 ))
 
