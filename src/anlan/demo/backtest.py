@@ -115,7 +115,7 @@ def page(answers: list[dict[str, Any]]) -> str:
     return render_to_string("demo/backtest.html", {"answers": drawn(answers), "ratios": RATIOS, "language": (get_language() or "zh")[:2]})
 
 
-AXIS_X = [(40 + 56 * tenth, f"{tenth / 10:g}") for tenth in range(0, 11, 2)]
+AXIS_X = [(40 + 30 * tenth, f"{tenth / 10:g}") for tenth in range(0, 11, 2)]
 AXIS_Y = [(220 - 20 * tenth, f"{tenth / 10:g}") for tenth in range(0, 11, 2)]
 
 
@@ -130,12 +130,12 @@ def drawn(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
             station["unit_name"] = station["unit"].replace("m3", "m³")
             taken: list[float] = []
             for rule in station["rules"]:
-                points = [(40 + 560 * ratio, 220 - 200 * max(0.0, value)) for ratio, value in rule["worth"] if value is not None]
+                points = [(40 + 300 * ratio, 220 - 200 * max(0.0, value)) for ratio, value in rule["worth"] if value is not None]
                 rule["curve"] = " ".join(f"{x:.0f},{y:.0f}" for x, y in points)
                 for name in ("detected", "false_share"):
                     rule[f"{name}_words"] = "—" if rule[name] is None else f"{100 * rule[name]:.0f} %"
                 if points:  # its word beside its end, below one that stands there already
-                    y = points[-1][1] + 4
+                    y = points[-1][1] - 6
                     while any(abs(y - other) < 15 for other in taken):
                         y += 15 if y < 190 else -15
                     taken.append(y)

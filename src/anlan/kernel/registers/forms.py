@@ -168,6 +168,13 @@ class PointField(forms.Field):
             return True
 
 
+class Json(forms.JSONField):
+    """Structured text; nothing yet is an empty field, not the word null."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+
 class LookupField(forms.CharField):
     """A reference chosen while typing; cleans to the row's key. Accepts the label, the key of the row, or its business key."""
 
@@ -229,7 +236,7 @@ def form_field(actor: Any, field: Field, *, address: str = "", write: str = "", 
     elif field.kind == "datetime":
         made = LocalDateTime(**words)
     elif field.kind == "json":
-        made = forms.JSONField(widget=forms.Textarea(attrs={"rows": 10, "spellcheck": "false", "class": "mono"}), **words)
+        made = Json(widget=forms.Textarea(attrs={"rows": 10, "spellcheck": "false", "class": "mono"}), **words)
     elif field.kind == "longtext":
         made = Plain(widget=forms.Textarea(attrs={"rows": 3, **attrs}), **words)
     else:

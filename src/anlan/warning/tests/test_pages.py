@@ -40,6 +40,7 @@ def test_every_page_answers_for_the_duty_officer(alice_web, actual, county, town
     for page in pages:
         answer = alice_web.get(page)
         assert answer.status_code == 200, (page, answer.content[:500])
+        assert b"null</textarea>" not in answer.content  # nothing yet is an empty field
 
 
 def test_an_outsider_sees_nothing_of_another_county(client, actual, county, alice, bob, charlie, signed_in, drain):
