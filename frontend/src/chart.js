@@ -10,9 +10,9 @@ use([BarChart, LineChart, ScatterChart, AxisPointerComponent, DataZoomComponent,
 
 const ms = (t) => (typeof t === 'number' ? t : Date.parse(t));
 const zone = () => document.querySelector('[data-clock]')?.dataset.zone || 'Asia/Shanghai';
-const stamp = (t, seconds = false) => new Intl.DateTimeFormat('sv-SE', { timeZone: zone(), month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', ...(seconds ? { second: '2-digit' } : {}) }).format(t);
+const stamp = (t, seconds = false) => `${day(t)} ${new Intl.DateTimeFormat('en-GB', { timeZone: zone(), hourCycle: 'h23', hour: '2-digit', minute: '2-digit', ...(seconds ? { second: '2-digit' } : {}) }).format(t)}`;
 const hour = (t) => new Intl.DateTimeFormat('en-GB', { timeZone: zone(), hourCycle: 'h23', hour: '2-digit', minute: '2-digit' }).format(t);
-const day = (t) => new Intl.DateTimeFormat('sv-SE', { timeZone: zone(), month: '2-digit', day: '2-digit' }).format(t);
+const day = (t) => new Intl.DateTimeFormat('en-CA', { timeZone: zone(), month: '2-digit', day: '2-digit' }).format(t);
 
 /** Puts a null where the pause between two points is longer than the gap: a line never bridges what nobody measured. */
 export function withGaps(points, gapS) {

@@ -23,10 +23,11 @@ from django.conf import settings
 from django.db import connection
 
 from anlan.kernel import clock, realms
+from anlan.kernel.actions import Act, Actor
 from anlan.kernel.ids import new_id
 from anlan.kernel.models import Fact
 
-from . import compute, doubt, queries, sources
+from . import compute, doubt, probe, queries, sources
 from .ingest import Message
 from .models import PARTITIONS, Partition, Reading, Register, Source, Station
 from .worker import Processor
@@ -92,6 +93,8 @@ class Gauges:
         source, _new = Source.objects.get_or_create(name="bench-gauges", defaults={"kind": Source.MQTT})
         source.password_bcrypt, source.active = bcrypt.hashpw(self.word.encode(), bcrypt.gensalt(4)).decode(), True
         source.save()
+        # Entered with the first probe, a minute after the start, and then the books are built anew: now, so that no figure pays for it.
+        probe.sender(Act(Actor.machine("sensing"), realms.actual()))
         Station.objects.filter(code__in=self.codes).update(source=source, active=True)
         Register.changed()
         sources.write_broker_users()

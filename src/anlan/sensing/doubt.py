@@ -158,9 +158,9 @@ def judge(book: QuantityBook, realm: UUID, series: np.ndarray, time: np.ndarray,
     for window in limits.rises:
         rise = np.maximum(rise, engine.measured("rise", window))
     # Of a gauge first heard of in this batch, its first reading here is what it rises from.
-    mine, at = np.unique(series, return_index=True)
+    named, first = np.unique(series, return_index=True)
     base = engine.last.copy()
-    base[mine] = np.where(engine.newest[mine] >= 0, base[mine], value[at])
+    base[named] = np.where(engine.newest[named] >= 0, base[named], value[first])
     dry |= newer & calm[series] & (before_t >= 0) & (limits.rise[series] != NEVER) & (value - base[series] + rise[series] >= limits.rise[series])
     out.flags[frozen] |= FROZEN
     marked = open_ & (((out.flags & DOUBTFUL) > 0) | step | influx | dry)

@@ -55,7 +55,7 @@ class Health:
 
     @property
     def percent(self) -> str:
-        return _percent(self.share)
+        return _percent(self.share) if self.expected else "—"
 
     @property
     def lacking(self) -> list[str]:
