@@ -1,6 +1,6 @@
 """What this room's engines cost, for `anlan bench --only logistics`: CPU seconds of one thread, beside the libraries that are at hand.
 
-scipy comes with us; igraph and rustworkx are measured too where they are installed (`pip install igraph rustworkx`).
+scipy comes with us; igraph, rustworkx, PyVRP and VROOM are measured too where they are installed (`pip install igraph rustworkx pyvrp pyvroom`).
 """
 from __future__ import annotations
 
@@ -130,5 +130,67 @@ def goods() -> list[dict[str, Any]]:
     return rows
 
 
+def routes() -> list[dict[str, Any]]:
+    """Trucks of 10 t from one depot to 40 needs of 5 to 10 t each, in shifts that cannot serve all: several trips a truck, and one trip a truck. PyVRP and VROOM
+    (`pip install pyvrp pyvroom`) answer the same where they are installed; VROOM knows no second trip. Five instances each; unmet by priority first, then minutes."""
+    from anlan.engines.allocation import dispatch, trips
+
+    rows = []
+    for trucks, shift, several in ((6, 600, True), (28, 200, False)):
+        found: dict[str, list[tuple[float, float, float]]] = {}
+        for seed in range(5):
+            r = np.random.default_rng(100 + seed)
+            need, minutes, rank = r.integers(51, 101, 40), r.integers(20 if several else 41, 121 if several else 86, 40), r.choice([1, 3, 10], 40, p=[0.5, 0.3, 0.2])
+            far = np.full((40, 1), 1e6)
+            task = dispatch.Task(minutes[None].astype(float), need[:, None], rank[:, None].astype(float), far, np.array([[need.sum()]]), np.array([0.1]), np.array([np.inf]))
+            lines = [(0, j, 0, int(need[j])) for j in range(40)]
+            fleet = [trips.Truck(0, 10.0, 0.0, float(shift)) for _one in range(trucks)]
+            spent, packed = _spent(partial(trips.pack, task, lines, fleet, handling=20.0), 1)
+            found.setdefault("anlan", []).append((packed.unmet_value, sum(packed.used), spent))
+            if find_spec("pyvrp"):
+                found.setdefault("PyVRP", []).append(_pyvrp(need, minutes, rank, trucks, shift, several))
+            if find_spec("vroom") and not several:
+                found.setdefault("VROOM", []).append(_vroom(need, minutes, rank, trucks, shift))
+        for name, each in found.items():
+            unmet, road, spent = (sum(one[k] for one in each) for k in range(3))
+            rows.append(_row(f"routes: 5 × 40 needs, {trucks} trucks, {'several trips' if several else 'one trip each'}: {name}", spent, f"{unmet:,.0f} unmet by priority, {road:,.0f} truck minutes"))
+    return rows
+
+
+def _pyvrp(need: np.ndarray, minutes: np.ndarray, rank: np.ndarray, trucks: int, shift: int, several: bool) -> tuple[float, float, float]:
+    import pyvrp
+
+    start = time.process_time()
+    model = pyvrp.Model()
+    at = [model.add_location(0, 0) for _one in range(41)]
+    depot = model.add_depot(at[0])
+    for place, units, worth in zip(at[1:], need.tolist(), rank.tolist(), strict=True):
+        model.add_client(place, delivery=units, service_duration=20, prize=1000 * units * worth, required=False)
+    model.add_vehicle_type(trucks, capacity=100, start_depot=depot, end_depot=depot, shift_duration=shift, unit_distance_cost=0, unit_duration_cost=1, reload_depots=[depot] if several else [])
+    away = [0, *minutes.tolist()]
+    for i in range(41):
+        for j in range(41):
+            if i != j:
+                model.add_edge(at[i], at[j], distance=0, duration=away[i] + away[j])  # every way leads past the depot
+    best = model.solve(pyvrp.stop.MaxIterations(2000), seed=1, display=False).best
+    return best.uncollected_prizes() / 1000, float(best.duration()), time.process_time() - start
+
+
+def _vroom(need: np.ndarray, minutes: np.ndarray, rank: np.ndarray, trucks: int, shift: int) -> tuple[float, float, float]:
+    import vroom
+
+    start = time.process_time()
+    asked = vroom.Input()
+    away = np.r_[0, minutes].astype(np.uint32)
+    asked.set_durations_matrix("car", (away[:, None] + away[None]) * (1 - np.eye(41, dtype=np.uint32)))
+    asked.add_vehicle([vroom.Vehicle(k + 1, start=0, end=0, capacity=[100], time_window=vroom.TimeWindow(0, shift)) for k in range(trucks)])
+    # Its priorities run to 100: units × rank at most 1,000.
+    asked.add_job([vroom.Job(j + 1, j + 1, default_service=20, delivery=vroom.Amount([int(need[j])]), priority=int(need[j] * rank[j] // 10)) for j in range(40)])
+    answer = asked.solve(exploration_level=5, nb_threads=1)
+    done = {int(k) - 1 for k in answer.routes["id"].dropna().tolist()}
+    missed = [j for j in range(40) if j not in done]
+    return float(sum(need[j] * rank[j] for j in missed)), float(sum(2 * minutes[j] + 20 for j in done)), time.process_time() - start
+
+
 def bench() -> list[dict[str, Any]]:
-    return [*roads(), *shelters(), *goods()]
+    return [*roads(), *shelters(), *goods(), *routes()]

@@ -2,7 +2,7 @@
 
 A trip goes from a depot to one need and back; it takes its whole time however little is on it. A truck is ready at some minute and must be back
 before its shift ends; what would come after its deadline is not loaded. Each truck that is free first takes the trip that is worth most for its time,
-first of what the plan says, then of whatever is still wanted and lies there; many orders of doing so are tried (seeded) and the best is kept. What the
+first of what the plan says, then of whatever is still wanted and lies there; many orders of doing so are tried (seeded), later ones near the best, which is kept. What the
 shifts have no room for is left over: it shows as unmet, never as late.
 """
 from __future__ import annotations
@@ -54,18 +54,27 @@ class Packed:
 def pack(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], *, handling: float = 0.0, tries: int = 24, seed: int = 1) -> Packed:
     """`handling` minutes to unload at each need. A good without load takes no room; a unit larger than every truck is left over."""
     rng = np.random.default_rng(seed)
+    needs = task.minutes.shape[1]
     best: Packed | None = None
+    # One taste for a whole try: how dear each need is, and how much a minute counts beside what is carried. First at random, then near the best so far.
+    taste, haste, plan_first = np.ones(needs), 1.0, True
     for turn in range(max(1, tries)):
-        found = _once(task, lines, trucks, handling, None if turn == 0 else rng, turn)
+        if turn == 0:
+            now = taste, haste, plan_first
+        elif turn < tries // 3:
+            now = np.asarray(rng.uniform(0.6, 1.4, needs)), float(rng.uniform(0.3, 1.1)), turn % 2 == 0
+        else:
+            now = taste * rng.uniform(0.8, 1.25, needs), max(0.1, haste + float(rng.uniform(-0.15, 0.15))), plan_first
+        found = _once(task, lines, trucks, handling, *now)
         if best is None or (found.unmet_value, found.unit_minutes) < (best.unmet_value, best.unit_minutes):
-            best = found
+            best, (taste, haste, plan_first) = found, now
         if not best.left and turn == 0 and best.unmet_value == 0:
             break
     assert best is not None
     return best
 
 
-def _once(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], handling: float, rng: np.random.Generator | None, turn: int) -> Packed:
+def _once(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], handling: float, taste: np.ndarray, haste: float, plan_first: bool) -> Packed:
     depots, needs = task.minutes.shape
     goods = task.need.shape[1]
     planned = np.zeros((depots, needs, goods), np.int64)
@@ -86,7 +95,6 @@ def _once(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], handling: 
     for d, j, g, units in task.kept:
         firm[d, j, g] += units
     follow = planned.copy()  # what of the plan is still to be carried
-    plan_first = turn % 2 == 0
     while live:
         k = min(live, key=lambda one: (free[one], -trucks[one].load, one))
         truck, d, now = trucks[k], trucks[k].depot, free[k]
@@ -110,9 +118,7 @@ def _once(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], handling: 
                         room -= units * float(task.load[g])
                         worth += units * float(task.priority[j, g]) * (1e3 if firm[d, j, g] > 0 else 1.0)
                 if cargo:
-                    score = worth * bonus / max(2 * way + handling, 1.0)
-                    if rng is not None:
-                        score *= float(rng.uniform(0.4, 1.6))
+                    score = worth * bonus * taste[j] / max(2 * way + handling, 1.0) ** haste
                     if choice is None or score > choice[0]:
                         choice = (score, way, j, cargo)
         if choice is None:
