@@ -7,19 +7,20 @@ import json
 import random
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
 from shapely.geometry import box
 
 from anlan.engines.text import document_tokens
-from anlan.kernel import codes, realms
+from anlan.kernel import clock, codes, realms
 from anlan.kernel.ids import new_id
 from anlan.kernel.models import Region, RegionPath
 from anlan.sensing.models import Series, Station
 
 from . import compute, finding
-from .models import Clause, Plan, PlanVersion
+from .models import Clause, Plan, PlanVersion, Term
 from .vocabulary import vocabulary
 
 GAUGES, DAYS, TRIALS = 2000, 1, 15
@@ -200,3 +201,112 @@ def bench() -> list[dict[str, Any]]:
         {"figure": "plans: rain sums of a city, worst", "value": round(times[-1] * 1000, 1), "unit": "ms", "note": note},
         *conditions(), *found,
     ]
+
+
+# --- the whole way, with rows and facts ---------------------------------------------------------------------------------
+
+GAUGES_EACH, LEVELS = 10, ("IV", "III", "II", "I")
+
+
+def gauges_plan(count: int) -> str:
+    """A plan of ten gauges with four marks each: 40 conditions, written as the shipped ones are."""
+    base = {"zh": "测量用", "en": "for measuring"}
+    data = {
+        "anlan_plan": 1, "id": "bench-gauges", "title": base, "number": "", "issuer": base, "hazard": "flood", "adopted": "", "source": "bench", "notes": base,
+        "places": {f"g{n}": {"kind": "gauge", "label": base, "quantity": "level"} for n in range(count)} | {"area": {"kind": "region", "label": base}}, "posts": {"head": base}, "asks": {"default": "head"},
+        "levels": [{"code": code, "rank": rank, "colour": colour, "label": base, "approver": "head", "clause": "1", "answer_within_min": 30} for rank, (code, colour) in enumerate(zip(LEVELS, ("blue", "yellow", "orange", "red"), strict=True), 1)],
+        "clauses": {"1": {"title": base, "text": base}},
+        "conditions": [
+            {"id": f"{code}-{n}", "level": code, "clause": "1", "label": base, "when": f'water_level("g{n}") > {50 + rank} || (water_level("g{n}") > {49.5 + rank} && rain_forecast_continues("area"))'}
+            for n in range(count) for rank, code in enumerate(LEVELS)
+        ],
+        "actions": [{"id": f"a-{code}", "level": code, "post": "head", "clause": "1", "text": base} for code in LEVELS],
+    }
+    return json.dumps(data, ensure_ascii=False)
+
+
+def live(conditions: int = CONDITIONS, seconds: int = 30, rate: int = RATE) -> list[dict[str, Any]]:
+    """1,000 readings a second through the running program at 10,000 live conditions: published → level proposed, rows, facts and work items included."""
+    from anlan.kernel.actions import Act, Actor
+    from anlan.kernel.models import Organisation, Post
+    from anlan.sensing import actions as sensing
+    from anlan.sensing import broker, ingest
+    from anlan.sensing.ingest import Sample
+
+    from . import actions
+    from .models import ResponseProposal
+
+    machine, actual = Actor.machine("bench"), realms.actual()
+    mark, draw = new_id().hex[-8:], random.Random(7)
+    adoptions = max(1, conditions // (GAUGES_EACH * len(LEVELS)))
+    realm = realms.start(Act(machine, actual), kind="exercise", name="bench, live conditions")
+    region = Region.objects.create(name=f"bench {mark}", kind="county")
+    post = Post.objects.create(name=f"bench {mark}", organisation=Organisation.objects.create(name=f"bench {mark}"), region=region)
+    sensing.import_stations(Act(machine, actual), rows=[{"code": f"L{mark}-{n:05}", "name": f"L{n}", "kind": "level", "quantities": ["level"], "region": str(region.pk)} for n in range(adoptions * GAUGES_EACH)], origin="bench")
+    stations = list(Station.objects.filter(region=region).order_by("code"))
+    version = actions.add_version(Act(machine, actual), text=gauges_plan(GAUGES_EACH))
+    began = time.perf_counter()
+    for number in range(adoptions):
+        place = Region.objects.create(name=f"bench {mark} {number}", kind="town")
+        actions.adopt(
+            Act(machine, realm), plan=version.plan.key, region=place.pk, default_post=post.pk,
+            places={f"g{n}": {"station": str(stations[number * GAUGES_EACH + n].pk)} for n in range(GAUGES_EACH)} | {"area": {"region": str(place.pk)}},
+        )
+    adopting = time.perf_counter() - began
+    bridge, codes_of, sent, seen = broker.bridge(), [row.code for row in stations], {}, {}
+
+    def look() -> None:
+        now = time.perf_counter()
+        for key, made in ResponseProposal.objects.of(realm).exclude(pk__in=list(seen)).values_list("pk", "reasons"):
+            seen[key] = (now, made)
+
+    async def send(part: list[Sample]) -> None:
+        await ingest.publish(await bridge.connection(), ingest.replay_messages(realm, part))
+
+    # Each gauge says something below every mark first, so that what follows is a crossing.
+    start = clock.now(realm).replace(microsecond=0) - timedelta(minutes=10)
+    bridge.run(send([Sample(code, "level", start, 49.95, "m") for code in codes_of]), 120)
+    end = time.monotonic() + 120
+    while Term.objects.of(realm).count() < len(codes_of):
+        if time.monotonic() > end:
+            raise TimeoutError("the first readings were not taken in")
+        time.sleep(0.2)
+    step, at, beginning = rate // 10, start + timedelta(minutes=1), time.perf_counter()
+    for tick in range(seconds * 10):
+        if tick % 10 == 0:
+            order = draw.sample(range(len(codes_of)), min(rate, len(codes_of)))
+            at += timedelta(seconds=1)
+        part = order[tick % 10 * step : (tick % 10 + 1) * step]
+        samples = [Sample(codes_of[n], "level", at, round(draw.uniform(49.92, 49.98) if draw.random() < 0.99 else 50.02, 2), "m") for n in part]
+        due_at = beginning + tick / 10
+        time.sleep(max(0.0, due_at - time.perf_counter()))
+        for sample in samples:
+            sent[sample.station, sample.time.isoformat()] = time.perf_counter()
+        bridge.run(send(samples), 60)
+        look()
+    fed = time.perf_counter() - beginning
+    end = time.monotonic() + 120
+    while Term.objects.of(realm).filter(event_time=at).count() < min(rate, len(codes_of)) and time.monotonic() < end:
+        look()
+        time.sleep(0.02)
+    look()
+    drained = time.perf_counter() - beginning
+    code_of = {f"station:{row.pk}": row.code for row in stations}
+    latencies = []
+    for found, reasons in seen.values():
+        told = [sent.get((code_of.get(one["place"], ""), one["event_time"])) for reason in reasons for one in reason.get("inputs", ()) if one.get("event_time")]
+        if told := [one for one in told if one is not None]:
+            latencies.append(found - max(told))
+    realms.stop(Act(machine, actual), realm=realm.pk, reason="bench")
+    latencies.sort()
+    note = f"{adoptions * GAUGES_EACH * len(LEVELS):,} live conditions of {adoptions} adoptions over {len(codes_of):,} gauges; {seconds} s fed in {fed:.0f} s, taken in after {drained:.0f} s; {len(latencies)} proposals; running services, fsync on; adopting took {adopting:.0f} s"
+    if not latencies:
+        return [{"figure": f"plans: reading published → level proposed, {rate:,} readings/s", "value": None, "unit": "ms", "note": f"nothing was proposed; {note}"}]
+    return [
+        {"figure": f"plans: reading published → level proposed, {rate:,} readings/s, {name}", "value": round(latencies[min(len(latencies) - 1, int(share * len(latencies)))] * 1000), "unit": "ms", "note": note}
+        for name, share in (("p50", 0.5), ("p99", 0.99))
+    ]
+
+
+# `anlan bench --only live`, and `--only trickle` at a fifth of the rate: what a reading waits where nothing piles up.
+LONG = {"live": live, "trickle": partial(live, rate=RATE // 5)}

@@ -16,6 +16,7 @@ from .reader import CN, WALL, Clause, Paper
 from .thresholds import thresholds
 from .words import (
     ADJECTIVE,
+    COLOURS,
     DISCRETE,
     HALF_WIDTH,
     LEVEL,
@@ -35,9 +36,10 @@ NEITHER = re.compile(r"启动程序|启动与|响应终止|响应结束|职责|�
 LEADIN = re.compile(r"(?:下列|以下|如下|上述)(?:情况|情形|条件|标准)(?:之一|中的)?|之一的?[，,:：]?\s*(?:时|启动|为)|符合.{0,10}(?:之一|条件)|有下列|达到以下")
 OTHER = re.compile(r"^[（(]?\d*[）)]?(?:其他|其它|符合其他|.{0,12}认为|.{0,8}需要启动|.{0,16}要求启动)")
 STARTS = re.compile(r"(?:启动|进入|实施|宣布|发布|为)(?:[^，,。;；]{0,10}?)(Ⅰ|Ⅱ|Ⅲ|Ⅳ|[ⅰ-ⅳ]|I{1,3}V?|IV|V|[一二三四])级(?:[（(][^）)]*[）)])?(?:[\u4e00-\u9fff]{0,8}?)(?:应急)?(响应|预警)")
-INLINE = re.compile(r"^(?:其中[,，])?(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.]|[①-⑳●◆])?\s*([^,。;，；:：]{0,24}?)[:：]")
+INLINE = re.compile(r"^(?:其中[,，]|[^,。;:]{0,14}(?:如下|标准为?):)?(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.]|[①-⑳●◆])?\s*([^,。;，；:：]{0,24}?)[:：]")
 NAMED_LEVEL = re.compile(rf"(?:-{{2}})?{LEVEL.pattern}[^,。;]{{0,12}}?响应[,。]")
-MEANT = re.compile(r"^(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.])?\s*(特别重大|重大|较大|一般)[^,。;]{0,14}?,?是指")
+# "较大事故,是指…", and the grade as a line of its own that the page ran into its text: "较大森林火灾受害森林面积在…".
+MEANT = re.compile(r"^(?:[^;。:]{0,80}:)?(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.])?\s*(特别重大|重大|较大|一般)(?:[^,。;]{0,14}?,?是?指(?!挥|导|定|示)|[^,。;:为]{0,8}(?:灾害|事件|事故|险情|灾情|火灾|疫情)(?=受害|死亡|造成|过火|直接|[(（]?1[)）.、]))")
 MEANS = re.compile(r"(?:初判为|定为|属于?|(?<![视认])为)(特别重大|重大|较大|一般|特大型|大型|中型|小型)[^,。;]{0,14}[。;]?$")
 
 
@@ -194,7 +196,7 @@ def _levels(paper: Paper, above: dict[int, list[Clause]], out: dict[str, Any]) -
     headings: dict[int, str] = {}
     for clause in paper.clauses:
         run_in = bool(clause.heading) and clause.text.startswith(clause.heading)
-        words = plain(clause.heading or (clause.text if len(clause.text) <= 30 else re.split(r"[\n。]", clause.text, maxsplit=1)[0])).rstrip("。")
+        words = plain(clause.heading or (clause.text if len(clause.text) <= 30 else re.split(r"[\n。]", clause.text, maxsplit=1)[0])).rstrip("。:")
         if (run_in or not clause.heading) and (not LEVEL.search(words) or len(words) > 24) and not GRADE.fullmatch(words):
             continue  # a sentence that names a colour or a grade is no heading
         if words and not words.startswith(("其他", "其它")) and len(words) <= 32 and HEADED.search(words) and not re.search(r"情况|情形|措施$|程序|终止|[。;]$|以上|以下$", words) and (said := level_of(words)):
@@ -213,6 +215,20 @@ def _levels(paper: Paper, above: dict[int, list[Clause]], out: dict[str, Any]) -
     def kind(chain: list[Clause], at: int) -> str:
         return next((said for one in chain[at:] if (said := kind_of(one.heading or one.text[:30]))), "") or kind_of(paper.title) or "response"
 
+    # A list stands under the sentence that opens it, though both are paragraphs of one rank.
+    led: dict[int, list[Clause]] = {}
+    opened, style = None, ""
+    for clause in paper.clauses:
+        if len(above[id(clause)]) > 1:
+            continue
+        shape = re.sub(r"[\d一二三四五六七八九十]+", "#", clause.number)
+        if not clause.number:
+            words = plain(clause.text)[-60:]
+            opened, style = (clause, "") if words.endswith(":") and LEADIN.search(words) else (None, "")
+        elif opened and style in ("", shape):
+            led[id(clause)], style = [opened], shape
+        else:
+            opened = None
     closed: dict[int, tuple[str, str]] = {}
     for clause in paper.clauses:
         tail = plain(clause.children[-1].text)[-200:] if clause.children else ""
@@ -228,7 +244,7 @@ def _levels(paper: Paper, above: dict[int, list[Clause]], out: dict[str, Any]) -
             if at_end := next((closed[id(one)] for one in chain[:2] if id(one) in closed), None):
                 found[id(clause)] = at_end
                 continue
-            for one in (chain[1:2] or []) + [clause]:
+            for one in chain[1:2] + led.get(id(clause), []) + [clause]:
                 words = plain(one.text or one.heading)
                 if re.search(r"基础上", words):
                     continue
@@ -313,7 +329,9 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
         if here is None:
             # No heading says the level: the sentence may.
             if head := INLINE.match(sentence):
-                running = (said, kind_of(head[1]) or "response") if (said := level_of(head[1] + ("响应" if not HEADED.search(head[1]) else ""))) else running
+                said = level_of(head[1] + ("响应" if not HEADED.search(head[1]) else ""))
+                running = (said, kind_of(head[1]) or "response") if said else running
+                base = max(base, first + head.end()) if said in COLOURS else base  # "橙色预警:" is the level and no warning to wait for
             if named := NAMED_LEVEL.match(sentence):
                 running = ROMAN.get(named[1], named[1]), "response"
             level = _only(sentence) or running
@@ -333,7 +351,7 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
             if len(inner) < 3:
                 continue
             hazard = hazards if hazards and hazards != "flood" else hazard_of(inner, titled) or hazard_of(lead, titled)
-            rows = thresholds(text, a, b, inclusive)
+            rows = thresholds(text, max(a, base) if a < base < b else a, b, inclusive)
             for row in rows:
                 x, y = row.pop("at")
                 out["conditions"].append({"level": level[0], "kind": level[1], "hazard": row.pop("hazard") or hazard, "scope": scope, "text": piece.exact(x, y), **row, "clause": clause.id, "span": list(piece.span(x, y))})

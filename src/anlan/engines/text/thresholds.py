@@ -35,10 +35,12 @@ WARNED_LEVEL = re.compile(rf"(?:(?:发布|发出|启动|收到|接到|达到)(?:
 MARKS = r"警戒(?:水位|流量)|保证(?:水位|流量)|历史最高(?:洪)?水位|历史最大流量|历史(?:实测)?最高值|设计(?:洪)?水位|校核(?:洪)?水位|汛限水位|防洪高水位|死水位|警戒潮位"
 NAMED = re.compile(rf"(达到或(?:超过|可能超过)|达到或接近|将?超过?|达到|接近|逼近|高于|突破|低于|到达)({MARKS}|(?:\d+|[一二三四五六七八九十百]+)年一遇(?:标准)?(?:的|以上)?(?:洪水水位|洪水|水位)?)")
 OVER_MARK = re.compile(r"(\d+(?:\.\d+)?)(?:米|m)?(?:(?:~|-+|至|到)(\d+(?:\.\d+)?))?(?:米|m)(?:及?以上)?(?![³3/])")
+# An index has no unit to know it by.
+AIR = re.compile(r"(?:AQI|空气质量指数)(?:\([^)]{0,12}\))?(?:日均值|小时值|指数|将|预计|连续)*(>=|[≥>]|大于|超过|高于|达到或超过|达到|达)(\d{2,3})(?!\d|级)")
 VALUE = re.compile(rf"({NUMBER})(?:多|余)?({SCALES})?({UNIT})?")
 BEFORE = re.compile(r"(?P<less>(?:小于|低于|少于)(?:或|和)?等于|不足|不满|未满|未达到?|少于|低于|小于|降至|降到|≤|<=|<|[不未]超过|不大于|不高于)$|(?P<more>(?:大于|超过|高于)(?:或|和)?等于|>=|≥|不小于)$|(?P<over>超过|大于|高于|多于|超|>)$|(?P<reach>达到或超过|达到|达|至少|不少于|不低于|满)$")
 INCLUDED = r"\((?P<{}>不?)(?:含|包括)(?:本[数级]?|该数|\d[^)]*)?\)"
-AFTER = re.compile(rf"(?:{INCLUDED.format('pre')})?(?:\((?:或)?{NUMBER}(?:{SCALES})?(?:{UNIT})\)|\))?(?:(?:及|和|或)?以(?P<way>上|下|内))(?:{INCLUDED.format('not')})?")
+AFTER = re.compile(rf"(?:{INCLUDED.format('pre')})?(?:\((?:或)?{NUMBER}(?:{SCALES})?(?:{UNIT})\)|\)|\((?=或以上))?(?:(?:及|和|或)?以(?P<way>上|下|内))(?:{INCLUDED.format('not')})?")
 
 
 def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any]) -> list[dict[str, Any]]:
@@ -96,6 +98,10 @@ def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any]) -> li
         # What stands in brackets right after a mark is its value, said once more.
         if note := re.match(r"\([^)]{0,60}\)", segment[match.end() :]):
             taken.append((match.end(), match.end() + note.end()))
+    for match in AIR.finditer(segment):
+        op = ">" if re.search(r">|大于|超过|高于", match[1]) and "≥" not in match[1] else ">="
+        row("air_quality", op, int(match[2]), "", match.start(), match.end(), "", "pollution")
+        taken.append(match.span())
     last = 0
     sentence = text.rfind("。", 0, start) + 1
     for a, b, parts in _ranges(segment):

@@ -37,7 +37,7 @@ class Quantity:
 
 # The order decides when several words stand before a number: the nearest one wins, and among equals the first here.
 QUANTITIES = (
-    Quantity("deaths", r"死亡(?:\(?含失踪\)?|和失踪|、失踪|失踪)?|遇难|死亡或可能死亡", ("人", "名", "例"), after=r"(?:以上)?死亡|遇难", term="deaths"),
+    Quantity("deaths", r"死亡(?:\(?含失踪\)?|和失踪|、失踪|失踪)?|遇难|死亡或可能死亡", ("人", "名", "例"), after=r"(?:以上)?(?:急性)?死亡|遇难", term="deaths"),
     Quantity("missing", r"失踪(?!\))|失联", ("人", "名"), after=r"失踪|失联", term="missing_persons"),
     Quantity("injured", r"受伤|重伤|伤亡|中毒|(?:伤害|健康损害)(?:人数)?", ("人", "名"), after=r"(?:急性)?(?:重伤|受伤|伤亡|中毒|伤害|健康损害)", term="injured_persons"),
     Quantity("trapped", r"被困|受困|涉险|遇险", ("人", "名"), after=r"被困|受困|涉险", term="trapped_persons"),
@@ -52,12 +52,12 @@ QUANTITIES = (
     Quantity("people_affected", r"受灾(?:人口|人数)?|受?影响(?:人口|人数|群众)?", ("人",), after=r"受灾|受影响", term="affected_persons"),
     Quantity("people_short_of_water_share", r"饮水困难[^,。;]{0,8}(?:百分率|比例|占)|饮水困难", ("%",), "drought", term="rural_water_short_share"),
     Quantity("people_short_of_water", r"饮水困难(?:人口)?|临时饮水困难", ("人",), "drought", after=r"饮水困难|饮用水|饮水", term="rural_water_short"),
-    Quantity("households_cut", r"停[电水气]|影响(?:用户|居民)?|用户|中断", ("户",), after=r"[^,。;]{0,8}(?:停[电水气热]|断[电水气]|用户)"),
+    Quantity("households_cut", r"停[电水气]|影响(?:用户|居民)?|用户|中断", ("户",), after=r"[^,。;]{0,12}(?:停(?:止)?供?[电水气热暖]|断[电水气]|用户|供[电水气热暖]中断)"),
     Quantity("houses_damaged_rooms", r"倒塌|损坏房屋|倒损|房屋", ("间",), after=r"房屋", term="rooms_damaged"),
     Quantity("houses_damaged_households", r"倒塌|损坏房屋|倒损|房屋", ("户",), term="households_damaged"),
     Quantity("potential_loss", r"潜在(?:可能造成的|的)?(?:经济)?损失", ("元",), "geological", term="potential_loss"),
     Quantity("economic_loss_share", r"生产总值|GDP", ("%",), term="economic_loss_share"),
-    Quantity("economic_loss", r"经济损失|财产损失|损失", ("元",), term="economic_loss"),
+    Quantity("economic_loss", r"经济损失|财产损失|损失", ("元",), after=r"(?:的)?(?:直接|间接)?(?:经济|财产)损失", term="economic_loss"),
     Quantity("crop_drought_share", r"(?:受|重)旱面积[^，；。]{0,14}|作物受旱", ("%",), "drought", term="crop_drought_share"),
     Quantity("water_shortage_share", r"缺水率", ("%",), "drought", term="urban_water_shortage"),
     Quantity("soil_moisture", r"土壤(?:相对)?(?:含水量|湿度|墒情)", ("%",), "drought", term="soil_moisture"),
@@ -83,22 +83,26 @@ QUANTITIES = (
     Quantity("fires", r"火灾|火场|火点", ("起", "处"), "forest_fire", after=r"[^,。;]{0,12}(?:火灾|火场|火点)", term="fires"),
     Quantity("dry_days", r"无(?:透|有效)?(?:雨|降水|降雨)", ("天", "日"), "drought", after=r"(?:以上)?(?:的)?(?:干旱|无[^,。;]{0,3}[雨水])"),
     Quantity("power_load", r"减供负荷|损失(?:负荷|出力)", ("兆瓦", "万千瓦")),
-    Quantity("hours", r"持续|中断|停电|停水|封闭|关闭|瘫痪", ("小时", "天", "日"), term="hours_cut"),
+    Quantity("hours", r"持续|中断|停(?:止)?供?[电水气热暖]|封闭|关闭|瘫痪", ("小时", "天", "日"), term="hours_cut"),
     Quantity("volume", r"方量|体积|滑坡|泥石流", ("立方米",), "geological", term="slide_volume"),
     Quantity("counties", r"", ("个",), term="counties"),
     Quantity("provinces", r"", ("个",), term="provinces"),
     Quantity("cities", r"", ("个",), term="cities"),
     Quantity("towns", r"", ("个",), term="towns"),
     Quantity("stations", r"", ("个",), term="stations"),
+    Quantity("infected_sites", r"", ("个",), "epidemic"),
+    Quantity("oil_spill", r"溢油|泄漏|漏油", ("吨",), "hazmat", after=r"(?:的)?(?:溢油|漏油)"),
+    Quantity("air_quality", r"", ("",), "pollution"),
 )
 BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
 BASE = {"mm": "毫米", "cm": "厘米", "m": "米", "km²": "平方公里", "平方千米": "平方公里", "名": "人", "立方米/秒": "立方米每秒", "m³/s": "立方米每秒", "m3/s": "立方米每秒",
         "个流量": "立方米每秒", "m/s": "米每秒", "米/秒": "米每秒", "℃": "摄氏度", "°C": "摄氏度", "年一遇": "年"}
-UNITS = sorted({unit for quantity in QUANTITIES for unit in quantity.units}, key=len, reverse=True)
+UNITS = sorted({unit for quantity in QUANTITIES for unit in quantity.units if unit}, key=len, reverse=True)
 UNIT = "|".join(map(re.escape, UNITS)) + "|个|座|条|处"
 DISCRETE = {"级", "个", "座", "条", "处", "起", "度"}
-COUNTS = {"reservoirs": r"座[^，；。、]{0,8}(?:水库|水电站|大坝)", "rivers": r"条[^，；。、]{0,6}(?:河|江|流)", "counties": r"个[^，；。、]{0,6}?(?:县|区县|市县|区)(?!\(?域)", "provinces": r"个[^，；。、]{0,6}?省",
-          "cities": r"个[^，；。、]{0,6}?(?:市|城市|地区|地市)", "towns": r"个[^，；。、]{0,6}?(?:乡|镇)", "stations": r"个[^，；。、]{0,6}?(?:站|测站)"}
+COUNTS = {"reservoirs": r"座[^，；。、]{0,8}(?:水库|水电站|大坝)", "rivers": r"条[^，；。、]{0,6}(?:河|江|流)", "counties": r"个[^，；。、或]{0,6}?(?:县|区县|市县|(?<!设)区)(?!\(?域)", "provinces": r"个[^，；。、]{0,6}?省",
+          "cities": r"个[^，；。、]{0,6}?(?:市|城市|地区|地市)", "towns": r"个[^，；。、]{0,6}?(?:乡|镇)", "stations": r"个[^，；。、]{0,6}?(?:站|测站)",
+          "infected_sites": r"个[^，；。、或]{0,6}?疫点"}
 # What a warning is of; the second word is how scanners read the first.
 WARNED_OF = {"暴雨临灾": "暴雨", "暴雨": "", "台风": "", "暴雪": "", "暴当": "暴雪", "暴風雪": "暴雪", "寒潮": "", "海上大风": "", "雷雨大风": "", "大风": "", "沙尘暴": "", "低温冰冻": "", "低温": "", "高温": "",
              "气象干旱": "", "气象干早": "气象干旱", "气象十早": "气象干旱", "气象十旱": "气象干旱", "干旱": "", "干早": "干旱", "十早": "干旱", "霜冻": "", "道路结冰": "", "冰冻": "", "大雾": "", "霾": "",
@@ -160,7 +164,7 @@ def level_of(text: str) -> str | None:
     colours = {colour for colour in COLOURS if colour in words}
     if len(colours) == 1 and re.search(r"响应|预警|警报", words):
         return colours.pop()
-    if re.search(r"灾害|事件|事故|险情|灾情|火灾|疫情|地震|级", words) and len(words) <= 24 and (said := re.match(r"(?:[\d.、()一二三四五六七八九十]*)(特别重大|特大型?|重大|大型|较大|中型|较重|一般|小型)[^,。;]{0,8}?(?:灾害|事件|事故|险情|灾情|火灾|疫情|地震|(?<!等)级)(?:[(]|分级|标准|响应|(?:主要)?包括|是指|$)", words)):
+    if re.search(r"灾害|事件|事故|险情|灾情|火灾|疫情|地震|级", words) and len(words) <= 24 and (said := re.match(r"(?:[\d.、()一二三四五六七八九十]*)(特别重大|特大型?|重大|大型|较大|中型|较重|一般|小型)[^,。;]{0,8}?(?:灾害|事件|事故|险情|灾情|火灾|疫情|地震|(?<!等)级)(?:[(]|分级|标准|响应|(?:主要)?包括|是指|:?$)", words)):
         return dict(ADJECTIVE)[said[1]]
     return None
 
