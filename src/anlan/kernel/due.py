@@ -12,6 +12,7 @@ from django.db import connection
 
 from .actions import Act
 from .ids import new_id
+from .journal import literals
 
 ARM = """INSERT INTO kernel_due (id, realm_id, due_at, timer, subject, params, cause, tries) VALUES {rows}
          ON CONFLICT (realm_id, timer, subject) DO UPDATE SET due_at = EXCLUDED.due_at, params = EXCLUDED.params, cause = EXCLUDED.cause, tries = 0"""
@@ -49,7 +50,7 @@ def at_many(act: Act, timers: Iterable[tuple[datetime, str, str]], **params: Any
         _note(row[3], row[4])
     if rows:
         with connection.cursor() as cursor:  # one statement: every step of every case arms a timer or two
-            cursor.execute(ARM.format(rows=", ".join(cursor.mogrify(ROW, row) for row in rows.values())))
+            cursor.execute(ARM.format(rows=literals(cursor, ROW, rows.values())))
 
 
 def cancel(act: Act, timer: str | tuple[str, ...], subject: str) -> None:

@@ -178,6 +178,11 @@ INSERT_MANY = (
 )
 
 
+def literals(cursor: Any, row: str, rows: Iterable[Any]) -> str:
+    """Rows as the VALUES of one statement, each quoted by the driver."""
+    return ", ".join(cursor.mogrify(row, one) for one in rows)
+
+
 def write(act: Any, body: Any, *, subject: str, region: UUID | None = None, cause: UUID | None = None, id: UUID | None = None) -> UUID:
     """Insert a fact in the running transaction and return its key. Use `Act.state`, which fills in who and when.
 
@@ -196,7 +201,7 @@ def write_many(facts: Iterable[tuple[Any, Any, str, UUID | None, UUID | None, UU
         with connection.cursor() as cursor:
             # A statement a table, not one a fact: planning them one by one cost the database more than writing them.
             for head, row in INSERT_MANY:
-                cursor.execute(head + ", ".join(cursor.mogrify(row, one) for one in rows))
+                cursor.execute(head + literals(cursor, row, rows))
             cursor.execute("SELECT pg_notify('fact', '')")
     return [row["id"] for row in rows]
 

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from anlan.engines.text import document_tokens, query_tokens
 
 from . import access, subjects
+from .journal import literals
 from .models import SearchEntry
 
 # Above this a count is PostgreSQL's estimate, and says so.
@@ -117,7 +118,7 @@ def put(kind: Findable, rows: Iterable[Any]) -> int:
         values[row.pk] = (kind.kind, row.pk, getattr(row, "realm_id", None), _follow(row, kind.region), title[:200], note[:300], tokens)
     with connection.cursor() as cursor:
         if values:
-            lines = ", ".join(cursor.mogrify("(%s, %s, %s, %s, %s, %s, array_to_tsvector(%s::text[]), now())", row) for row in values.values())
+            lines = literals(cursor, "(%s, %s, %s, %s, %s, %s, array_to_tsvector(%s::text[]), now())", values.values())
             cursor.execute(
                 f"""INSERT INTO kernel_searchentry (kind, key, realm_id, region_id, title, note, words, updated_at) VALUES {lines}
                    ON CONFLICT (kind, key) DO UPDATE SET realm_id = EXCLUDED.realm_id, region_id = EXCLUDED.region_id, title = EXCLUDED.title,
