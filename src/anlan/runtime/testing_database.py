@@ -25,9 +25,9 @@ def _admin(statement: str, *names: str) -> list[Any]:
 
 
 def dump(url: str, *options: str) -> str:
-    """The database at `url` as SQL: everything in schema public, without owners and grants."""
+    """The database at `url` as SQL, without owners and grants."""
     return subprocess.run(
-        [postgres.programs() / "pg_dump", f"--dbname={url}", "--no-password", "--no-owner", "--no-privileges", "--schema=public", "--inserts", "--rows-per-insert=1000", *options],
+        [postgres.programs() / "pg_dump", f"--dbname={url}", "--no-password", "--no-owner", "--no-privileges", "--inserts", "--rows-per-insert=1000", *options],
         check=True, capture_output=True, text=True,
     ).stdout
 

@@ -57,13 +57,13 @@ def tables(url: str) -> list[str]:
     with psycopg.connect(url) as connection:
         partitions = [name for name, in connection.execute("SELECT inhrelid::regclass::text FROM pg_inherits")]
         had = connection.execute("SELECT app, name FROM django_migrations ORDER BY 1, 2").fetchall()
-    first = testing_database.dump(url, "--schema-only", *(f"--exclude-table={name}" for name in partitions))
+    first = testing_database.dump(url, "--schema=public", "--schema-only", *(f"--exclude-table={name}" for name in partitions))
     testing_database._admin("CREATE DATABASE {}", again)
     try:
         with psycopg.connect(testing_database.connection_url(again)) as connection:
             connection.execute("DROP SCHEMA public")
             connection.execute(baseline.plain(first))
-        return baseline.plain(testing_database.dump(testing_database.connection_url(again), "--schema-only")).splitlines() + [str(one) for one in had]
+        return baseline.plain(testing_database.dump(testing_database.connection_url(again), "--schema=public", "--schema-only")).splitlines() + [str(one) for one in had]
     finally:
         testing_database._admin("DROP DATABASE {} WITH (FORCE)", again)
 
