@@ -88,6 +88,7 @@ from .models import (
     WarningInForce,
 )
 from .vocabulary import in_words, vocabulary
+from .words import unread_words
 
 PACKS = Path(__file__).parent / "data" / "plans"
 RESPONSE = "response"
@@ -135,8 +136,8 @@ def draft(act: Act, *, document: bytes) -> Draft:
     _actual(act)
     try:
         about, items = compute.read_document(document)
-    except (BadPaper, ValueError) as error:
-        raise BAD_PAPER(why=str(error))
+    except BadPaper as error:
+        raise BAD_PAPER(why=unread_words(error))
     row = act.create(Draft, **about, digest=digest_of(about["source"]), made_by=act.actor.person_id)
     DraftItem.objects.bulk_create(DraftItem(draft=row, order=number, **item) for number, item in enumerate(items, 1))
     act.state(PlanDrafted(draft=row.pk, digest=row.digest, conditions=sum(item["kind"] == "condition" for item in items), actions=sum(item["kind"] == "action" for item in items)), about=row)

@@ -222,6 +222,8 @@ def _paper(args: argparse.Namespace) -> Any:
     """The document as a tree, or None after its fault was printed."""
     from anlan.engines.text import files, reader
 
+    from .words import unread_words
+
     try:
         content, warnings = files.text_of(_bytes(args.file, files.MAX_BYTES))
         paper = reader.read(content)
@@ -230,9 +232,7 @@ def _paper(args: argparse.Namespace) -> Any:
     except OSError as error:
         why, code = error.strerror or str(error), "unreadable"
     except files.BadPaper as error:
-        why, code = str(error), error.code
-    except ValueError as error:
-        why, code = str(error), "empty"
+        why, code = unread_words(error), error.code
     if args.json:
         print(json.dumps({"error": {"file": str(args.file), "code": code, "why": why}}, ensure_ascii=False))
     else:

@@ -435,7 +435,7 @@ LEVEL_COLOUR = {"I": "red", "II": "orange", "III": "yellow", "IV": "blue", **LEV
 
 
 def read_document(raw: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """(draft, items) of a document; raises engines.text.files.BadPaper or ValueError."""
+    """(draft, items) of a document; raises engines.text.files.BadPaper."""
     from anlan.engines.text import files, reader
     from anlan.engines.text.elements import elements
 

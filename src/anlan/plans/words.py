@@ -1,11 +1,14 @@
 """Sentences for this room's facts, and the words of states."""
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop, pgettext_lazy
 
+from anlan.engines.text import files, reader
+from anlan.engines.text.files import BadPaper
 from anlan.kernel import codes
 from anlan.kernel.models import Region
 from anlan.kernel.shell import localname, together
@@ -146,3 +149,23 @@ def until_words(item: Any, timing: str = "") -> str:
     if item.deadline_min is not None:
         return str(_("{n} min")).format(n=item.deadline_min)
     return in_words(item.deadline) or str(_("at once") if timing == "at_once" else _("not set by the plan"))
+
+
+# Why a document cannot be read, by the code of BadPaper, and what to do.
+UNREAD = {
+    "too_large": _("it is larger than what is read: {mb} MB, {pages} pages, {unpacked} MB unpacked, {chars} characters; hand it in by parts"),
+    "empty": _("there is no text in it"),
+    "encoding": _("its letters are written in none of UTF-8, GB 18030, Big5 or UTF-16; save it as UTF-8"),
+    "encrypted": _("it is locked with a password; save it without one"),
+    "broken": _("it is damaged; open it with the program that made it and save it anew"),
+    "no_text": _("it holds pictures of pages and no text; have its text recognised first (OCR), for example with ocrmypdf and tesseract"),
+    "unknown": _("it is no .docx, .pdf or text; save an old .doc as .docx first"),
+}
+
+
+def unread_words(error: BadPaper) -> str:
+    """For people, in their language. Where tesseract is installed a picture of a page can be made into text here, and it says how."""
+    if error.code == "no_text" and shutil.which("tesseract"):
+        return str(_("it holds pictures of pages and no text; tesseract is installed here: “ocrmypdf -l chi_sim+chi_tra+eng FILE.pdf TEXT.pdf” makes one that can be read"))
+    limits = {"mb": files.MAX_BYTES >> 20, "pages": f"{files.MAX_PAGES:,}", "unpacked": files.MAX_UNPACKED >> 20, "chars": f"{reader.MAX_CHARS:,}"}
+    return str(UNREAD[error.code]).format(**limits)

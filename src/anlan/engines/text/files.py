@@ -22,7 +22,7 @@ class BadPaper(ValueError):
 
 
 def text_of(raw: bytes) -> tuple[str, list[str]]:
-    """(text, warnings) of a file by its content. BadPaper: too_large, empty, encrypted, broken, no_text, unknown."""
+    """(text, warnings) of a file by its content. BadPaper: too_large, empty, encoding, encrypted, broken, no_text, unknown."""
     if len(raw) > MAX_BYTES:
         raise BadPaper("too_large", f"{len(raw) >> 20} MB; at most {MAX_BYTES >> 20} MB are read")
     if not raw.strip():

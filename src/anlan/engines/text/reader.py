@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from .files import BadPaper
+
 DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "○": 0, "两": 2}
 CN = "一二三四五六七八九十百零〇"
 CIRCLED = {chr(0x2460 + k): k + 1 for k in range(20)}
@@ -481,11 +483,11 @@ ANNEX = re.compile(rf"附\s*[件录表图]\s*(?:[\d{CN}A-Z]{{1,3}})?\s*(?:[:：]
 
 
 def read(text: str) -> Paper:
-    """The tree of a paper given as plain text. ValueError when it is longer than MAX_CHARS or holds nothing."""
+    """The tree of a paper given as plain text. BadPaper when it is longer than MAX_CHARS or holds nothing."""
     if len(text) > MAX_CHARS:
-        raise ValueError(f"{len(text):,} characters; at most {MAX_CHARS:,} are read")
+        raise BadPaper("too_large", f"{len(text):,} characters; at most {MAX_CHARS:,} are read")
     if not text.strip():
-        raise ValueError("the text is empty")
+        raise BadPaper("empty", "the text is empty")
     warnings: list[str] = []
     lines = _inline_contents(_lines(text, warnings), warnings)
     title, issuer, number, date, body = _front(lines)

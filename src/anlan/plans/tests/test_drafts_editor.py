@@ -1,12 +1,17 @@
 """A document becomes a plan: every item beside its sentence, decided by a person; nothing unconfirmed ever runs."""
 from __future__ import annotations
 
+import inspect
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import translation
 
+from anlan.engines.text import files, reader
 from anlan.kernel.errors import Problem
 from anlan.kernel.models import Fact
-from anlan.plans import actions, compute, queries
+from anlan.plans import actions, compute, queries, words
 from anlan.plans.models import Draft, DraftItem
 
 from .builders import act
@@ -108,10 +113,21 @@ def test_split_and_join(draft, actual, alice):
     assert facts["plans.DraftItemSplit"]["half"] == str(half.pk) == facts["plans.DraftItemsJoined"]["into"] and facts["plans.DraftItemsJoined"]["said"] == joined.said
 
 
-def test_a_file_that_is_no_paper_is_refused(actual, alice):
-    with pytest.raises(Problem) as caught:
-        actions.draft(act(alice, actual), document=b"%PDF-1.7 nonsense")
-    assert caught.value.kind.code == "plans.bad_paper"
+@pytest.mark.parametrize("document, why", [(b"%PDF-1.7 nonsense", "已损坏"), (b"  ", "没有文字"), (b"\x00\x01\x02", "既不是 .docx"), (b"\xd0\xcf\x11\xe0old", ".doc")])
+def test_a_file_that_is_no_paper_is_refused_with_the_reason_in_the_readers_language(actual, alice, document, why):
+    with pytest.raises(Problem) as caught, translation.override("zh-hans"):
+        actions.draft(act(alice, actual), document=document)
+    assert caught.value.kind.code == "plans.bad_paper" and why in str(caught.value.fields or caught.value)
+
+
+def test_every_reason_to_refuse_a_paper_has_its_words(monkeypatch):
+    """Each code the engine raises; a machine with tesseract offers it."""
+    codes = set(re.findall(r'BadPaper\("(\w+)"', inspect.getsource(files) + inspect.getsource(reader)))
+    assert codes == set(words.UNREAD)
+    monkeypatch.setattr(words.shutil, "which", lambda name: None)
+    without = words.unread_words(files.BadPaper("no_text", ""))
+    monkeypatch.setattr(words.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert "-l chi_sim" in words.unread_words(files.BadPaper("no_text", "")) and "-l chi_sim" not in without
 
 
 def test_by_keyboard_through_the_whole_plan(actual, alice, client, signed_in):
