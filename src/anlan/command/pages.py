@@ -235,7 +235,7 @@ def incident_page(request: HttpRequest, key: UUID) -> HttpResponse:
         "row": row, "state": STATES[row.state], "kind": codes.name("hazard", row.kind) if row.kind else "", "reports": taken,
         "losses": [(COUNTS[name], number) for name, number in counted.items()], "responses": [_response_row(actor, realm, one) for one in queries.responses(actor, realm).filter(incident=row)],
         "lines": [_line(fact) for fact in queries.timeline(actor, realm, incident=row, limit=150)], "documents": queries.documents(actor, realm).filter(incident=row),
-        "instructions": queries.instructions(actor, realm).filter(incident=row), "may_close": access.may(actor, "command.incident", row.region_id), "may_supply": access.may(actor, "logistics.plan", row.region_id), "may_report": access.may(actor, "command.report", row.region_id),
+        "instructions": queries.instructions(actor, realm).filter(incident=row), "may_close": access.may(actor, "command.incident", row.region_id), "may_supply": access.may(actor, "logistics.plan", row.region_id), "may_take": access.may(actor, "resources.call", row.region_id), "may_report": access.may(actor, "command.report", row.region_id),
     }
     return render(request, "command/incident.html", context)
 

@@ -1,8 +1,10 @@
 """Every page and file opens for whom it is meant, and for nobody else; forms lead to the actions."""
 from __future__ import annotations
 
+import html
 import io
 import json
+import re
 
 import pytest
 from django.urls import reverse
@@ -58,6 +60,15 @@ def test_every_page_opens_in_both_languages(client, signed_in, replay, loop, ali
         for address in [*addresses(loop), reverse("command:review", args=[review.pk])]:
             answer = client.get(address)
             assert answer.status_code == 200, (address, answer.content[:500])
+
+
+def test_an_incident_leads_to_a_requisition_that_knows_what_it_is_for(client, signed_in, replay, loop, alice):
+    enter(client, signed_in, alice, replay)
+    page = client.get(reverse("command:incident", args=[loop["incident"].pk])).content.decode()
+    found = re.search(r'href="([^"]*resources\.requisition/new[^"]*)"', page)
+    assert found
+    form = client.get(html.unescape(found[1])).context["form"]
+    assert form["purpose"].value() == form["title"].value() == "甲县衡山超警戒洪水" and str(form["region"].value()) == str(loop["incident"].region_id)
 
 
 def test_the_map_of_an_incident_is_the_house_map_turned_to_its_place(client, signed_in, replay, loop, alice, charlie):
