@@ -39,7 +39,7 @@ from anlan.warning.models import RANK
 
 from . import backtest, dangers, records, teams, town_hall, villages
 from .errors import BAD_BACKTEST, NOT_EMPTY
-from .facts import BacktestAsked, BacktestEnded, CityLoaded, EventLoaded, RecordStated, SignInsGiven
+from .facts import BacktestAsked, BacktestEnded, BacktestStopAsked, CityLoaded, EventLoaded, RecordStated, SignInsGiven
 from .models import Backtest
 from .stations import MADE_UP, enter_event_gauges, enter_gauges
 
@@ -401,9 +401,10 @@ def stop_backtest(act: Act, *, backtest: UUID) -> Backtest:
     """Stop one that waits or runs; nothing of it is kept."""
     access.require(act, "warning.compose")
     row = act.lock(Backtest, backtest)
-    if row.state in (Backtest.WAITING, Backtest.RUNNING):
+    if row.state in (Backtest.WAITING, Backtest.RUNNING) and not row.stop:
         row.stop = True
         act.save(row)
+        act.state(BacktestStopAsked(backtest=row.pk), about=row)
     return row
 
 

@@ -19,5 +19,6 @@ class DemoConfig(AppConfig):
         subjects.register("backtest", "demo.Backtest", "demo:backtest", _("Backtest"))
         shell.words_for({
             "demo.BacktestAsked": _("Backtest of {events} asked for"),
+            "demo.BacktestStopAsked": _("Somebody wants the backtest stopped"),
             "demo.BacktestEnded": _("Backtest: {outcome} {why}"),
         })

@@ -63,3 +63,10 @@ class BacktestEnded:
     backtest: UUID
     outcome: str
     why: str
+
+
+@fact("demo.BacktestStopAsked")
+class BacktestStopAsked:
+    """A person wants a backtest stopped that waits or runs."""
+
+    backtest: UUID

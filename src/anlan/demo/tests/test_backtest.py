@@ -62,5 +62,6 @@ def test_it_stops_when_a_person_says_so_and_outsiders_may_not_ask(client, actual
     drain()
     row.refresh_from_db()
     assert (row.state, row.answer) == ("stopped", []) and "已由人停止" in client.get(reverse("demo:backtest", args=[row.pk])).content.decode()
+    assert [fact.kind for fact in journal.about(f"backtest:{row.pk}")] == ["demo.BacktestAsked", "demo.BacktestStopAsked", "demo.BacktestEnded"]
     signed_in(client, make_actor("dora", make_post("clerk", county)))
     assert client.post(reverse("demo:backtests"), {"events": ["valencia-2024"], "horizon_h": "6"}).status_code == 403
