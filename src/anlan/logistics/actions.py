@@ -11,6 +11,7 @@ from uuid import UUID
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from anlan.engines.allocation import dispatch
 from anlan.kernel import access, clock, orders, shell, work
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import INVALID, NOT_FOUND
@@ -114,16 +115,23 @@ def set_depots(act: Act, *, plan: UUID, depots: list) -> SupplyPlan:
 
 @action("supply.set_rules")
 def set_rules(act: Act, *, plan: UUID, swaps: list, transfers: list) -> SupplyPlan:
-    """What may stand in for what ([{item, for}], the likeliest first), and where loads change onto boats, bearers or aircraft ([{name, lon, lat, kmh, minutes}])."""
+    """What may stand in for what ([{item, for, number?}], the likeliest first; so many stand for one), and where loads change onto boats, bearers or aircraft ([{name, lon, lat, kmh,
+    minutes, t_per_h?, from_h?, until_h?}]: so many tonnes an hour, open from and until so many hours after the search)."""
     row = _plan(act, plan)
     items = {str(key) for key in Item.plain.filter(ended_at=None).values_list("pk", flat=True)}
     kept: list[dict[str, Any]] = []
     for k, one in enumerate(swaps):
-        pair = {"item": str(one.get("item")), "for": str(one.get("for"))}
+        pair: dict[str, Any] = {"item": str(one.get("item")), "for": str(one.get("for"))}
         if pair["item"] not in items or pair["for"] not in items or pair["item"] == pair["for"]:
             raise INVALID([{"field": f"swaps.{k}", "why": _("two different items of the catalogue are needed")}])
-        if pair not in kept:
+        pair["number"] = _within(one.get("number", 1), 0.01, 100, f"swaps.{k}.number", _("how many stand for one: from 0.01 to 100"))
+        if all((pair["item"], pair["for"]) != (other["item"], other["for"]) for other in kept):
             kept.append(pair)
+    place = {key: n for n, key in enumerate(dict.fromkeys(one[side] for one in kept for side in ("item", "for")))}
+    try:
+        dispatch.measures(len(place), [(place[one["item"]], place[one["for"]], one["number"]) for one in kept])
+    except ValueError:
+        raise INVALID([{"field": "swaps", "why": _("the numbers contradict one another: if two A stand for one B and three B for one C, then six A stand for one C")}])
     points = []
     for k, one in enumerate(transfers):
         try:
@@ -132,10 +140,26 @@ def set_rules(act: Act, *, plan: UUID, swaps: list, transfers: list) -> SupplyPl
             raise INVALID([{"field": f"transfers.{k}", "why": _("a position, a speed and the minutes of changing over are needed")}])
         if not (abs(lon) <= 180 and abs(lat) <= 90 and 0.5 <= kmh <= 1000 and 0 <= minutes <= 1440):
             raise INVALID([{"field": f"transfers.{k}", "why": _("a speed from 0.5 to 1000 km/h, up to 1440 minutes")}])
-        points.append({"name": str(one.get("name") or "").strip()[:80] or f"{lon:.4f}, {lat:.4f}", "lon": lon, "lat": lat, "kmh": kmh, "minutes": minutes})
+        point: dict[str, Any] = {"name": str(one.get("name") or "").strip()[:80] or f"{lon:.4f}, {lat:.4f}", "lon": lon, "lat": lat, "kmh": kmh, "minutes": minutes}
+        for name, low, why in (("t_per_h", 0.01, _("tonnes an hour: above zero, or empty")), ("from_h", 0.0, _("open from so many hours on: zero or more, or empty")), ("until_h", 0.01, _("open until so many hours: above zero, or empty"))):
+            if one.get(name) not in (None, ""):
+                point[name] = _within(one[name], low, 100_000, f"transfers.{k}.{name}", why)
+        if point.get("until_h", 1e9) <= point.get("from_h", 0.0):
+            raise INVALID([{"field": f"transfers.{k}.until_h", "why": _("it would close before it opens")}])
+        points.append(point)
     row.swaps, row.transfers = kept, points
     _asked(act, row, "rules", len(kept) + len(points), 0)
     return row
+
+
+def _within(value: Any, low: float, high: float, field: str, why: str) -> float:
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = float("nan")
+    if not low <= found <= high:
+        raise INVALID([{"field": field, "why": why}])
+    return found
 
 
 def _depots(depots: list) -> list[dict[str, Any]]:
@@ -255,7 +279,7 @@ def bent(version: PlanVersion, manual: list[dict[str, Any]], lines: list[dict[st
     """(answer, decisions) of a version with some of its lines set by hand: [{depot, need, item, units}]. Judged by the rules of the search; nothing is written."""
     frozen = version.frozen
     at = supply.places_of(frozen)
-    table = {line[:3]: line[3] for line in supply.lines_of(frozen, version.answer)}
+    wanted: dict[tuple[int, int, int], int] = {}
     kept = {(one["depot"], one["need"], one["item"]): one for one in manual}
     for k, one in enumerate(lines):
         try:
@@ -265,12 +289,13 @@ def bent(version: PlanVersion, manual: list[dict[str, Any]], lines: list[dict[st
         units = one["units"]
         if isinstance(units, bool) or not isinstance(units, int) or not 0 <= units < 10**9:
             raise INVALID([{"field": "units", "why": _("is a whole number, zero or more")}])
-        table[key] = units
+        wanted[key] = units
         kept[one["depot"], one["need"], one["item"]] = {**one}
     decided = list(kept.values())
-    chosen = [(*key, units) for key, units in sorted(table.items()) if units]
-    stand_in = [(one["d"], one["j"], one["g"], one["units"], one["for"]) for one in version.answer["lines"] if "for" in one]
-    return supply.answer(frozen, supply.task_of(frozen, decided), chosen, version.goal, hand=True, swaps=stand_in), decided
+    task = supply.task_of(frozen, decided)
+    stay = [line for line in supply.lines_of(frozen, version.answer) if (int(task.homes[line[0]]), *line[1:3]) not in wanted]
+    chosen = [*stay, *dispatch.by_hand(task, [(*key, units) for key, units in wanted.items() if units], beside=stay)]
+    return supply.answer(frozen, task, sorted(chosen), version.goal, hand=True), decided
 
 
 @action("supply.set_lines")
@@ -399,9 +424,9 @@ def _load(act: Act, plan: SupplyPlan, version: PlanVersion, place: Warehouse, d:
     frozen = version.frozen
     need = frozen["needs"][j]
     lines = [
-        {"item": frozen["items"][row["g"]]["id"], "name": frozen["items"][row["g"]]["name"], "units": row["units"], "unit": frozen["items"][row["g"]]["unit"], **({"for": frozen["items"][row["for"]]["id"]} if "for" in row else {})} for row in rows
+        {"item": frozen["items"][row["g"]]["id"], "name": frozen["items"][row["g"]]["name"], "units": row["units"], "unit": frozen["items"][row["g"]]["unit"], **({"for": frozen["items"][row["for"]]["id"], "number": _number(frozen, row)} if "for" in row else {})} for row in rows
     ]
-    point = frozen["transfers"][frozen["via"][d][j]]["name"] if frozen["via"][d][j] >= 0 else ""
+    point = "、".join(dict.fromkeys(name for row in rows if (name := supply.point_of(frozen, row))))
     driven = [one for one in version.answer["trips"] if (one["d"], one["j"]) == (d, j)]
     minutes = frozen["minutes"][d][j] or 0.0
     arrive = max((row["arrive"] or minutes for row in rows), default=minutes)
@@ -430,6 +455,11 @@ def _load(act: Act, plan: SupplyPlan, version: PlanVersion, place: Warehouse, d:
     ).pk
     case.save(update_fields=["plan", "plan_version", "depot", "need", "lines", "order"])
     return case
+
+
+def _number(frozen: dict[str, Any], row: dict[str, Any]) -> float:
+    """How many of what goes stand for one of what it is counted for."""
+    return next((more[0] for h, g, *more in frozen["swaps"] if (h, g) == (row["g"], row["for"]) and more), 1.0)
 
 
 def withdrawn(act: Act, plan: SupplyPlan, data: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from .models import SupplyPlan
 
 BLANK = 4  # empty lines below those that are filled in
 SWAPS, POINTS = 4, 3  # lines for what stands in and for transfer points
+GATE = ("t_per_h", "from_h", "until_h")  # what goes through a transfer point, and when
 AT = re.compile(r"(-?\d{1,3}(?:\.\d+)?)\s*[,，\s]\s*(-?\d{1,2}(?:\.\d+)?)\s*$")
 
 
@@ -242,20 +243,27 @@ class DepotsForm:
         names = {str(row.pk): f"{row.name} · {row.code}" for row in catalogue}
         named = {text: key for key, text in names.items()} | {row.name: str(row.pk) for row in catalogue}
         self.items = list(names.values())
-        kept_swaps = [(names.get(one["item"], ""), names.get(one["for"], "")) for one in plan.swaps]
-        kept_points = [(f"{one['name']} {one['lon']:.5f}, {one['lat']:.5f}", f"{one['kmh']:g}", f"{one['minutes']:g}") for one in plan.transfers]
-        self.swap_rows = [(data.get(f"swap{k}", ""), data.get(f"swap{k}-for", "")) if data is not None else kept_swaps[k] if k < len(kept_swaps) else ("", "") for k in range(SWAPS)]
-        self.point_rows = [
-            (data.get(f"point{k}", ""), data.get(f"point{k}-kmh", ""), data.get(f"point{k}-min", "")) if data is not None else kept_points[k] if k < len(kept_points) else ("", "", "") for k in range(POINTS)
-        ]
+        def typed_rows(count: int, prefix: str, fields: tuple[str, ...], kept: list[dict[str, str]]) -> list[dict[str, str]]:
+            blank = dict.fromkeys(("of", *fields), "")
+            if data is None:
+                return [kept[k] if k < len(kept) else blank for k in range(count)]
+            return [{"of": data.get(f"{prefix}{k}", ""), **{name: data.get(f"{prefix}{k}-{name}", "") for name in fields}} for k in range(count)]
+
+        self.swap_rows = typed_rows(SWAPS, "swap", ("for", "number"), [{"of": names.get(one["item"], ""), "for": names.get(one["for"], ""), "number": f"{one.get('number', 1):g}"} for one in plan.swaps])
+        self.point_rows = typed_rows(POINTS, "point", ("kmh", "minutes", *GATE), [
+            {"of": f"{one['name']} {one['lon']:.5f}, {one['lat']:.5f}", **{name: f"{one[name]:g}" if name in one else "" for name in ("kmh", "minutes", *GATE)}} for one in plan.transfers
+        ])
         # What cannot be understood goes to the action as it is, which says what is wrong with it.
-        self.swaps = [{"item": named.get(sent.strip(), sent), "for": named.get(meant.strip(), meant)} for sent, meant in self.swap_rows if sent.strip() or meant.strip()]
+        self.swaps = [
+            {"item": named.get(one["of"].strip(), one["of"]), "for": named.get(one["for"].strip(), one["for"]), "number": _plain(one["number"] or "1")} for one in self.swap_rows if one["of"].strip() or one["for"].strip()
+        ]
         self.transfers: list[dict[str, Any]] = []
-        for where, kmh, minutes in self.point_rows:
-            if where.strip():
+        for one in self.point_rows:
+            if where := one["of"].strip():
                 typed = AT.search(where)
                 self.transfers.append({
-                    "name": where[: typed.start()].strip() if typed else where, "lon": float(typed[1]) if typed else None, "lat": float(typed[2]) if typed else None, "kmh": _plain(kmh), "minutes": _plain(minutes or "0"),
+                    "name": where[: typed.start()].strip() if typed else where, "lon": float(typed[1]) if typed else None, "lat": float(typed[2]) if typed else None, "kmh": _plain(one["kmh"]), "minutes": _plain(one["minutes"] or "0"),
+                    **{name: _plain(one[name]) for name in GATE if one[name].strip()},
                 })
 
 

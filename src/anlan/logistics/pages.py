@@ -232,7 +232,7 @@ def _shown(row: SupplyPlan, version: PlanVersion, by: str) -> dict[str, Any]:
     lines = [
         {
             **one, "depot": frozen["depots"][one["d"]], "need": frozen["needs"][one["j"]], "item": frozen["items"][one["g"]], "quantity": supply.quantity(frozen, one["g"], one["units"]),
-            "for": frozen["items"][one["for"]] if "for" in one else None, "via": frozen["transfers"][frozen["via"][one["d"]][one["j"]]]["name"] if frozen["via"][one["d"]][one["j"]] >= 0 else "",
+            "for": frozen["items"][one["for"]] if "for" in one else None, "via": supply.point_of(frozen, one),
             "why": supply.why_words(frozen, one["why"]), "by_hand": one["why"]["code"] == "hand", "late": one["arrive"] is not None and one["arrive"] > frozen["deadline"][one["j"]][one["g"]],
             "url": f"{reverse('logistics:line', args=[row.pk])}?depot={frozen['depots'][one['d']]['id']}&need={frozen['needs'][one['j']]['id']}&item={frozen['items'][one['g']]['id']}",
         } for one in answer["lines"]
@@ -418,7 +418,7 @@ def line(request: HttpRequest, key: UUID) -> HttpResponse:
     if names["need"] not in at[1] or names["item"] not in at[2]:
         raise NOT_FOUND(kind=_("line"), key=names["need"])
     j, g = at[1][names["need"]], at[2][names["item"]]
-    table = {one[:3]: one[3] for one in supply.lines_of(frozen, version.answer)}
+    table = supply.by_depot(frozen, supply.lines_of(frozen, version.answer))
     typed = {one["id"]: given.get(f"units-{one['id']}") for one in frozen["depots"]}
     if request.method == "GET" and given.get("to") in at[0] and names["depot"] in at[0]:
         # Dragged: all of it to the other depot.

@@ -11,6 +11,7 @@ import numpy as np
 from django.utils.translation import gettext as _
 
 from anlan.engines.allocation import dispatch, needs, sheltering
+from anlan.engines.routing import Straight
 
 from . import compute, outside
 
@@ -173,58 +174,120 @@ def allocate(raw: bytes, network: Path | None = None, *, budget: float = 10.0, g
             priority[k, g] = _number(item, "priority", where, 1.0, high=1000)
             deadline[k, g] = _number(item, "deadline_min", where, 1e9)
     ways = _times(data, "depots", "needs", network, "truck")
-    task = dispatch.Task(ways.seconds / 60.0, wanted, priority, deadline, stock, load, trucks, change=_number(data, "change_minutes", "", 0.0, high=10_000))
+    task = dispatch.Task(ways.seconds / 60.0, wanted, priority, deadline, stock, load, trucks, change=_number(data, "change_minutes", "", 0.0, high=10_000), stand=_number(data, "stand_minutes", "", 0.0, high=10_000))
+    task.swaps = _swaps(data, good_ids)
+    point_ids, notes = _points(data, task, network), list(ways.notes)
     for k, row in enumerate(needs):
         if row.get("only_from") is not None:
             if task.allowed is None:
                 task.allowed = np.ones((len(depots), *shape), bool)
             task.allowed[:, k] = np.isin(depot_ids, [str(one) for one in row["only_from"]])[:, None]
-    task.kept, task.before = (_lines(data, name, depot_ids, need_ids, good_ids) for name in ("kept", "before"))
+    sides = depot_ids, need_ids, good_ids, point_ids
+    task.kept, task.before = (_lines(data, task, name, *sides) for name in ("kept", "before"))
     try:
         plan = dispatch.solve(task, budget=budget, gap=gap)
     except ValueError as error:
         raise BadQuestion("", str(error)) from error
-    notes = list(ways.notes)
+    goods_sent, meant = task.goes, task.meant
 
-    def named(lines: Any) -> list[dict[str, Any]]:
-        return [{"depot": depot_ids[d], "need": need_ids[j], "good": good_ids[g], "units": units, "minutes": round(float(task.minutes[d, j]), 1)} for d, j, g, units in lines]
+    def line(r: int, j: int, k: int) -> dict[str, Any]:
+        """By the names of the question; what stands in says for what, and what changes over says where."""
+        return {
+            "depot": depot_ids[task.homes[r]], "need": need_ids[j], "good": good_ids[goods_sent[k]], **({"for": good_ids[meant[k]]} if k >= len(goods) else {}), **({"transfer": point_ids[task.past[r]]} if task.past[r] >= 0 else {}),
+        }
 
     def worth(judged: dispatch.Judged) -> dict[str, Any]:
         return {"value": judged.value, "unmet_units": int(judged.unmet.sum()), "unmet_by_priority": judged.unmet_value, "unit_minutes": judged.unit_minutes}
 
-    reasons = {"no way in time": _("no depot with it can be there in time"), "stock": _("the depots that can be there in time have no more of it"),
+    reasons = {"point": _("no more goes through the transfer point in time"), "no way in time": _("no depot with it can be there in time"), "stock": _("the depots that can be there in time have no more of it"),
                "trucks": _("the depots that still have it have no truck time left"), "worth less": _("what went instead is worth more for its truck time")}
     answer = worth(plan) | {
-        "bound": plan.bound, "gap": plan.gap, "lines": named(plan.lines),
+        "bound": plan.bound, "gap": plan.gap, "lines": [{**line(r, j, k), "units": units, "minutes": round(float(task.minutes[r, j]), 1)} for r, j, k, units in plan.lines],
         "unmet": [{"need": need_ids[j], "good": good_ids[g], "units": units, "why": reasons[why]} for j, g, units, why in dispatch.why_unmet(task, plan)],
         "depots": [{"id": depot_ids[k], "truck_minutes": round(float(plan.truck_minutes[k]), 1), "of": None if math.isinf(trucks[k]) else trucks[k], "minutes_saved_by_one_more": round(float(plan.truck_price[k]), 2)} for k in range(len(depots))],
+        **({"transfers": [{"id": name, "minutes_saved_by_one_more_load": round(float(price), 2)} for name, price in zip(point_ids, plan.point_price, strict=True)]} if point_ids else {}),
         "how": ways.how, "notes": notes, "rounds": plan.rounds,
     }
     if task.before:
-        answer["changes"] = [{"depot": depot_ids[d], "need": need_ids[j], "good": good_ids[g], "before": old, "after": new} for d, j, g, old, new in dispatch.difference(task.before, plan.lines)]
+        answer["changes"] = [{**line(r, j, k), "before": old, "after": new} for r, j, k, old, new in dispatch.difference(task.before, plan.lines)]
     if data.get("plan") is not None:
-        own = dispatch.judge(task, _lines(data, "plan", depot_ids, need_ids, good_ids))
-        sides = {"stock": (depot_ids, good_ids), "trucks": (depot_ids,), "more than needed": (need_ids, good_ids)}
+        own = dispatch.judge(task, _lines(data, task, "plan", *sides))
+        places = {"stock": (depot_ids, good_ids), "trucks": (depot_ids,), "more than needed": (need_ids, good_ids), "point": (point_ids,)}
         answer["judged"] = worth(own) | {
-            "breaks": [{"rule": rule, "at": [names[k] for names, k in zip(sides.get(rule, (depot_ids, need_ids, good_ids)), where, strict=True)], "by": much} for rule, where, much in own.breaks],
+            "breaks": [{"rule": rule, "at": [names[k] for names, k in zip(places.get(rule, (depot_ids, need_ids, good_ids)), where, strict=True)], "by": much} for rule, where, much in own.breaks],
             "above_bound": (own.value - plan.bound) / max(abs(plan.bound), 1.0),
         }
     return answer | {"seconds": round(time.process_time() - start, 3)}
 
 
-def _lines(data: dict[str, Any], name: str, *ids: list[str]) -> list[dispatch.Line]:
+def _swaps(data: dict[str, Any], good_ids: list[str]) -> list[dispatch.Swap]:
+    found: list[dispatch.Swap] = []
+    for k, row in enumerate(data.get("swaps") or []):
+        pair = [str(row.get(key)) if isinstance(row, dict) else "" for key in ("good", "for")]
+        if not set(pair) <= set(good_ids) or pair[0] == pair[1]:
+            raise BadQuestion(f"swaps[{k}]", _("two different goods of the question are needed"))
+        found.append((good_ids.index(pair[0]), good_ids.index(pair[1]), _number(row, "number", f"swaps[{k}]", 1.0, low=0.01, high=100)))
+    try:
+        dispatch.measures(len(good_ids), found)
+    except ValueError as error:
+        raise BadQuestion("swaps", str(error)) from error
+    return found
+
+
+def _points(data: dict[str, Any], task: dispatch.Task, network: Path | None) -> list[str]:
+    """Put the ways past the question's transfer points into the task; their names."""
+    if not data.get("transfers"):
+        return []
+    rows, ids = _entries(data, "transfers")
+    depots, needs = task.minutes.shape
+    minutes, drive, home, via, points = [task.minutes], [task.minutes], [np.arange(depots)], [np.full(depots, -1)], []
+    for t, row in enumerate(rows):
+        where = f"transfers[{t}]"
+        change = _number(row, "minutes", where, 0.0, high=1440)
+        if "to_min" in row or "on_min" in row:
+            legs = []
+            for key, count in (("to_min", depots), ("on_min", needs)):
+                if not isinstance(row.get(key), list) or len(row[key]) != count:
+                    raise BadQuestion(f"{where}.{key}", _("{count} numbers are needed, null where there is no way").format(count=count))
+                legs.append(np.array([math.inf if value is None else _number({key: value}, key, where) for value in row[key]]))
+            to, on = legs
+        else:
+            at = {**data, "point": [row]}
+            at.pop("minutes", None)
+            to = _times(at, "depots", "point", network, "truck").seconds[:, 0] / 60
+            there = np.column_stack([_column(data["needs"], "needs", key) for key in ("lon", "lat")])
+            on = Straight(_number(row, "kmh", where, low=0.5, high=1000), 1.0).matrix(np.array([row["lon"]], float), np.array([row["lat"]], float), there[:, 0], there[:, 1])[0] / 60
+        minutes.append(to[:, None] + change + on[None])
+        drive.append(np.broadcast_to(to[:, None], (depots, needs)))
+        home.append(np.arange(depots))
+        via.append(np.full(depots, t))
+        rate, opens, closes = (_number(row, key, where, default, low=low) if key in row else default for key, default, low in (("per_hour", math.inf, 1e-9), ("from_min", 0.0, 0.0), ("until_min", math.inf, 0.0)))
+        points.append(dispatch.Point(rate / 60, opens, closes))
+    task.minutes, task.drive, task.home, task.via, task.points = np.vstack(minutes), np.vstack(drive), np.concatenate(home), np.concatenate(via), points
+    return ids
+
+
+def _lines(data: dict[str, Any], task: dispatch.Task, name: str, *ids: list[str]) -> list[dispatch.Line]:
+    """Lines as the question writes them; where no transfer point is named, the quickest ways of the depot."""
     rows = data.get(name) or []
     if not isinstance(rows, list):
         raise BadQuestion(name, _("a list of objects is needed, at least one"))
     known = [{one: k for k, one in enumerate(side)} for side in ids]
-    found = []
+    ways = {(int(d), int(t)): r for r, (d, t) in enumerate(zip(task.homes, task.past, strict=True))}
+    columns = {(int(h), int(g)): k for k, (h, g) in enumerate(zip(task.goes, task.meant, strict=True))}
+    found: list[dispatch.Line] = []
+    free: list[dispatch.Line] = []
     for k, row in enumerate(rows):
         try:
-            at = [side[str(row[key])] for side, key in zip(known, ("depot", "need", "good"), strict=True)]
+            d, j, g = (side[str(row[key])] for side, key in zip(known, ("depot", "need", "good"), strict=False))
+            column = columns[g, known[2][str(row["for"])]] if "for" in row else g
+            way = ways[d, known[3][str(row["transfer"])]] if "transfer" in row else None
         except (KeyError, TypeError) as error:
             raise BadQuestion(f"{name}[{k}]", _("depot, need and good of the question are needed ({why})").format(why=error)) from error
-        found.append((at[0], at[1], at[2], int(_number(row, "units", f"{name}[{k}]", whole=True, high=1e9))))
-    return found
+        units = int(_number(row, "units", f"{name}[{k}]", whole=True, high=1e9))
+        found += [(way, j, column, units)] if way is not None else []
+        free += [(d, j, column, units)] if way is None else []
+    return [*found, *dispatch.by_hand(task, free, beside=found)]
 
 
 def needed(raw: bytes, _network: Path | None = None) -> dict[str, Any]:

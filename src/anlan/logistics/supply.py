@@ -32,7 +32,9 @@ Tell = Callable[..., bool]
 
 
 def policy(name: str) -> float:
-    return float(codes.data("transport_policy", name)["value"])
+    """A rule of the list in force; one that came later than somebody's own edition of the list, as it was shipped."""
+    found = codes.data("transport_policy", name) or next(one["data"] for one in codes.shipped()["transport_policy"]["codes"] if one["code"] == name)
+    return float(found["value"])
 
 
 def weight_of(priority: str) -> float:
@@ -55,25 +57,29 @@ def free_stock(plan: SupplyPlan, warehouses: Iterable[UUID], items: Iterable[UUI
     return {pair: math.floor(free) for pair, free in found.items()}
 
 
-def under_way(plan: SupplyPlan) -> dict[tuple[str, str], int]:
-    """(need, item) → units that have left or arrived: they are met, whatever a new search says."""
-    found: dict[tuple[str, str], int] = {}
+def under_way(plan: SupplyPlan) -> dict[tuple[str, str], float]:
+    """(need, item) → units that have left or arrived: they are met, whatever a new search says. What stands in counts by its number."""
+    found: dict[tuple[str, str], float] = {}
     for row in Transport.plain.filter(plan=plan, state__in=("left", "arrived")):
         for line in row.lines:
             key = (row.need, line.get("for") or line["item"])
+            found[key] = round(found.get(key, 0) + line["units"] / line.get("number", 1), 6)
+    return found
+
+
+def departed(plan: SupplyPlan) -> dict[tuple[str, str, str, str], int]:
+    """(depot, need, item, what it is counted for) → units of that line that have left or arrived."""
+    found: dict[tuple[str, str, str, str], int] = {}
+    for row in Transport.plain.filter(plan=plan, state__in=("left", "arrived")):
+        for line in row.lines:
+            key = (str(row.depot_id), row.need, line["item"], line.get("for") or line["item"])
             found[key] = found.get(key, 0) + int(line["units"])
     return found
 
 
-def departed(plan: SupplyPlan) -> dict[tuple[str, str, str], int]:
-    """(depot, need, item) → units of that line that have left or arrived."""
-    found: dict[tuple[str, str, str], int] = {}
-    for row in Transport.plain.filter(plan=plan, state__in=("left", "arrived")):
-        for line in row.lines:
-            if "for" not in line:
-                key = (str(row.depot_id), row.need, line["item"])
-                found[key] = found.get(key, 0) + int(line["units"])
-    return found
+def left_of(frozen: Frozen) -> dict[tuple[str, str, str, str], int]:
+    """What had left when the question was frozen, as `departed` tells it."""
+    return {(depot, need, item, more[0] if more else item): units for depot, need, item, units, *more in frozen["left"]}
 
 
 def key_of(plan: SupplyPlan) -> str:
@@ -128,7 +134,7 @@ def freeze(plan: SupplyPlan) -> Frozen:
                 notes.append(_("{need}: an item that is no longer in the catalogue is left out").format(need=one["name"]))
                 continue
             g = column[line["item"]]
-            need[j, g] = max(0, int(line["units"]) - gone.get((one["id"], line["item"]), 0))
+            need[j, g] = max(0, math.ceil(line["units"] - gone.get((one["id"], line["item"]), 0)))
             priority[j, g] = weight_of(line.get("priority", "basic"))
             if line.get("hours"):
                 deadline[j, g] = max(0.0, float(line["hours"]) * 60 - passed)
@@ -153,18 +159,20 @@ def freeze(plan: SupplyPlan) -> Frozen:
             here, there, roads=roads, data=tables, vehicle=plan.vehicle, weather=plan.weather, edits=queries.edits_of(rows, roads) if roads else (),
             names=([place.name for place, _t in depots], [one["name"] for one in plan.needs]), by=outside.service(),
         )
-        minutes, how = ways.seconds / 60, ways.how
+        direct, how = ways.seconds / 60, ways.how
         notes += ways.notes
-        drive, via = minutes.copy(), np.full(minutes.shape, -1)
+        roads_out: list[dict[str, Any]] = [{"d": d, "t": -1, "minutes": direct[d], "drive": direct[d]} for d in range(len(here))]
         for t, point in enumerate(plan.transfers):
             leg = compute.ways(here, np.array([(point["lon"], point["lat"])], float), roads=roads, data=tables, vehicle=plan.vehicle, weather=plan.weather, edits=queries.edits_of(rows, roads) if roads else (), by=outside.service()).seconds[:, 0] / 60
             other = Straight(float(point["kmh"]), 1.0).matrix(np.array([point["lon"]]), np.array([point["lat"]]), there[:, 0], there[:, 1])[0] / 60
-            whole = leg[:, None] + float(point["minutes"]) + other[None]
-            better = whole < minutes - 1e-9
-            minutes, drive, via = np.where(better, whole, minutes), np.where(better, leg[:, None], drive), np.where(better, t, via)
+            if not np.isfinite(leg).any():
+                notes.append(_("{point}: no depot reaches this transfer point at present").format(point=point["name"]))
+            roads_out += [{"d": d, "t": t, "minutes": leg[d] + float(point["minutes"]) + other, "drive": np.full(len(there), leg[d])} for d in np.flatnonzero(np.isfinite(leg)).tolist()]
     else:
-        minutes, how = np.zeros((len(here), len(there))), ""
-        drive, via = minutes, np.full(minutes.shape, -1)
+        direct, how, roads_out = np.zeros((len(here), len(there))), "", [{"d": d, "t": -1, "minutes": np.zeros(len(there)), "drive": np.zeros(len(there))} for d in range(len(here))]
+    minutes = np.full((len(here), len(there)), np.inf)
+    for one in roads_out:
+        minutes[one["d"]] = np.minimum(minutes[one["d"]], one["minutes"])
     return {
         "at": now.isoformat(), "key": key_of(plan), "how": how, "notes": notes, "vehicle": plan.vehicle, "weather": plan.weather, "by_road": roads is not None,
         "blocked": [{"id": str(row.pk), "name": row.road or row.title, "number": row.number} for row in rows],
@@ -175,32 +183,56 @@ def freeze(plan: SupplyPlan) -> Frozen:
         ],
         "needs": [{"id": one["id"], "name": one["name"], "lon": one["lon"], "lat": one["lat"]} for one in plan.needs],
         "items": [{"id": key, "name": items[key].name, "unit": items[key].unit, "load": load} for key, load in zip(order, loads, strict=True)],
-        "minutes": [[None if not np.isfinite(value) else round(float(value), 2) for value in row] for row in minutes],
-        "drive": [[None if not np.isfinite(value) else round(float(value), 2) for value in row] for row in drive], "via": via.tolist(), "transfers": plan.transfers,
-        "swaps": [[column[one["item"]], column[one["for"]]] for one in plan.swaps if one["item"] in column and one["for"] in column], "need": need.tolist(), "priority": priority.tolist(), "deadline": deadline.tolist(),
+        "minutes": _plain(minutes), "ways": [{**one, "minutes": _plain(one["minutes"]), "drive": _plain(one["drive"])} for one in roads_out], "transfers": plan.transfers,
+        "swaps": [[column[one["item"]], column[one["for"]], float(one.get("number") or 1)] for one in plan.swaps if one["item"] in column and one["for"] in column], "need": need.tolist(), "priority": priority.tolist(), "deadline": deadline.tolist(),
         "stock": [[math.floor(stock.get((place.pk, UUID(key)), 0) * float(codes.data("release_authority", levels[place.pk])["share"]) + 1e-9) for key in order] for place, _t in depots], "tonne_minutes": hours, "trucks": trucks, "handling": policy("handling_min"),
-        "gone": [[need_, item, units] for (need_, item), units in gone.items()], "left": [[*key, units] for key, units in departed(plan).items()],
+        "gone": [[need_, item, units] for (need_, item), units in gone.items()], "left": [[depot, need_, item, units, meant] for (depot, need_, item, meant), units in departed(plan).items()],
     }
+
+
+def _plain(minutes: np.ndarray) -> Any:
+    """Numbers as JSON has them; none where there is no way."""
+    return [_plain(row) for row in minutes] if minutes.ndim > 1 else [None if not np.isfinite(value) else round(float(value), 2) for value in minutes]
+
+
+def ways_of(frozen: Frozen) -> list[dict[str, Any]]:
+    """The ways out of the depots; a question frozen before there were several has one each."""
+    return frozen.get("ways") or [{"d": d, "t": -1, "minutes": row, "drive": frozen.get("drive", frozen["minutes"])[d]} for d, row in enumerate(frozen["minutes"])]
+
+
+def point_of(frozen: Frozen, line: dict[str, Any]) -> str:
+    """The name of the transfer point a line goes by, or nothing."""
+    t = line.get("t", frozen["via"][line["d"]][line["j"]] if "via" in frozen else -1)
+    return frozen["transfers"][t]["name"] if t >= 0 else ""
 
 
 def task_of(frozen: Frozen, manual: Sequence[dict[str, Any]] = ()) -> Task:
     """The engine's question; a person's decisions stand: so many units on that line, no more and no fewer."""
     goods, depots, needs = len(frozen["items"]), len(frozen["depots"]), len(frozen["needs"])
+    ways = ways_of(frozen)
+
+    def numbers(name: str) -> np.ndarray:
+        return np.array([[np.inf if value is None else value for value in one[name]] for one in ways], float).reshape(len(ways), needs)
+
     task = Task(
-        np.array([[np.inf if value is None else value for value in row] for row in frozen["minutes"]], float).reshape(depots, needs), np.array(frozen["need"], np.int64).reshape(needs, goods),
-        np.array(frozen["priority"], float).reshape(needs, goods), np.array(frozen["deadline"], float).reshape(needs, goods), np.array(frozen["stock"], np.int64).reshape(depots, goods),
-        np.array([one["load"] for one in frozen["items"]], float), np.array([np.inf if value is None else value for value in frozen["tonne_minutes"]], float),
-        ready=np.array([one["ready"] for one in frozen["depots"]], float), drive=np.array([[np.inf if value is None else value for value in row] for row in frozen["drive"]], float).reshape(depots, needs),
+        numbers("minutes"), np.array(frozen["need"], np.int64).reshape(needs, goods), np.array(frozen["priority"], float).reshape(needs, goods), np.array(frozen["deadline"], float).reshape(needs, goods),
+        np.array(frozen["stock"], np.int64).reshape(depots, goods), np.array([one["load"] for one in frozen["items"]], float), np.array([np.inf if value is None else value for value in frozen["tonne_minutes"]], float),
+        ready=np.array([one["ready"] for one in frozen["depots"]], float), drive=numbers("drive"), swaps=[(h, g, more[0] if more else 1.0) for h, g, *more in frozen["swaps"]], stand=policy("stand_min"),
+        points=[dispatch.Point(*(float(one[name]) * by if one.get(name) is not None else other for name, by, other in (("t_per_h", 1 / 60, math.inf), ("from_h", 60, 0.0), ("until_h", 60, math.inf)))) for one in frozen["transfers"]],
     )
+    if len(ways) > depots:
+        task.home, task.via = np.array([one["d"] for one in ways], int), np.array([one["t"] for one in ways], int)
     at = places_of(frozen)
+    lines: list[Line] = []
     for one in manual:
         try:
             line = (at[0][one["depot"]], at[1][one["need"]], at[2][one["item"]])
         except KeyError:
             continue  # the depot, place or item has been taken out of the plan since
-        task.shut = [*task.shut, line]
+        task.shut = [*task.shut, *((int(r), *line[1:]) for r in np.flatnonzero(task.homes == line[0]))]
         if one["units"]:
-            task.kept = [*task.kept, (*line, int(one["units"]))]
+            lines.append((*line, int(one["units"])))
+    task.kept = dispatch.by_hand(task, lines)
     return task
 
 
@@ -213,9 +245,9 @@ def judged_manual(frozen: Frozen, manual: Sequence[dict[str, Any]]) -> tuple[lis
     """(decisions that can stand, why others cannot): a road may have gone since, or the goods. The rest is still solved. What has left of a line counts towards it."""
     good: list[dict[str, Any]] = []
     dropped = []
-    left = {(depot, need, item): units for depot, need, item, units in frozen["left"]}
+    left = left_of(frozen)
     for given in manual:
-        one = {**given, "units": max(0, given["units"] - left.get((given["depot"], given["need"], given["item"]), 0))}
+        one = {**given, "units": max(0, given["units"] - left.get((given["depot"], given["need"], given["item"], given["item"]), 0))}
         breaks = words_of(frozen, _breaks(task_of(frozen), task_of(frozen, [*good, one]).kept))
         if breaks:
             dropped.append(_("set by hand, no longer possible: {why}").format(why=breaks[0]))
@@ -246,9 +278,7 @@ def solve(frozen: Frozen, manual: Sequence[dict[str, Any]], before: Sequence[Lin
 
         task, fold = _variant(base, goal)
         plan = dispatch.solve(task, budget=budget, rounds=rounds, hear=hear)
-        lines = fold(plan.lines)
-        swaps = dispatch.substitute(base, lines, [(h, g) for h, g in frozen["swaps"]])
-        found[goal] = answer(frozen, base, lines, goal, bound=plan.bound if goal == "fast" else None, swaps=swaps)
+        found[goal] = answer(frozen, base, fold(plan.lines), goal, bound=plan.bound if goal == "fast" else None)
         if not going[0]:
             break
     return found
@@ -270,184 +300,161 @@ def _variant(base: Task, goal: str) -> tuple[Task, Callable[[Sequence[Line]], li
     def wide(table: np.ndarray) -> np.ndarray:
         return np.repeat(table, parts, axis=0)
 
+    measure = dispatch.measures(base.need.shape[1], base.swaps)
+
     def spread(lines: Sequence[Line]) -> list[Line]:
-        room, found = need.copy(), []
-        for d, j, g, units in lines:
+        room, found = need * measure, []
+        for r, j, k, units in lines:
+            each = measure[base.goes[k]]
             for part in range(parts):
-                take = min(units, int(room[j, part, g]))
+                left = room[j, part]
+                take = int(min(units, -(-left[base.meant[k]] // each)))
                 if take:
-                    found.append((d, j * parts + part, g, take))
-                    room[j, part, g] -= take
+                    found.append((r, j * parts + part, k, take))
+                    left[base.meant[k]] = max(0, left[base.meant[k]] - take * each)
                     units -= take
         return found
 
     def fold(lines: Sequence[Line]) -> list[Line]:
-        total: dict[tuple[int, int, int], int] = {}
-        for d, j, g, units in lines:
-            key = (d, j // parts, g)
-            total[key] = total.get(key, 0) + units
-        return [(*key, units) for key, units in sorted(total.items())]
+        sent = dispatch.table(base, [(r, j // parts, k, units) for r, j, k, units in lines])
+        dispatch.trim(base, sent, dispatch.table(base, base.kept), measure)  # what stood in for a part may be too much for the whole
+        return [(int(r), int(j), int(k), int(sent[r, j, k])) for r, j, k in np.argwhere(sent > 0)]
 
     task = replace(
         base, minutes=np.repeat(base.minutes, parts, axis=1), drive=None if base.drive is None else np.repeat(base.drive, parts, axis=1), need=need.reshape(-1, base.need.shape[1]), priority=wide(base.priority) * np.tile(SLICES, len(base.need))[:, None],
-        deadline=wide(base.deadline), kept=spread(base.kept), before=spread(base.before), shut=[(d, j * parts + part, g) for d, j, g in base.shut for part in range(parts)],
+        deadline=wide(base.deadline), kept=spread(base.kept), before=spread(base.before), shut=[(r, j * parts + part, k) for r, j, k in base.shut for part in range(parts)],
     )
     return task, fold
 
 
-def _widened(task: Task, swaps: Sequence[dispatch.Swap]) -> tuple[Task, list[tuple[int, int]], list[Line]]:
-    """(the question with a column of its own for each pair of goods of which one stands for the other, those pairs, the lines in them): such a column has just what goes out in it."""
-    pairs = list(dict.fromkeys((h, g) for _d, _j, h, _u, g in swaps))
+def answer(frozen: Frozen, task: Task, lines: Sequence[Line], goal: str, *, bound: float | None = None, hand: bool = False) -> dict[str, Any]:
+    """Lines put onto trucks and judged: {lines, trips, unmet, numbers, breaks}. `hand`: a person's plan, of which nothing is filled up."""
+    home, past, goes, meant = task.homes, task.past, task.goes, task.meant
     goods = task.need.shape[1]
-    need, stock = np.pad(task.need, ((0, 0), (0, len(pairs)))), np.pad(task.stock, ((0, 0), (0, len(pairs))))
-    lines = []
-    for d, j, h, units, g in swaps:
-        k = goods + pairs.index((h, g))
-        need[j, g] -= units
-        need[j, k] += units
-        stock[d, h] -= units
-        stock[d, k] += units
-        lines.append((d, j, k, units))
-    sent, meant = [h for h, _g in pairs], [g for _h, g in pairs]
-    return replace(
-        task, need=need, stock=stock, priority=np.hstack([task.priority, task.priority[:, meant]]), deadline=np.hstack([task.deadline, task.deadline[:, meant]]), load=np.append(task.load, task.load[sent]),
-        allowed=None if task.allowed is None else np.concatenate([task.allowed, task.allowed[:, :, sent]], axis=2), weight=None,
-    ), pairs, lines
 
-
-def answer(frozen: Frozen, task: Task, lines: Sequence[Line], goal: str, *, bound: float | None = None, hand: bool = False, swaps: Sequence[dispatch.Swap] = ()) -> dict[str, Any]:
-    """Lines put onto trucks and judged: {lines, trips, unmet, numbers, breaks}. `hand`: a person's plan, of which nothing is filled up. `swaps`: what stands in for something else."""
-    goods = task.need.shape[1]
-    task, pairs, more = _widened(task, swaps)
-    lines = [*lines, *more]
-
-    def column(g: int) -> dict[str, int]:
+    def column(k: int) -> dict[str, int]:
         """A column as it is kept: which good goes, and which it stands for."""
-        return {"g": g} if g < goods else {"g": pairs[g - goods][0], "for": pairs[g - goods][1]}
+        return {"g": int(goes[k])} if k < goods else {"g": int(goes[k]), "for": int(meant[k])}
 
     counted = {d for d, value in enumerate(frozen["tonne_minutes"]) if value is not None}
     trucks = [trips.Truck(one["depot"], one["load"], 0.0, one["until"], one["name"]) for one in frozen["trucks"]]
     broken = dispatch.judge(task, lines).breaks
-    free = [line for line in lines if line[0] not in counted]
-    bound_ = [line for line in lines if line[0] in counted]
+    free = [line for line in lines if home[line[0]] not in counted]
+    bound_ = [line for line in lines if home[line[0]] in counted]
+    # Loads whose trucks do not count go through a transfer point one after the other, the most urgent first.
+    arrive = {line[:3]: float(task.arrival[line[0], line[1]]) for line in free}
+    doors = [0.0] * len(task.points)
+    for r, j, k, units in sorted(free, key=lambda one: task.deadline[one[1], meant[one[2]]]):
+        if past[r] >= 0 and np.isfinite(task.points[past[r]].per_minute):
+            rest = float(task.minutes[r, j] - task.driven[r, j])
+            doors[past[r]] = max(doors[past[r]], arrive[r, j, k] - rest) + units * float(task.load[goes[k]]) / task.points[past[r]].per_minute
+            arrive[r, j, k] = doors[past[r]] + rest
     left: list[Line] = []
     made: list[trips.Trip] = []
     if counted:
-        asked = replace(task, need=task.need.copy(), stock=task.stock.copy())
-        for _d, j, g, units in free:
-            asked.need[j, g] = max(0, asked.need[j, g] - units)
-        if hand:
-            asked.need[:] = 0
-            for _d, j, g, units in bound_:
-                asked.need[j, g] += units
-            asked.shut = [*asked.shut, *((int(d), int(j), int(g)) for d, j, g in np.ndindex(*task.minutes.shape, task.need.shape[1]))]
-        packed = trips.pack(asked, bound_, trucks, handling=frozen["handling"])
+        packed = trips.pack(task, bound_, trucks, handling=frozen["handling"], fill=not hand, beside=free, gates=doors)
         made, left = packed.trips, packed.left
         lines = sorted([*free, *packed.lines])
-    last: dict[tuple[int, int, int], float] = {}
     for trip in made:
-        for g, _units in trip.cargo:
-            key = (trip.depot, trip.need, g)
-            last[key] = max(last.get(key, 0.0), trip.arrive)
-    sent = np.zeros((*task.minutes.shape, task.need.shape[1]), np.int64)
-    for d, j, g, units in lines:
-        sent[d, j, g] += units
-    unmet = np.maximum(task.need - sent.sum(axis=0), 0)
-    arrive = {(d, j, g): last.get((d, j, g), float(task.arrival[d, j])) for d, j, g, _u in lines}
+        for k, _units in trip.cargo:
+            key = (trip.way, trip.need, k)
+            arrive[key] = max(arrive.get(key, 0.0), trip.arrive)
+    sent = dispatch.table(task, lines)
+    arrive |= {line[:3]: float(task.arrival[line[0], line[1]]) for line in lines if line[:3] not in arrive}
     shown = [
-        {"d": d, "j": j, **column(g), "units": units, "arrive": round(arrive[d, j, g], 1) if np.isfinite(arrive[d, j, g]) else None, "why": _why(task, sent, d, j, g, frozen, goal) if g < goods else {"code": "stands"}}
-        for d, j, g, units in lines
+        {"d": int(home[r]), "j": j, **column(k), **({"t": int(past[r])} if past[r] >= 0 else {}), "units": units, "arrive": round(arrive[r, j, k], 1) if np.isfinite(arrive[r, j, k]) else None, "why": _why(task, sent, r, j, k, frozen, goal) if k < goods else {"code": "stands"}}
+        for r, j, k, units in lines
     ]
-    stub = dispatch.Plan(**{**vars(dispatch.judge(task, lines)), "unmet": unmet}, lines=list(lines))
-    short: dict[tuple[int, int], dict[str, Any]] = {}
-    for j, g, units, why in dispatch.why_unmet(task, stub):
-        meant = column(g).get("for", g)
-        short.setdefault((j, meant), {"j": j, "g": meant, "units": 0, "why": why})["units"] += units
-    missing = list(short.values())
-    for _d, j, g, _units in left:
+    stub = dispatch.Plan(**vars(dispatch.judge(task, lines)), lines=list(lines))
+    missing = [{"j": j, "g": g, "units": units, "why": why} for j, g, units, why in dispatch.why_unmet(task, stub)]
+    for _r, j, k, _units in left:
         for one in missing:
-            if (one["j"], one["g"]) == (j, column(g).get("for", g)) and one["why"] != "no way in time":
+            if (one["j"], one["g"]) == (j, int(meant[k])) and one["why"] not in ("no way in time", "point"):
                 one["why"] = "shift"
     if hand:
         for one in missing:
             if one["why"] == "worth less":
                 one["why"] = "hand"  # there is some left and a truck for it: a person has set it so
-    breaks = [{"rule": rule, "at": _named(rule, at, column), "by": round(by, 2)} for rule, at, by in broken if not (rule == "trucks" and counted)]
-    breaks += [{"rule": "shift", "at": [d, j, column(g)["g"]], "by": units} for d, j, g, units in left] if hand else []
+    breaks = [{"rule": rule, "at": list(at), "by": round(by, 2)} for rule, at, by in broken if not (rule == "trucks" and counted)]
+    breaks += [{"rule": "shift", "at": [int(home[r]), j, int(goes[k])], "by": units} for r, j, k, units in left] if hand else []
     return {
         "lines": shown, "unmet": missing, "breaks": breaks,
-        "trips": [{"truck": one.truck, "d": one.depot, "j": one.need, "leave": round(one.leave, 1), "arrive": round(one.arrive, 1), "back": round(one.back, 1), "cargo": [[column(g)["g"], units] for g, units in one.cargo]} for one in made],
-        "numbers": _numbers(frozen, task, sent, unmet, arrive, made, counted, bound),
+        "trips": [
+            {"truck": one.truck, "d": one.depot, "j": one.need, "leave": round(one.leave, 1), "arrive": round(one.arrive, 1), "back": round(one.back, 1), "cargo": [[int(goes[k]), units] for k, units in one.cargo], **({"t": int(past[one.way])} if past[one.way] >= 0 else {})}
+            for one in made
+        ],
+        "numbers": _numbers(frozen, task, sent, stub, arrive, made, counted, missing, bound),
     }
 
 
-def _named(rule: str, at: Sequence[int], column: Callable[[int], dict[str, int]]) -> list[int]:
-    """Where a rule is broken, with the good as it is kept."""
-    found = list(at)
-    if rule != "trucks":
-        found[-1] = column(found[-1])["g"]
-    return found
-
-
-def _numbers(frozen: Frozen, task: Task, sent: np.ndarray, unmet: np.ndarray, arrive: dict, made: list[trips.Trip], counted: set[int], bound: float | None) -> dict[str, Any]:
-    units = int(sent.sum())
+def _numbers(
+    frozen: Frozen, task: Task, sent: np.ndarray, judged: dispatch.Plan, arrive: dict, made: list[trips.Trip], counted: set[int], missing: list[dict[str, Any]], bound: float | None,
+) -> dict[str, Any]:
+    unmet = judged.unmet
     got = np.divide(task.need - unmet, task.need, out=np.ones(task.need.shape), where=task.need > 0)
-    judged = dispatch.judge(replace(task, before=(), change=0.0), [(int(d), int(j), int(g), int(sent[d, j, g])) for d, j, g in np.argwhere(sent > 0)])
+    value = dispatch.judge(replace(task, before=(), change=0.0), judged.lines).value
     hours = sum(one.back - one.leave for one in made) / 60
     standard = policy("truck_t")
-    for d in range(len(task.minutes)):
+    for r, d in enumerate(task.homes):
         if d in counted:
             continue
-        for j in np.flatnonzero(sent[d].any(axis=1)):
-            loads = max(1, math.ceil(float((sent[d, j] * task.load).sum()) / standard - 1e-9))
-            hours += loads * (2 * float(task.driven[d, j]) + frozen["handling"]) / 60
-    times = [(value, int(sent[key])) for key, value in arrive.items() if np.isfinite(value)]
-    total = sum(n for _value, n in times)
+        for j in np.flatnonzero(sent[r].any(axis=1)):
+            loads = max(1, math.ceil(float((sent[r, j] * task.load[task.goes]).sum()) / standard - 1e-9))
+            hours += loads * (2 * float(task.driven[r, j]) + frozen["handling"]) / 60
+    times = [(at, int(sent[key])) for key, at in arrive.items() if np.isfinite(at)]
+    total = sum(n for _at, n in times)
     found = {
-        "units": units, "asked": int(task.need.sum()), "unmet": int(unmet.sum()), "unmet_weighted": float((unmet * task.priority).sum()),
-        "worst_share": round(float(got[task.need > 0].min()), 4) if (task.need > 0).any() else 1.0, "mean_min": round(sum(value * n for value, n in times) / total, 1) if total else None,
-        "last_min": round(max((value for value, _n in times), default=0.0), 1), "truck_hours": round(hours, 1), "yuan": round(hours * policy("truck_hour_yuan")), "value": judged.value,
+        "units": int((task.need - unmet).sum()), "asked": int(task.need.sum()), "unmet": int(unmet.sum()), "unmet_weighted": judged.unmet_value,
+        "worst_share": round(float(got[task.need > 0].min()), 4) if (task.need > 0).any() else 1.0, "mean_min": round(sum(at * n for at, n in times) / total, 1) if total else None,
+        "last_min": round(max((at for at, _n in times), default=0.0), 1), "truck_hours": round(hours, 1), "yuan": round(hours * policy("truck_hour_yuan")), "value": value,
     }
     if counted:
-        found["capacity"] = _capacity(frozen, task, unmet, sent, counted)
+        found["capacity"] = _capacity(frozen, task, missing, sent, counted)
     if bound is not None:
-        found |= {"bound": bound, "gap": max(0.0, (judged.value - bound) / max(abs(bound), 1.0))}
+        found |= {"bound": bound, "gap": max(0.0, (value - bound) / max(abs(bound), 1.0))}
     return found
 
 
-def _capacity(frozen: Frozen, task: Task, unmet: np.ndarray, sent: np.ndarray, counted: set[int]) -> dict[str, Any]:
+def _capacity(frozen: Frozen, task: Task, missing: list[dict[str, Any]], sent: np.ndarray, counted: set[int]) -> dict[str, Any]:
     """The gap of transport capacity: tonnes that lie in a depot in time and are not met only because no truck has time for them, and the truck hours they would take."""
-    left = task.stock - sent.sum(axis=1)
-    drive, rest = task.driven, unmet.copy()
+    left, home, open_ = task.stock - dispatch.taken(task, sent), task.homes, task.open
     tonnes = hours = 0.0
     loads = [one["load"] for one in frozen["trucks"]]
     mean = sum(loads) / len(loads) if loads else policy("truck_t")
-    for j, g in np.argwhere(rest > 0):
-        for d in np.argsort(task.arrival[:, j], kind="stable"):
-            if int(d) not in counted or not task.open[d, j, g] or left[d, g] <= 0 or rest[j, g] <= 0:
+    for one in missing:
+        j, g, rest = one["j"], one["g"], one["units"]
+        if one["why"] == "point":
+            continue
+        for r in np.argsort(task.arrival[:, j], kind="stable"):
+            if int(home[r]) not in counted or not open_[r, j, g] or left[home[r], g] <= 0 or rest <= 0:
                 continue
-            units = int(min(left[d, g], rest[j, g]))
-            left[d, g] -= units
-            rest[j, g] -= units
+            units = int(min(left[home[r], g], rest))
+            left[home[r], g] -= units
+            rest -= units
             weight = units * float(task.load[g])
             tonnes += weight
-            hours += weight / mean * (2 * float(drive[d, j]) + frozen["handling"]) / 60
+            hours += weight / mean * (2 * float(task.driven[r, j]) + frozen["handling"]) / 60
     return {"tonnes": round(tonnes, 2), "hours": round(hours, 1), "trucks": math.ceil(hours / 12 - 1e-9)}
 
 
-def _why(task: Task, sent: np.ndarray, d: int, j: int, g: int, frozen: Frozen, goal: str) -> dict[str, Any]:
+def _why(task: Task, sent: np.ndarray, r: int, j: int, g: int, frozen: Frozen, goal: str) -> dict[str, Any]:
     """Why this depot: it is the nearest that has it, or what became of the nearer ones."""
-    if (d, j, g) in task.shut:
+    if (r, j, g) in task.shut:
         return {"code": "hand"}
-    arrival = task.arrival[:, j]
-    nearer = [e for e in np.argsort(arrival, kind="stable") if arrival[e] < arrival[d] and task.stock[e, g] > 0 and task.open[e, j, g]]
+    home, arrival = task.homes, np.where(task.open[:, j, g], task.arrival[:, j], np.inf)
+    mine = home[r]
+    nearest: dict[int, float] = {}
+    for e in np.argsort(arrival, kind="stable"):
+        nearest.setdefault(int(home[e]), float(arrival[e]))
+    nearer = [e for e, at in nearest.items() if at < arrival[r] and e != mine and task.stock[e, g] > 0]
     if not nearer:
         return {"code": "nearest"}
+    taken = dispatch.taken(task, sent)[:, g]
     for e in nearer:
-        if sent[e, :, g].sum() < task.stock[e, g]:
-            code = "trucks" if frozen["tonne_minutes"][e] is not None else "cost" if goal == "cheap" else "before" if any(line[:3] == (d, j, g) for line in task.before) else "together"
-            return {"code": code, "depot": int(e)}
-    return {"code": "spent", "depot": int(nearer[0])}
+        if taken[e] < task.stock[e, g]:
+            code = "trucks" if frozen["tonne_minutes"][e] is not None else "cost" if goal == "cheap" else "before" if any(line[:3] == (r, j, g) for line in task.before) else "together"
+            return {"code": code, "depot": e}
+    return {"code": "spent", "depot": nearer[0]}
 
 
 # --- in words ------------------------------------------------------------------------------------------------------------
@@ -465,7 +472,7 @@ def why_words(frozen: Frozen, why: dict[str, Any]) -> str:
 def unmet_words(why: str) -> str:
     return {
         "no way in time": _("no depot that has it can be there in time"), "stock": _("the depots that can be there in time have no more of it"),
-        "hand": _("a line was set lower by hand; some is left"), "trucks": _("the depots that still have it have no truck time left"), "worth less": _("what went instead is worth more for its truck time"), "shift": _("no truck has time left in its shift"),
+        "hand": _("a line was set lower by hand; some is left"), "point": _("no more goes through the transfer point in time"), "trucks": _("the depots that still have it have no truck time left"), "worth less": _("what went instead is worth more for its truck time"), "shift": _("no truck has time left in its shift"),
     }[why]
 
 
@@ -481,11 +488,13 @@ def words_of(frozen: Frozen, breaks: Iterable[Any]) -> list[str]:
             text = _("{need} gets {n} more of {item} than it asked for").format(need=names["needs"][at[0]], item=names["items"][at[1]], n=show_units(by))
         elif rule == "trucks":
             text = _("the trucks of {depot} have not enough hours for it").format(depot=names["depots"][at[0]])
+        elif rule == "point":
+            text = _("{point} lets {t} t too little through in time").format(point=frozen["transfers"][at[0]]["name"], t=show(round(by, 2)))
         else:
             depot, need, item = names["depots"][at[0]], names["needs"][at[1]], names["items"][at[2]]
             text = {
                 "late": _("{item} from {depot} comes to {need} {n} minutes after its deadline"), "no way": _("there is no way from {depot} to {need} at present ({item})"),
-                "shift": _("{n} of {item} from {depot} to {need} fit on no truck within its shift"), "not allowed": _("{depot} may not send {item} to {need}"),
+                "shift": _("{n} of {item} from {depot} to {need} fit on no truck within its shift"), "not allowed": _("{depot} may not send {item} to {need}"), "point shut": _("the transfer point is closed when {item} from {depot} for {need} gets there"),
                 "negative": _("{item} from {depot} to {need}: fewer than none"),
             }[rule].format(item=item, depot=depot, need=need, n=show_units(by))
         found.append(text)
@@ -505,29 +514,42 @@ def quantity(frozen: Frozen, g: int, units: Any) -> str:
 
 
 def lines_of(frozen: Frozen, answer_: dict[str, Any], into: Frozen | None = None) -> list[Line]:
-    """The lines of an answer, without what stands in for something else, in the rows and columns of `into` (another question of the same plan); what is not there any more is left out."""
-    if into is None:
-        return [(one["d"], one["j"], one["g"], one["units"]) for one in answer_["lines"] if "for" not in one]
-    at = places_of(into)
-    found = []
+    """The lines of an answer as ways and columns of `into` (another question of the same plan); what is not there any more is left out."""
+    into_ = into or frozen
+    at, ways = places_of(into_), {(one["d"], one["t"]): r for r, one in enumerate(ways_of(into_))}
+    columns = {(g, g): g for g in range(len(into_["items"]))} | {(h, g): len(into_["items"]) + k for k, (h, g, *_number) in enumerate(into_["swaps"])}
     # What has left since is met, not taken away.
-    since = {(depot, need, item): units for depot, need, item, units in into["left"]}
-    for depot, need, item, units in frozen["left"]:
-        since[depot, need, item] = since.get((depot, need, item), 0) - units
+    since = left_of(into_) if into else {}
+    for key, units in left_of(frozen).items() if into else ():
+        since[key] = since.get(key, 0) - units
+    found = []
     for one in answer_["lines"]:
-        if "for" in one:
-            continue  # what stands in is chosen anew each time
         keys = (frozen["depots"][one["d"]]["id"], frozen["needs"][one["j"]]["id"], frozen["items"][one["g"]]["id"])
-        if all(key in side for side, key in zip(at, keys, strict=True)):
-            units = one["units"] - max(0, since.get(keys, 0))
-            if units > 0:
-                found.append((*(side[key] for side, key in zip(at, keys, strict=True)), units))
-    return found  # type: ignore[return-value]
+        meant = frozen["items"][one.get("for", one["g"])]["id"]
+        if not all(key in side for side, key in zip(at, keys, strict=True)) or meant not in at[2] or (at[2][keys[2]], at[2][meant]) not in columns:
+            continue
+        gone = min(one["units"], max(0, since.get((*keys, meant), 0)))
+        if gone:
+            since[*keys, meant] -= gone
+        if one["units"] > gone:
+            d = at[0][keys[0]]
+            found.append((ways.get((d, one.get("t", -1)), ways[d, -1]), at[1][keys[1]], columns[at[2][keys[2]], at[2][meant]], one["units"] - gone))
+    return found
+
+
+def by_depot(frozen: Frozen, lines: Iterable[Line]) -> dict[tuple[int, int, int], int]:
+    """(depot, need, column) → units, whichever way they go."""
+    ways, found = ways_of(frozen), dict[tuple[int, int, int], int]()
+    for r, j, k, units in lines:
+        key = (ways[r]["d"], j, k)
+        found[key] = found.get(key, 0) + units
+    return found
 
 
 def changes(plan: SupplyPlan, old: Frozen, was: dict[str, Any], new: Frozen, now: dict[str, Any]) -> list[dict[str, Any]]:
     """Where two answers differ, in the new question's rows, each with the road that made it so where one did."""
-    difference = dispatch.difference(lines_of(old, was, new), lines_of(new, now))
+    before, after = (by_depot(new, lines) for lines in (lines_of(old, was, new), lines_of(new, now)))
+    difference = dispatch.difference([(*key, units) for key, units in before.items()], [(*key, units) for key, units in after.items()])
     if not difference:
         return []
     causes = _causes(plan, old, new, {(d, j) for d, j, *_rest in difference})
@@ -535,7 +557,10 @@ def changes(plan: SupplyPlan, old: Frozen, was: dict[str, Any], new: Frozen, now
     for d, j, g, _before, _after in difference:
         by_need.setdefault((j, g), [])
         by_need[j, g] += [name for name in causes.get((d, j), []) if name not in by_need[j, g]]
-    return [{"d": d, "j": j, "g": g, "before": before, "after": after, "roads": by_need[j, g]} for d, j, g, before, after in difference]
+    goods = len(new["items"])
+    return [
+        {"d": d, "j": j, "g": k if k < goods else new["swaps"][k - goods][0], **({} if k < goods else {"for": new["swaps"][k - goods][1]}), "before": before, "after": after, "roads": by_need[j, k]} for d, j, k, before, after in difference
+    ]
 
 
 def _causes(plan: SupplyPlan, old: Frozen, new: Frozen, pairs: set[tuple[int, int]]) -> dict[tuple[int, int], list[str]]:
@@ -566,14 +591,16 @@ def _causes(plan: SupplyPlan, old: Frozen, new: Frozen, pairs: set[tuple[int, in
 def change_words(frozen: Frozen, changed: Sequence[dict[str, Any]]) -> list[str]:
     """"moved 2 pumps from A to B for C because G104 is blocked": what is taken from one depot and given by another is one sentence."""
     found = []
-    groups: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    groups: dict[tuple[int, int, int], list[dict[str, Any]]] = {}
     for one in changed:
-        groups.setdefault((one["j"], one["g"]), []).append(one)
-    for (j, g), rows in groups.items():
+        groups.setdefault((one["j"], one["g"], one.get("for", one["g"])), []).append(one)
+    for (j, g, meant), rows in groups.items():
         less = [[one["d"], one["before"] - one["after"]] for one in rows if one["after"] < one["before"]]
         more = [[one["d"], one["after"] - one["before"]] for one in rows if one["after"] > one["before"]]
         because = _(", because {roads} is blocked").format(roads=_(", ").join(rows[0]["roads"])) if rows[0]["roads"] else ""
         item, need = frozen["items"][g]["name"], frozen["needs"][j]["name"]
+        if meant != g:
+            item = _("{item} in place of {other}").format(item=item, other=frozen["items"][meant]["name"])
         while less and more:
             n = min(less[0][1], more[0][1])
             found.append(_("{item} for {need}: {n} moved from {old} to {new}{because}").format(

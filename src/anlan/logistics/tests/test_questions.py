@@ -81,6 +81,39 @@ def test_a_persons_plan_is_judged_and_a_new_one_says_what_moved():
     assert any(one["depot"] == "D2" and one["units"] >= 3 for one in kept["lines"])
 
 
+def test_stand_ins_and_transfer_points_are_part_of_the_question():
+    """Two small pumps for one that is missing; behind the landing lies C, which no road reaches."""
+    more = {
+        "goods": [*GOODS["goods"], {"id": "small", "load": 0.2}], "depots": [{**GOODS["depots"][0], "stock": {"water": 50, "pump": 2, "small": 5}}, GOODS["depots"][1]],
+        "needs": [*GOODS["needs"], {"id": "C", "items": [{"good": "water", "units": 20, "priority": 5, "deadline_min": 120}]}], "minutes": [[30, 50, None], [90, 20, None]],
+        "swaps": [{"good": "small", "for": "pump", "number": 2}], "transfers": [{"id": "landing", "to_min": [10, None], "on_min": [None, None, 60], "minutes": 20, "per_hour": 3, "from_min": 0}],
+    }
+    answer = plan(**more)
+    lines = {(one["need"], one["good"], one.get("for"), one.get("transfer")): one["units"] for one in answer["lines"]}
+    assert lines["A", "pump", None, None] == 2 and lines["A", "small", "pump", None] == 2, "one pump is missing: two small ones"
+    assert lines["C", "water", None, "landing"] == 15, "from minute 10 to 40 half an hour at three loads: 1.5 loads of 0.1"
+    assert {(one["need"], one["units"]) for one in answer["unmet"] if one["need"] == "C"} == {("C", 5)} and answer["transfers"][0]["minutes_saved_by_one_more_load"] > 0
+    own = plan(**more, plan=[{"depot": "D1", "need": "C", "good": "water", "units": 20}, {"depot": "D1", "need": "A", "good": "small", "for": "pump", "units": 6}])["judged"]
+    assert {(one["rule"], *one["at"]) for one in own["breaks"]} == {("point", "landing"), ("stock", "D1", "small")}
+    by_place = {"minutes": None, "lon": 120.0, "lat": 30.0, "kmh": 10}
+    placed = questions.allocate(json.dumps({
+        "goods": [{"id": "water", "load": 0.1}], "depots": [{"id": "D", "lon": 120.0, "lat": 30.0, "stock": {"water": 9}}], "needs": [{"id": "N", "lon": 120.2, "lat": 30.0, "items": [{"good": "water", "units": 9, "deadline_min": 12}]}],
+        "transfers": [{"id": "pad", **{key: value for key, value in by_place.items() if value is not None}, "kmh": 200}],
+    }).encode())
+    assert placed["lines"][0]["transfer"] == "pad" and placed["lines"][0]["minutes"] == pytest.approx(19.26 / 200 * 60, rel=0.01), "by air from the depot's own pad"
+
+
+@pytest.mark.parametrize(("more", "where"), [
+    ({"swaps": [{"good": "water", "for": "water"}]}, "swaps[0]"), ({"swaps": [{"good": "water", "for": "beer"}]}, "swaps[0]"), ({"swaps": [{"good": "water", "for": "pump", "number": 0}]}, "swaps[0].number"),
+    ({"swaps": [{"good": "water", "for": "pump", "number": 2}, {"good": "pump", "for": "water", "number": 2}]}, "swaps"), ({"transfers": [{"to_min": [1], "on_min": [1, 2]}]}, "transfers[0].to_min"),
+    ({"transfers": [{"to_min": [1, 2], "on_min": [1, float("nan")]}]}, "transfers[0].on_min"), ({"transfers": [{"to_min": [1, 2], "on_min": [1, 2], "per_hour": 0}]}, "transfers[0].per_hour"),
+])
+def test_what_is_wrong_with_stand_ins_and_transfer_points_is_named(more, where):
+    with pytest.raises(questions.BadQuestion) as caught:
+        plan(**more)
+    assert caught.value.where == where
+
+
 def test_needs_follow_the_rates_and_say_where_those_come_from():
     answer = questions.needed(json.dumps({"people": {"sheltered": [1000, 1000, 500], "dogs": 3}, "days": 3, "stock": {"water": 9000}}).encode())
     water = answer["goods"]["water"]

@@ -267,7 +267,7 @@ def test_the_pages_lead_from_the_needs_to_the_waybill(ground, drain, town, clien
 
 
 def test_what_stands_in_goes_out_as_itself_and_counts_for_what_it_stands_for(ground, drain, commander, actual):
-    """65 pumps of two kinds are asked for where 50 of the right kind are: the other kind fills up, from the nearest depot."""
+    """45 pumps for life where 30 of the kind are: small ones stand in, before the small ones' own less urgent need is full."""
     small = item(ground.actor, actual, name="小水泵", weight_kg="40")
     receive(ground.actor, actual, ground.west, small, 100)
     plan = ground.plan(depots=[{"warehouse": str(ground.west.pk), "trucks": [{"count": 3, "load_t": 5, "hours": 10}]}], needs=[
@@ -277,17 +277,17 @@ def test_what_stands_in_goes_out_as_itself_and_counts_for_what_it_stands_for(gro
     version = searched(ground, plan, drain)
     f = version.frozen
     sent = {(f["items"][one["g"]]["name"], "for" in one): one["units"] for one in version.answer["lines"]}
-    assert sent == {("水泵", False): 30, ("小水泵", False): 90, ("小水泵", True): 10}, "the small pumps serve their own need first"
-    assert {(f["items"][one["g"]]["name"], one["units"]) for one in version.answer["unmet"]} == {("水泵", 5)} and not version.answer["breaks"]
+    assert sent == {("水泵", False): 30, ("小水泵", False): 85, ("小水泵", True): 15}
+    assert {(f["items"][one["g"]]["name"], one["units"]) for one in version.answer["unmet"]} == {("小水泵", 5)} and not version.answer["breaks"]
     assert sum(units for trip in version.answer["trips"] for _g, units in trip["cargo"]) == 130
     hand = actions.set_lines(Act(ground.actor, actual), plan=plan.pk, lines=[ground.line(ground.west, "a", ground.pump, 29)])
-    assert not hand.answer["breaks"] and hand.answer["numbers"]["unmet"] == 6, "what stands in stays where a line beside it is changed"
+    assert not hand.answer["breaks"] and hand.answer["numbers"]["unmet"] == 6, "one pump fewer: what stands in stays where a line beside it is changed"
     step(ground.actor, actual, plan, "ask")
     step(commander, actual, plan, "approve")
     load = Transport.objects.of(actual).get()
-    assert sorted((line["name"], line["units"], "for" in line) for line in load.lines) == [("小水泵", 10, True), ("小水泵", 90, False), ("水泵", 29, False)]
+    assert sorted((line["name"], line["units"], "for" in line) for line in load.lines) == [("小水泵", 15, True), ("小水泵", 85, False), ("水泵", 29, False)]
     loops.step(Act(ground.actor, actual), loop="logistics.transport", case=load.pk, step="leave", data={"vehicle": "浙A1", "driver": "李"})
-    assert supply.under_way(plan) == {("a", str(ground.pump.pk)): 39, ("a", str(small.pk)): 90} and not supplies.audit(actual)
+    assert supply.under_way(plan) == {("a", str(ground.pump.pk)): 44, ("a", str(small.pk)): 85} and not supplies.audit(actual)
 
 
 def test_a_village_without_a_road_is_reached_by_a_transfer_point(ground, roads, drain, county, actual):
@@ -300,10 +300,72 @@ def test_a_village_without_a_road_is_reached_by_a_transfer_point(ground, roads, 
         actions.set_rules(Act(ground.actor, actual), plan=plan.pk, swaps=[], transfers=[{"name": "码头", "lon": 119.0, "lat": 28.05, "kmh": "fast", "minutes": 15}])
     actions.set_rules(Act(ground.actor, actual), plan=plan.pk, swaps=[], transfers=[{"name": "码头", "lon": 119.0, "lat": 28.05, "kmh": 10, "minutes": 15}])
     version = searched(ground, plan, drain)
-    d, j = version.answer["lines"][0]["d"], 0
+    line = version.answer["lines"][0]
     boat = 0.15 * 111.2 / 10 * 60
-    assert version.frozen["via"][d][j] == 0 and version.answer["numbers"]["unmet"] == 0
-    assert version.frozen["minutes"][d][j] == pytest.approx(version.frozen["drive"][d][j] + 15 + boat, rel=0.01), "by road to the landing, over, and the boat"
+    way = next(one for one in version.frozen["ways"] if (one["d"], one["t"]) == (line["d"], 0))
+    assert line["t"] == 0 and supply.point_of(version.frozen, line) == "码头" and version.answer["numbers"]["unmet"] == 0
+    assert way["minutes"][0] == pytest.approx(way["drive"][0] + 15 + boat, rel=0.01), "by road to the landing, over, and the boat"
+    assert version.frozen["depots"][line["d"]]["ready"] + way["minutes"][0] == pytest.approx(line["arrive"], abs=0.1)
+
+
+def test_a_transfer_point_lets_so_many_tonnes_through_an_hour(ground, roads, drain, actual, client, signed_in):
+    """The boat takes 100 minutes and the island has four hours: after the first truck is at the landing there are two hours and some, at a tonne an hour."""
+    island = [{"id": "i", "name": "岛", "lon": 119.0, "lat": 28.2, "items": [{"item": str(ground.pump.pk), "units": 60, "hours": 4}]}]
+    plan = ground.plan(needs=island)
+    landing = {"name": "码头", "lon": 119.0, "lat": 28.05, "kmh": 10, "minutes": 15}
+
+    def refused(**more):
+        with pytest.raises(Problem) as error:
+            actions.set_rules(Act(ground.actor, actual), plan=plan.pk, swaps=[], transfers=[landing | more])
+        return error.value.fields[0]["field"]
+
+    assert refused(t_per_h=0) == "transfers.0.t_per_h" and refused(t_per_h="viel") == "transfers.0.t_per_h" and refused(from_h=3, until_h=2) == "transfers.0.until_h" and refused(until_h=float("nan")) == "transfers.0.until_h"
+    actions.set_rules(Act(ground.actor, actual), plan=plan.pk, swaps=[], transfers=[landing])
+    assert searched(ground, plan, drain).answer["numbers"]["unmet"] == 0, "no door: all of it"
+    desk = signed_in(client, ground.actor)
+    on = {f"on-{place.pk}": "on" for place in (ground.west, ground.east)}
+    typed = {"point0": "码头 119.0, 28.05", "point0-kmh": "10", "point0-minutes": "15", "point0-t_per_h": "2"}
+    assert desk.post(f"/logistics/plans/{plan.pk}/depots", on | typed | {"point0-t_per_h": "-1"}).status_code == 422
+    assert desk.post(f"/logistics/plans/{plan.pk}/depots", on | typed).status_code == 302
+    assert 'name="point0-t_per_h" value="2"' in desk.get(f"/logistics/plans/{plan.pk}/depots").content.decode()
+    version = searched(ground, plan, drain)
+    line = version.answer["lines"][0]
+    rest = 15 + 0.15 * 111.2 / 10 * 60
+    drive = next(one for one in version.frozen["ways"] if (one["d"], one["t"]) == (line["d"], 0))["drive"][0]
+    passed = int((240 - rest - 10 - drive) / 60 * 2 / 0.1)  # 2 t an hour, pumps of 100 kg, ten minutes of loading
+    sent = sum(one["units"] for one in version.answer["lines"])
+    assert passed - 1 <= sent <= passed and {one["why"] for one in version.answer["unmet"]} == {"point"} and not version.answer["breaks"]
+    assert max(one["arrive"] for one in version.answer["lines"]) == pytest.approx(240, abs=5), "the last comes through just in time"
+    page = desk.get(f"/logistics/plans/{plan.pk}").content.decode()
+    assert "码头" in page and "中转点" in page
+    more, _decided = actions.bent(version, [], [ground.line(ground.east if line["d"] == 1 else ground.west, "i", ground.pump, 60)])
+    assert any("码头" in one for one in supply.words_of(version.frozen, more["breaks"])), "judged at once by the same door"
+    driven = actions.set_depots(Act(ground.actor, actual), plan=plan.pk, depots=[{"warehouse": str(ground.east.pk), "trucks": [{"count": 4, "load_t": 1, "hours": 8}]}])
+    version = searched(ground, driven, drain)
+    ends = sorted((trip["arrive"], trip["cargo"][0][1]) for trip in version.answer["trips"])
+    assert len(ends) > 2 and all(b - a >= 3 * units - 0.1 for (a, _n), (b, units) in zip(ends, ends[1:], strict=False)), "a pump takes three minutes to go over: truck after truck"
+    assert ends[-1][0] <= 240
+
+
+def test_two_small_ones_for_a_large_one_are_counted_so_from_the_search_to_the_signature(ground, drain, commander, actual):
+    small = item(ground.actor, actual, name="小水泵", weight_kg="40")
+    receive(ground.actor, actual, ground.west, small, 31)
+    plan = ground.plan(depots=[{"warehouse": str(ground.west.pk)}], needs=[{"id": "a", "name": "甲村", "lon": 118.99, "lat": 28.0, "items": [{"item": str(ground.pump.pk), "units": 50}]}])
+    for swaps, field in (([{"item": str(small.pk), "for": str(ground.pump.pk), "number": 0}], "swaps.0.number"), ([{"item": str(a.pk), "for": str(b.pk), "number": 2} for a, b in ((small, ground.pump), (ground.pump, ground.water), (ground.water, small))], "swaps")):
+        with pytest.raises(Problem) as error:
+            actions.set_rules(Act(ground.actor, actual), plan=plan.pk, swaps=swaps, transfers=[])
+        assert error.value.fields[0]["field"] == field
+    actions.set_rules(Act(ground.actor, actual), plan=plan.pk, swaps=[{"item": str(small.pk), "for": str(ground.pump.pk), "number": 2}], transfers=[])
+    version = searched(ground, plan, drain)
+    assert sorted(one["units"] for one in version.answer["lines"]) == [30, 31] and version.answer["numbers"]["unmet"] == 5, "31 small ones do for fifteen and a half"
+    step(ground.actor, actual, plan, "ask")
+    step(commander, actual, plan, "approve")
+    load = Transport.objects.of(actual).get()
+    loops.step(Act(ground.actor, actual), loop="logistics.transport", case=load.pk, step="leave", data={"vehicle": "浙A1", "driver": "李"})
+    assert supply.under_way(plan) == {("a", str(ground.pump.pk)): 45.5} and not supplies.audit(actual)
+    again = searched(ground, plan, drain)
+    assert again.frozen["need"] == [[0, 5]] or again.frozen["need"] == [[5, 0]], "what has left is met by its number"
+    assert not again.changes
 
 
 def test_goods_of_another_level_come_later_in_part_and_by_leave_of_that_level(ground, drain, city, commander, actual, machine):

@@ -106,3 +106,25 @@ def test_what_a_person_decided_is_loaded_before_what_is_worth_more():
     task = Task(np.array([[30.0, 30.0]]), np.array([[4], [4]]), np.array([[10.0], [1.0]]), np.full((2, 1), 1e9), np.array([[8]]), np.array([1.0]), np.array([np.inf]), kept=[(0, 1, 0, 4)])
     packed = trips.pack(task, [(0, 0, 0, 4), (0, 1, 0, 4)], [Truck(0, 4.0, until=60.0)])
     assert packed.lines == [(0, 1, 0, 4)] and packed.left == [(0, 0, 0, 4)]
+
+
+def test_trucks_wait_their_turn_at_a_transfer_point():
+    """Two trucks of 10 at a landing 20 minutes away that lets half a load a minute through: each waits for the one before, and who must be there in 85 minutes gets the first."""
+    task = Task(
+        np.array([[60.0, 60.0]]), np.array([[10], [30]]), np.array([[10.0], [1.0]]), np.array([[85.0], [1e9]]), np.array([[100]]), np.array([1.0]), np.array([1e9]), drive=np.array([[20.0, 20.0]]),
+        home=np.array([0]), via=np.array([0]), points=[dispatch.Point(0.5, closes=75.0)],
+    )
+    plan = dispatch.solve(task, gap=0.0)
+    packed = trips.pack(task, plan.lines, [Truck(0, 10.0), Truck(0, 10.0)], handling=5.0)
+    assert [(one.need, one.arrive, one.back) for one in packed.trips] == [(0, 80.0, 60.0), (1, 100.0, 80.0)], "through by 40 and by 60; at 80 a truck could be there again, and the landing closes at 75"
+    assert sum(units for *_at, units in packed.lines) == 20 and packed.left == [(0, 1, 0, 7)], "by throughput alone 27 would pass"
+
+
+def test_what_stands_in_is_loaded_by_its_number_and_only_the_plan_where_a_person_says_so():
+    task = Task(np.array([[30.0]]), np.array([[0, 3]]), np.ones((1, 2)), np.full((1, 2), 1e9), np.array([[9, 1]]), np.array([1.0, 2.0]), np.array([1e9]), swaps=[(0, 1, 2.0)])
+    plan = dispatch.solve(task, gap=0.0)
+    assert plan.lines == [(0, 0, 1, 1), (0, 0, 2, 4)]
+    packed = trips.pack(task, plan.lines, [Truck(0, 6.0)])
+    assert packed.trips[0].cargo == ((1, 1), (2, 4)) and packed.unmet_value == 0
+    assert trips.pack(task, [(0, 0, 2, 2)], [Truck(0, 6.0)]).lines == [(0, 0, 1, 1), (0, 0, 2, 4)], "filled up"
+    assert trips.pack(task, [(0, 0, 2, 2)], [Truck(0, 6.0)], fill=False).lines == [(0, 0, 2, 2)]
