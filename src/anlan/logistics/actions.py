@@ -84,9 +84,11 @@ def set_needs(act: Act, *, plan: UUID, needs: list) -> SupplyPlan:
         if not lines:
             raise INVALID([{"field": f"{where}.items", "why": _("say what is needed there")}])
         found.append({"id": str(one.get("id") or derived_id("need", act.op_id, k).hex[:12]), "name": str(one.get("name") or "").strip()[:120] or f"{lon:.4f}, {lat:.4f}", "lon": lon, "lat": lat, "items": list(lines.values())})
-    ids = [one["id"] for one in found]
-    if len(set(ids)) < len(ids):
-        raise INVALID([{"field": "needs", "why": _("two places have the same key")}])
+    first: dict[str, str] = {}
+    for k, entry in enumerate(found):
+        if entry["id"] in first:
+            raise INVALID([{"field": f"needs.{k}.id", "why": _("{name} has the key of {other}: give it one of its own, or none").format(name=entry["name"], other=first[entry["id"]])}])
+        first[entry["id"]] = entry["name"]
     row.needs = found
     _asked(act, row, "needs", len(found), sum(line["units"] for one in found for line in one["items"]))
     return row

@@ -54,12 +54,14 @@ def solve(args: argparse.Namespace) -> int:
     """Exit status 0 with an answer, 1 when the question is wrong or has none."""
     from anlan.engines import siting
 
+    from . import questions
+
     try:
         with sys.stdin.buffer if str(args.file) == "-" else args.file.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
             raise siting.BadProblem("", _("larger than {limit} MB").format(limit=MAX_BYTES >> 20))
-        answer = siting.solve(siting.read(raw, args.kind, p=args.p, radius=args.radius), budget=args.seconds, gap=args.gap)
+        answer = questions.forgiving(lambda given: siting.solve(siting.read(given, args.kind, p=args.p, radius=args.radius), budget=args.seconds, gap=args.gap), raw)
     except OSError as error:
         return _refused(args, "", error.strerror or str(error))
     except siting.BadProblem as error:
@@ -72,10 +74,14 @@ def solve(args: argparse.Namespace) -> int:
     print(_("sites: {sites}").format(sites=", ".join(map(str, answer["sites"]))))
     if answer["unserved"]:
         print(_("not served: {demands}").format(demands=", ".join(map(str, answer["unserved"][:50]))))
-    for note in answer["notes"]:
+    for note in [*_left_out(answer), *answer["notes"]]:
         print(note)
     print(_("{seconds} CPU seconds, {how}").format(seconds=answer["seconds"], how=answer["how"]))
     return 0
+
+
+def _left_out(answer: dict[str, Any]) -> list[str]:
+    return [_("left out: {where}: {why}").format(**one) for one in answer["left_out"]]
 
 
 def _asked_of_file(args: argparse.Namespace, answer: Any, **more: Any) -> dict[str, Any] | None:
@@ -84,7 +90,7 @@ def _asked_of_file(args: argparse.Namespace, answer: Any, **more: Any) -> dict[s
 
     try:
         with sys.stdin.buffer if str(args.file) == "-" else args.file.open("rb") as stream:
-            return answer(stream.read(MAX_BYTES), args.network, **more)
+            return questions.forgiving(lambda given: answer(given, args.network, **more), stream.read(MAX_BYTES))
     except OSError as error:
         _refused(args, "", error.strerror or str(error))
     except questions.BadQuestion as error:
@@ -113,7 +119,7 @@ def allocate(args: argparse.Namespace) -> int:
     if "judged" in answer:
         print(_("your plan: {unmet} units not met, {above:.2f} % above what cannot be beaten").format(unmet=answer["judged"]["unmet_units"], above=100 * answer["judged"]["above_bound"]))
     print(_("{unmet} units not met; at most {gap:.2f} % from the best").format(unmet=answer["unmet_units"], gap=100 * answer["gap"]))
-    for note in [*answer["notes"], answer["how"]]:
+    for note in [*_left_out(answer), *answer["notes"], answer["how"]]:
         print(note)
     return 0
 
@@ -132,7 +138,8 @@ def needs(args: argparse.Namespace) -> int:
         print(_("{good}: {total:g} {unit} in {days} days; in store {physical:g}, agreed {agreement:g}, made {capacity:g}; missing in store today {gap:g}").format(good=name, days=answer["days"], **one))
     if answer["unused"]:
         print(_("no rate for: {groups}").format(groups=", ".join(answer["unused"])))
-    print(answer["how"])
+    for note in [*_left_out(answer), answer["how"]]:
+        print(note)
     return 0
 
 
@@ -154,7 +161,7 @@ def shelters(args: argparse.Namespace) -> int:
         print(_("without a place: {people}").format(people=", ".join(f"{name} {count}" for name, count in answer["unplaced"].items())))
     if answer["divided"]:
         print(_("divided among shelters: {people}").format(people=", ".join(answer["divided"])))
-    for note in [*answer["notes"], answer["how"]]:
+    for note in [*_left_out(answer), *answer["notes"], answer["how"]]:
         print(note)
     return 0
 

@@ -3,13 +3,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django.utils.translation import gettext as _
 
+from anlan.engines import siting
 from anlan.engines.allocation import dispatch, needs, sheltering
 from anlan.engines.routing import Straight
 
@@ -32,6 +35,55 @@ def _parse(raw: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise BadQuestion("", _("the question is one JSON object"))
     return data
+
+
+LEFT_OUT = 100  # faults after which a question is refused as a whole
+ROWS = "demands|sites|people|shelters|depots|needs|goods|swaps|transfers|kept|before"
+BESIDE = {"demands": ("matrix", 0), "sites": ("matrix", 1), "people": ("minutes", 0), "shelters": ("minutes", 1), "depots": ("minutes", 0), "needs": ("minutes", 1)}
+
+
+def forgiving(answer: Callable[[bytes], dict[str, Any]], raw: bytes) -> dict[str, Any]:
+    """The answer without what is wrong, which is named with its place in `left_out`; what is wrong with the question as a whole is refused."""
+    left_out: list[dict[str, str]] = []
+    first: Exception | None = None
+    while True:
+        try:
+            return answer(raw) | {"left_out": left_out}
+        except (BadQuestion, siting.BadProblem) as error:
+            first = first or error
+            if len(left_out) == LEFT_OUT or (rest := _without(raw, error.where)) is None:
+                raise first from error
+            left_out.append({"where": error.where, "why": error.why})
+            raw = rest
+
+
+def _without(raw: bytes, where: str) -> bytes | None:
+    """The question without the entry at fault: a row and what belongs to it, one good of a stock, one item of a need, one number of a matrix (no way then)."""
+    data = json.loads(raw.decode("utf-8-sig")) if (cell := re.match(rf"({ROWS}|matrix|minutes)\[(\d+)\](?:\[(\d+)\])?(?:\.(stock|items)(?:\.(.+)|\[(\d+)\]))?", where)) else None
+    if data is None or cell is None:
+        return None
+    name, k, n, part, good, item = cell[1], int(cell[2]), cell[3], cell[4], cell[5], cell[6]
+    if name in ("matrix", "minutes"):
+        if n is None:
+            return None
+        data[name][k][int(n)] = None
+    elif part == "stock" and good:
+        del data[name][k]["stock"][good]
+    elif part == "items" and item:
+        del data[name][k]["items"][int(item)]
+    else:
+        del data[name][k]
+        table, axis = BESIDE.get(name, ("", 0))
+        if table in data:
+            for row in [data[table]] if axis == 0 else data[table]:
+                del row[k]
+        for one in data.get("scenarios") or [] if name == "demands" else []:
+            del one["weights"][k]
+        for one in data.get("transfers") or []:
+            for key, side in (("to_min", "depots"), ("on_min", "needs")):
+                if name == side and isinstance(one.get(key), list):
+                    del one[key][k]
+    return json.dumps(data).encode()
 
 
 def _entries(data: dict[str, Any], name: str) -> tuple[list[dict[str, Any]], list[str]]:
@@ -157,7 +209,7 @@ def allocate(raw: bytes, network: Path | None = None, *, budget: float = 10.0, g
     for k, row in enumerate(depots):
         for name in row.get("stock") or {}:
             if str(name) not in place:
-                raise BadQuestion(f"depots[{k}].stock", _("{value} is none of {known}").format(value=name, known=", ".join(good_ids)))
+                raise BadQuestion(f"depots[{k}].stock.{name}", _("{value} is none of {known}").format(value=name, known=", ".join(good_ids)))
             stock[k, place[str(name)]] = _number(row["stock"], name, f"depots[{k}].stock", whole=True, high=1e9)
     trucks = np.array([math.inf if row.get("truck_minutes") is None else _number(row, "truck_minutes", f"depots[{k}]") for k, row in enumerate(depots)])
     shape = (len(needs), len(goods))
@@ -179,11 +231,21 @@ def allocate(raw: bytes, network: Path | None = None, *, budget: float = 10.0, g
     point_ids, notes = _points(data, task, network), list(ways.notes)
     for k, row in enumerate(needs):
         if row.get("only_from") is not None:
+            if strange := [str(one) for one in row["only_from"] if str(one) not in depot_ids]:
+                raise BadQuestion(f"needs[{k}].only_from", _("{value} is none of {known}").format(value=", ".join(strange), known=", ".join(depot_ids)))
+            if not row["only_from"]:
+                raise BadQuestion(f"needs[{k}].only_from", _("by this rule nobody may release anything: name a depot, or leave the rule out"))
             if task.allowed is None:
                 task.allowed = np.ones((len(depots), *shape), bool)
             task.allowed[:, k] = np.isin(depot_ids, [str(one) for one in row["only_from"]])[:, None]
     sides = depot_ids, need_ids, good_ids, point_ids
-    task.kept, task.before = (_lines(data, task, name, *sides) for name in ("kept", "before"))
+    task.before = _lines(data, task, "before", *sides)
+    for k in range(len(data.get("kept") or [])):
+        # Each on top of those above it, so that the one that cannot stand is named.
+        kept = [*task.kept, *_lines({"kept": data["kept"][: k + 1]}, task, "kept", *sides, skip=k, beside=task.kept)]
+        if broken := dispatch.judge(task, kept).breaks:
+            raise BadQuestion(f"kept[{k}]", _("breaks a rule ({rule}, by {by:g}): change it or take it back").format(rule=broken[0][0], by=broken[0][2]))
+        task.kept = kept
     try:
         plan = dispatch.solve(task, budget=budget, gap=gap)
     except ValueError as error:
@@ -199,7 +261,7 @@ def allocate(raw: bytes, network: Path | None = None, *, budget: float = 10.0, g
     def worth(judged: dispatch.Judged) -> dict[str, Any]:
         return {"value": judged.value, "unmet_units": int(judged.unmet.sum()), "unmet_by_priority": judged.unmet_value, "unit_minutes": judged.unit_minutes}
 
-    reasons = {"point": _("no more goes through the transfer point in time"), "no way in time": _("no depot with it can be there in time"), "stock": _("the depots that can be there in time have no more of it"),
+    reasons = {"not allowed": _("no depot that has it may release it to this place: widen the rule or ask the level it belongs to"), "point": _("no more goes through the transfer point in time"), "no way in time": _("no depot with it can be there in time"), "stock": _("the depots that can be there in time have no more of it"),
                "trucks": _("the depots that still have it have no truck time left"), "worth less": _("what went instead is worth more for its truck time")}
     answer = worth(plan) | {
         "bound": plan.bound, "gap": plan.gap, "lines": [{**line(r, j, k), "units": units, "minutes": round(float(task.minutes[r, j]), 1)} for r, j, k, units in plan.lines],
@@ -267,8 +329,8 @@ def _points(data: dict[str, Any], task: dispatch.Task, network: Path | None) -> 
     return ids
 
 
-def _lines(data: dict[str, Any], task: dispatch.Task, name: str, *ids: list[str]) -> list[dispatch.Line]:
-    """Lines as the question writes them; where no transfer point is named, the quickest ways of the depot."""
+def _lines(data: dict[str, Any], task: dispatch.Task, name: str, *ids: list[str], skip: int = 0, beside: Sequence[dispatch.Line] = ()) -> list[dispatch.Line]:
+    """Lines as the question writes them; where no transfer point is named, the quickest ways of the depot. `skip`: the first are read already and stand `beside`."""
     rows = data.get(name) or []
     if not isinstance(rows, list):
         raise BadQuestion(name, _("a list of objects is needed, at least one"))
@@ -277,7 +339,7 @@ def _lines(data: dict[str, Any], task: dispatch.Task, name: str, *ids: list[str]
     columns = {(int(h), int(g)): k for k, (h, g) in enumerate(zip(task.goes, task.meant, strict=True))}
     found: list[dispatch.Line] = []
     free: list[dispatch.Line] = []
-    for k, row in enumerate(rows):
+    for k, row in list(enumerate(rows))[skip:]:
         try:
             d, j, g = (side[str(row[key])] for side, key in zip(known, ("depot", "need", "good"), strict=False))
             column = columns[g, known[2][str(row["for"])]] if "for" in row else g
@@ -287,7 +349,7 @@ def _lines(data: dict[str, Any], task: dispatch.Task, name: str, *ids: list[str]
         units = int(_number(row, "units", f"{name}[{k}]", whole=True, high=1e9))
         found += [(way, j, column, units)] if way is not None else []
         free += [(d, j, column, units)] if way is None else []
-    return [*found, *dispatch.by_hand(task, free, beside=found)]
+    return [*found, *dispatch.by_hand(task, free, beside=[*beside, *found])]
 
 
 def needed(raw: bytes, _network: Path | None = None) -> dict[str, Any]:

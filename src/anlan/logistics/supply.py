@@ -123,6 +123,8 @@ def freeze(plan: SupplyPlan) -> Frozen:
             notes.append(_("{item}: weight not entered, counted as {kg:g} kg a unit").format(item=items[key].name, kg=policy("unit_kg")))
         loads.append(float(weight if weight is not None else policy("unit_kg")) / 1000)
     stock = free_stock(plan, places, [UUID(key) for key in order])
+    share = {place.pk: float(codes.data("release_authority", levels[place.pk])["share"]) for place, _trucks in depots}
+    released = [[math.floor(stock.get((place.pk, UUID(key)), 0) * share[place.pk] + 1e-9) for key in order] for place, _t in depots]
     gone = under_way(plan)
     since = plan.since or now
     passed = (now - since).total_seconds() / 60
@@ -185,7 +187,7 @@ def freeze(plan: SupplyPlan) -> Frozen:
         "items": [{"id": key, "name": items[key].name, "unit": items[key].unit, "load": load} for key, load in zip(order, loads, strict=True)],
         "minutes": _plain(minutes), "ways": [{**one, "minutes": _plain(one["minutes"]), "drive": _plain(one["drive"])} for one in roads_out], "transfers": plan.transfers,
         "swaps": [[column[one["item"]], column[one["for"]], float(one.get("number") or 1)] for one in plan.swaps if one["item"] in column and one["for"] in column], "need": need.tolist(), "priority": priority.tolist(), "deadline": deadline.tolist(),
-        "stock": [[math.floor(stock.get((place.pk, UUID(key)), 0) * float(codes.data("release_authority", levels[place.pk])["share"]) + 1e-9) for key in order] for place, _t in depots], "tonne_minutes": hours, "trucks": trucks, "handling": policy("handling_min"),
+        "stock": released, "withheld": [[stock.get((place.pk, UUID(key)), 0) - out for key, out in zip(order, row, strict=True)] for (place, _t), row in zip(depots, released, strict=True)], "tonne_minutes": hours, "trucks": trucks, "handling": policy("handling_min"),
         "gone": [[need_, item, units] for (need_, item), units in gone.items()], "left": [[depot, need_, item, units, meant] for (depot, need_, item, meant), units in departed(plan).items()],
     }
 
@@ -366,7 +368,11 @@ def answer(frozen: Frozen, task: Task, lines: Sequence[Line], goal: str, *, boun
         for r, j, k, units in lines
     ]
     stub = dispatch.Plan(**vars(dispatch.judge(task, lines)), lines=list(lines))
-    missing = [{"j": j, "g": g, "units": units, "why": why} for j, g, units, why in dispatch.why_unmet(task, stub)]
+    missing: list[dict[str, Any]] = [{"j": j, "g": g, "units": units, "why": why} for j, g, units, why in dispatch.why_unmet(task, stub)]
+    kept_back, reach = np.array(frozen.get("withheld", np.zeros(task.stock.shape)), float).reshape(task.stock.shape), task.open
+    for one in missing:
+        if one["why"] in ("no way in time", "stock") and (reach[:, one["j"], one["g"]] & (kept_back[:, one["g"]][home] > 0)).any():
+            one["why"] = "not allowed"
     for _r, j, k, _units in left:
         for one in missing:
             if (one["j"], one["g"]) == (j, int(meant[k])) and one["why"] not in ("no way in time", "point"):
@@ -472,7 +478,7 @@ def why_words(frozen: Frozen, why: dict[str, Any]) -> str:
 def unmet_words(why: str) -> str:
     return {
         "no way in time": _("no depot that has it can be there in time"), "stock": _("the depots that can be there in time have no more of it"),
-        "hand": _("a line was set lower by hand; some is left"), "point": _("no more goes through the transfer point in time"), "trucks": _("the depots that still have it have no truck time left"), "worth less": _("what went instead is worth more for its truck time"), "shift": _("no truck has time left in its shift"),
+        "hand": _("a line was set lower by hand; some is left"), "not allowed": _("more of it lies in depots of another level, which by the rules release no more: ask that level, or change the list “Who may release what”"), "point": _("no more goes through the transfer point in time"), "trucks": _("the depots that still have it have no truck time left"), "worth less": _("what went instead is worth more for its truck time"), "shift": _("no truck has time left in its shift"),
     }[why]
 
 

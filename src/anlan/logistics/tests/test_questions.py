@@ -127,9 +127,9 @@ def test_needs_follow_the_rates_and_say_where_those_come_from():
 
 
 @pytest.mark.parametrize(("more", "where"), [
-    ({"kept": [{"depot": "D9", "need": "A", "good": "water", "units": 1}]}, "kept[0]"), ({"depots": [{"id": "D1", "stock": {"tent": 1}}]}, "depots[0].stock"),
+    ({"kept": [{"depot": "D9", "need": "A", "good": "water", "units": 1}]}, "kept[0]"), ({"depots": [{"id": "D1", "stock": {"tent": 1}}]}, "depots[0].stock.tent"),
     ({"needs": [{"id": "A", "items": [{"good": "water", "units": -1}]}]}, "needs[0].items[0].units"), ({"depots": [{"id": "D1", "stock": {"water": 1.5}}]}, "depots[0].stock.water"),
-    ({"kept": [{"depot": "D1", "need": "A", "good": "water", "units": 999}]}, ""),
+    ({"kept": [{"depot": "D1", "need": "A", "good": "water", "units": 999}]}, "kept[0]"),
 ])
 def test_a_wrong_question_about_goods_is_named_with_its_place(more, where):
     with pytest.raises(questions.BadQuestion) as caught:
