@@ -8,15 +8,16 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django.db import connection
 
 from .actions import Act
 from .ids import new_id
-from .journal import literals
 
-ARM = """INSERT INTO kernel_due (id, realm_id, due_at, timer, subject, params, cause, tries) VALUES {rows}
+ARM = """INSERT INTO kernel_due (id, realm_id, due_at, timer, subject, params, cause, tries)
+         SELECT r.id, %(realm)s, r.due_at, r.timer, r.subject, %(params)s::jsonb, %(cause)s, 0
+         FROM jsonb_to_recordset(%(rows)s::jsonb) r(id uuid, due_at timestamptz, timer text, subject text)
          ON CONFLICT (realm_id, timer, subject) DO UPDATE SET due_at = EXCLUDED.due_at, params = EXCLUDED.params, cause = EXCLUDED.cause, tries = 0"""
-ROW = "(%s, %s, %s, %s, %s, %s::jsonb, %s, 0)"
 
 _touched: ContextVar[set[tuple[str, str]] | None] = ContextVar("touched", default=None)
 
@@ -45,12 +46,12 @@ def at(act: Act, when: datetime, timer: str, *, subject: str, **params: Any) -> 
 
 def at_many(act: Act, timers: Iterable[tuple[datetime, str, str]], **params: Any) -> None:
     """Arm many: (when, timer, subject)."""
-    rows = {(timer, subject): [new_id(), act.realm.pk, when, timer, subject, json.dumps(params), act.cause] for when, timer, subject in timers}  # the last of one name and subject counts
-    for row in rows.values():
-        _note(row[3], row[4])
+    rows = {(timer, subject): {"id": new_id(), "due_at": when, "timer": timer, "subject": subject} for when, timer, subject in timers}  # the last of one name and subject counts
+    for timer, subject in rows:
+        _note(timer, subject)
     if rows:
-        with connection.cursor() as cursor:  # one statement: every step of every case arms a timer or two
-            cursor.execute(ARM.format(rows=literals(cursor, ROW, rows.values())))
+        with connection.cursor() as cursor:  # one statement and one value, however many: every step of every case arms a timer or two
+            cursor.execute(ARM, {"realm": act.realm.pk, "params": json.dumps(params), "cause": act.cause, "rows": orjson.dumps(list(rows.values())).decode()})
 
 
 def cancel(act: Act, timer: str | tuple[str, ...], subject: str) -> None:

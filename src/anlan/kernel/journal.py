@@ -415,10 +415,17 @@ def select(where: str, params: Iterable[Any] = ()) -> list[FactView]:
 
 
 def sealed_after(number: int, kinds: list[str] | None = None, limit: int = 500) -> list[FactView]:
-    """Sealed facts behind a position, in order."""
+    """Sealed facts behind a position, in order, each with its realm."""
+    from .models import Realm
+
     if kinds is None:
-        return select("WHERE s.number > %s ORDER BY s.number LIMIT %s", [number, limit])
-    return select("WHERE s.number > %s AND s.kind = ANY(%s) ORDER BY s.number LIMIT %s", [number, kinds, limit])
+        facts = select("WHERE s.number > %s ORDER BY s.number LIMIT %s", [number, limit])
+    else:
+        facts = select("WHERE s.number > %s AND s.kind = ANY(%s) ORDER BY s.number LIMIT %s", [number, kinds, limit])
+    realms = Realm.objects.in_bulk({fact.realm_id for fact in facts}) if facts else {}
+    for fact in facts:
+        fact._cache["realm"] = realms[fact.realm_id]
+    return facts
 
 
 def head_number() -> int:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from uuid import UUID
 
 from django.utils.translation import gettext
 
-from anlan.engines.conditions import Key, PlanFile, Verdict, digest_of, read_plan
+from anlan.engines.conditions import Key, Outcome, PlanFile, Verdict, digest_of, read_plan
 from anlan.engines.conditions.planfile import ConditionEntry, LevelEntry
 from anlan.engines.conditions.vocabulary import ASKED
 from anlan.kernel import access, due, search, work
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.errors import FORBIDDEN, REASON_NEEDED, WRONG_REALM
-from anlan.kernel.ids import derived_id
+from anlan.kernel.ids import derived_id, new_id
 from anlan.kernel.loops import actions as cases
 from anlan.kernel.models import Post, Region, SearchEntry
 from anlan.sensing.models import Signal, Station
@@ -95,6 +95,7 @@ RESPONSE = "response"
 # After a stand-down with a condition still met: so long the person's decision stands unasked; then the level is proposed anew.
 AGAIN_AFTER = timedelta(hours=2)
 SHORTEST_LAPSE = timedelta(minutes=30)
+Tip = tuple[compute.Update, UUID | None]  # a new value, and the fact it came by
 
 
 # --- plans and versions ----------------------------------------------------------------------------------------------
@@ -264,27 +265,28 @@ def _add(act: Act, file: PlanFile, text: str, origin: str, base: PlanVersion | N
     return version
 
 
-def part_id(version: PlanVersion, kind: str, key: str) -> UUID:
-    return derived_id("plan_part", version.pk, kind, key)
+@lru_cache(maxsize=65_536)
+def part_id(version: UUID, kind: str, key: str) -> UUID:
+    return derived_id("plan_part", version, kind, key)
 
 
 def _write_parts(version: PlanVersion, file: PlanFile) -> None:
     def made(model: type, part: str, key: str, order: int, /, **values: Any) -> Any:
-        return model(id=part_id(version, part, key), version_of=version, key=key, order=order, **values)
+        return model(id=part_id(version.pk, part, key), version_of=version, key=key, order=order, **values)
 
     clauses = Clause.objects.bulk_create(made(Clause, "clause", row.key, i, title=dict(row.title), text=dict(row.text), source=row.source) for i, row in enumerate(file.clauses.values()))
     Level.objects.bulk_create(
         made(Level, "level", row.code, i, kind=row.kind, rank=row.rank, colour=row.colour, label=dict(row.label), approver=row.approver, consent=row.consent,
-             clause_id=part_id(version, "clause", row.clause), answer_within_min=row.answer_within_min)
+             clause_id=part_id(version.pk, "clause", row.clause), answer_within_min=row.answer_within_min)
         for i, row in enumerate(file.levels)
     )
     Condition.objects.bulk_create(
-        made(Condition, "condition", row.key, i, level_id=part_id(version, "level", row.level), clause_id=part_id(version, "clause", row.clause),
+        made(Condition, "condition", row.key, i, level_id=part_id(version.pk, "level", row.level), clause_id=part_id(version.pk, "clause", row.clause),
              label=dict(row.label), when=row.when, ask_when=row.ask_when, note=dict(row.note))
         for i, row in enumerate(file.conditions)
     )
     items = ActionItem.objects.bulk_create(
-        made(ActionItem, "action", row.key, i, level_id=part_id(version, "level", row.level), clause_id=part_id(version, "clause", row.clause),
+        made(ActionItem, "action", row.key, i, level_id=part_id(version.pk, "level", row.level), clause_id=part_id(version.pk, "clause", row.clause),
              role=row.post, text=dict(row.text), deadline_min=row.deadline_min, deadline=dict(row.deadline))
         for i, row in enumerate(file.actions)
     )
@@ -652,25 +654,24 @@ def _silent(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
 
 
 def _warned(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
-    if payload.get("kind") in ("prompt", "call_down", "relay") or payload.get("msg_type") == "Cancel":
-        return  # an internal signal warns nobody; a relay repeats an outside warning that is counted already; a cancel ends one
-    hazard = payload.get("hazard", "")
-    values = {
-        "hazard": compute.HAZARDS.get(hazard, hazard), "colour": payload.get("colour", ""), "regions": [str(key) for key in payload.get("regions") or []],
-        "sent": datetime.fromisoformat(payload["sent"]) if payload.get("sent") else at, "fact": judge.cause,
-    }
-    found = WarningInForce.objects.of(judge.act.realm).filter(alert=payload["alert"]).first()
-    if found is None:
-        judge.act.create(WarningInForce, alert=payload["alert"], **values)
-    else:
-        for name, value in values.items():
-            setattr(found, name, value)
-        judge.act.save(found)
-    judge.take(compute.warning_updates(judge.act.realm, judge.plans, at))
+    """Warnings that came one after another: each is counted in its turn, all are written together."""
+    told: dict[str, WarningInForce] = {}
+    for warning in payload["run"]:
+        if warning.get("kind") in ("prompt", "call_down", "relay") or warning.get("msg_type") == "Cancel":
+            continue  # an internal signal warns nobody; a relay repeats an outside warning that is counted already; a cancel ends one
+        hazard, heard = warning.get("hazard", ""), datetime.fromisoformat(warning["heard"])
+        told[warning["alert"]] = WarningInForce(
+            realm_id=judge.act.realm.pk, alert=warning["alert"], hazard=compute.HAZARDS.get(hazard, hazard), colour=warning.get("colour", ""),
+            regions=[str(key) for key in warning.get("regions") or []], sent=datetime.fromisoformat(warning["sent"]) if warning.get("sent") else heard, fact=UUID(warning["fact"]),
+        )
+    rows = list(told.values())
+    WarningInForce.plain.bulk_create(rows, update_conflicts=True, unique_fields=["realm", "alert"], update_fields=["hazard", "colour", "regions", "sent", "fact"])
+    heard_at = {warning["alert"]: datetime.fromisoformat(warning["heard"]) for warning in payload["run"]}
+    judge.take(compute.warnings_told(judge.act.realm, judge.plans, [(row, heard_at[key]) for key, row in told.items()]))
 
 
 def _warning_ended(judge: Judge, payload: Mapping[str, Any], at: datetime) -> None:
-    WarningInForce.objects.of(judge.act.realm).filter(alert=payload["alert"]).delete()
+    WarningInForce.objects.of(judge.act.realm).filter(alert__in=[ended["alert"] for ended in payload["run"]]).delete()
     judge.take(compute.warning_updates(judge.act.realm, judge.plans, at))
 
 
@@ -756,13 +757,12 @@ def _rank(plan: Plan | None, level: str) -> int:
     return compute.LEVEL_RANK.get(level, 0)
 
 
-LOOK = "look"  # batches of readings and signals, taken together: see reactions
+LOOK, WARNED, ENDED = "look", "warned", "ended"  # runs of readings and signals, of warnings, and of their ends, taken together: see reactions
 TAKERS = {
     LOOK: _look,
+    WARNED: _warned,
+    ENDED: _warning_ended,
     "sensing.GaugeSilent": _silent,
-    "warning.OutsideWarningReceived": _warned,
-    "warning.AlertIssued": _warned,
-    "warning.WarningEnded": _warning_ended,
     "command.FactObserved": _observed,
     "plans.TermStated": _observed,
     "command.ResponseApproved": _response,
@@ -854,21 +854,49 @@ def judge_now(act: Act, *, binding: UUID) -> None:
 
 
 @dataclass
+class Standing:
+    """What is stored of an adopted plan in which something changes, with what this look adds."""
+
+    running: dict[str, int] = field(default_factory=dict)  # rank of the response in force, by track
+    proposals: dict[str, ResponseProposal] = field(default_factory=dict)  # open ones, by track
+    questions: dict[tuple[str, str, str], Question] = field(default_factory=dict)  # open ones
+    posts: dict[str, UUID] = field(default_factory=dict)  # by role
+
+
+@dataclass(frozen=True)
+class Change:
+    """A condition that is not what it was, and what tipped it."""
+
+    entry: ConditionEntry
+    outcome: Outcome
+    asking: list[list[str]]
+    update: compute.Update
+    cause: UUID | None
+
+
+@dataclass
 class Judge:
     """Takes new values in, one after another, and draws the consequences in the running transaction.
 
     Intermediate readings are judged in memory and only the last value of a term is stored, so that a level crossed and left
-    between two batches is still seen.
+    between two batches is still seen. Rows and facts are gathered and written together (`_store`): at a thousand readings a
+    second it is the number of statements that counts. Whatever is written by itself is written after what was gathered.
     """
 
     act: Act
     plans: list[compute.Adopted]
     cause: UUID | None
     known: dict[UUID, compute.Known] = field(default_factory=dict)
-    matches: dict[UUID, dict[UUID, Match]] = field(default_factory=dict)
-    last: dict[tuple[str, str, str], Term] = field(default_factory=dict)
+    stood: dict[UUID, dict[UUID, compute.Stood]] = field(default_factory=dict)  # by adoption and condition
+    standing: dict[UUID, Standing] = field(default_factory=dict)  # by adoption
+    last: dict[tuple[str, str, str], compute.Told] = field(default_factory=dict)
     signals: dict[tuple[str, str, datetime], UUID] = field(default_factory=dict)
     regions: dict[str, UUID | None] = field(default_factory=dict)
+    rows: dict[UUID, Match] = field(default_factory=dict)
+    made: dict[UUID, ResponseProposal | Question] = field(default_factory=dict)
+    grown: dict[UUID, ResponseProposal | Question] = field(default_factory=dict)
+    facts: list[tuple[Any, Any, UUID | None, datetime | None, UUID]] = field(default_factory=list)
+    items: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, updates: Iterable[compute.Update], signals: bool = False) -> None:
         """Apply updates in order of their event time; those of one instant together, then judge what they touch.
@@ -880,19 +908,19 @@ class Judge:
             return
         self._prepare(news, signals)
         for _at, group in groupby(news, key=lambda update: update.event_time):
-            taken: dict[tuple[str, str, str], tuple[compute.Update, UUID | None]] = {}
-            terms: dict[tuple[str, str, str], Term | None] = {}
+            taken: dict[tuple[str, str, str], Tip] = {}
+            terms: dict[tuple[str, str, str], compute.Told | None] = {}
             for update in group:
                 row = (update.name, update.place, update.qualifier)
-                cause = self._signal_of(update) if signals else self.cause
+                cause = update.cause or (self._signal_of(update) if signals else self.cause)
                 taken[row], terms[row] = (update, cause), self._term(update, cause)
-            tips: dict[int, dict[Key, tuple[compute.Update, UUID | None]]] = {}
+            tips: dict[int, dict[Key, Tip]] = {}
             for row, told in taken.items():
                 for number, key in self.askers.get(row, ()):
                     tips.setdefault(number, {})[key] = told
-            for number in sorted(tips):
+            for number in tips:
                 self._know(self.plans[number], tips[number], terms)
-                self._judge(self.plans[number], tips[number])
+            self._judge([(self.plans[number], tips[number]) for number in sorted(tips)])
         self._store()
 
     @cached_property
@@ -914,142 +942,184 @@ class Judge:
                 self.signals[str(row.station_id), row.quantity, row.since] = row.fact
         touched = {number for update in news for number, _key in self.askers.get((update.name, update.place, update.qualifier), ())}
         fresh = [self.plans[number] for number in touched if self.plans[number].binding.pk not in self.known]
-        if len(fresh) > 1:
-            terms = compute.known_terms(realm, fresh)
-            for plan in fresh:
-                self.known[plan.binding.pk] = plan.known(realm, self.act.now, terms)
-        unread = [self.plans[number].binding.pk for number in touched if self.plans[number].binding.pk not in self.matches]
-        if len(unread) > 1:
-            self.matches.update((key, {}) for key in unread)
-            for match in Match.objects.of(realm).filter(binding__in=unread).defer("inputs", "steps"):
-                self.matches[match.binding_id][match.condition_id] = match
+        terms = compute.known_terms(realm, fresh)
+        for plan in fresh:
+            self.known[plan.binding.pk] = plan.known(realm, self.act.now, terms)
+        self._recall(self.plans[number] for number in touched)
+
+    def _recall(self, plans: Iterable[compute.Adopted]) -> None:
+        """How the conditions of these plans were judged last."""
+        self.stood.update(compute.stood(self.act.realm, {plan.binding.pk for plan in plans} - self.stood.keys()))
 
     def retire(self, term: Term) -> None:
         """A value must not be used any more: silent gauge, or too old."""
         term.stale_at = min(term.stale_at or self.act.now, self.act.now)
         self.act.save(term)
-        update = compute.Update(term.name, term.place, term.qualifier, None, self.act.now)
-        for plan in self.plans:
-            tipped = {key: (update, self.cause) for key in plan.keys if plan.row(key) == (term.name, term.place, term.qualifier)}
-            if tipped:
-                self.known.pop(plan.binding.pk, None)
-                self._judge(plan, tipped)
+        row = (term.name, term.place, term.qualifier)
+        tip = (compute.Update(*row, None, self.act.now), self.cause)
+        tips: dict[int, dict[Key, Tip]] = {}
+        for number, key in self.askers.get(row, ()):
+            tips.setdefault(number, {})[key] = tip
+            self.known.pop(self.plans[number].binding.pk, None)
+        self._look([(self.plans[number], tips[number]) for number in sorted(tips)])
 
     def look_again(self) -> None:
         """Judge every condition from what is stored."""
         self.known.clear()
-        update = compute.Update("", "", "", None, self.act.now)
-        for plan in self.plans:
-            self._judge(plan, dict.fromkeys(plan.keys, (update, self.cause)))
+        tip = (compute.Update("", "", "", None, self.act.now), self.cause)
+        self._look([(plan, dict.fromkeys(plan.keys, tip)) for plan in self.plans])
+
+    def _look(self, tipped: list[tuple[compute.Adopted, dict[Key, Tip]]]) -> None:
+        self._recall(plan for plan, _tips in tipped)
+        self._judge(tipped)
+        self._store()
 
     def _signal_of(self, update: compute.Update) -> UUID | None:
         kind, _, key = update.place.partition(":")
         return self.signals.get((key, vocabulary()[update.name].quantity, update.event_time), self.cause) if kind == "station" else self.cause
 
-    def _term(self, update: compute.Update, cause: UUID | None) -> Term | None:
+    def _term(self, update: compute.Update, cause: UUID | None) -> compute.Told | None:
         row = (update.name, update.place, update.qualifier)
         if update.value is None:
             Term.objects.of(self.act.realm).filter(name=row[0], place=row[1], qualifier=row[2]).delete()
             self.last.pop(row, None)
-            self._store()  # what follows reads the table again
             return None
         after = vocabulary()[update.name].stale_after
         if update.place not in self.regions:
             self.regions[update.place] = compute.region_of(update.place)
-        term = Term(
-            id=derived_id("term", self.act.realm.pk, *row), realm_id=self.act.realm.pk, name=update.name, place=update.place, qualifier=update.qualifier,
-            value=update.value, event_time=update.event_time, received_at=self.act.now, stale_at=update.event_time + after if after else None,
-            source=update.source[:300], fact=cause, region_id=self.regions[update.place],
-        )
-        self.last[row] = term
-        return term
+        self.last[row] = compute.Told(update.value, update.event_time, update.event_time + after if after else None, update.source[:300], cause)
+        return self.last[row]
+
+    # What is written together
 
     def _store(self) -> None:
-        """Write what was taken in, all of it at once: one value a term, its version one higher than the row's."""
-        if not self.last:
-            return
-        rows = list(self.last.values())
-        held = Term.objects.of(self.act.realm).select_for_update(of=("self",)).filter(name__in={row.name for row in rows}, place__in={row.place for row in rows}).order_by("pk")
-        have = {(name, place, qualifier): (pk, version) for pk, version, name, place, qualifier in held.values_list("pk", "version", "name", "place", "qualifier")}
-        for key, term in self.last.items():
-            if key in have:
-                term.pk, term.version = have[key][0], have[key][1] + 1
-        Term.plain.bulk_create(
-            rows, update_conflicts=True, unique_fields=["realm", "name", "place", "qualifier"], update_fields=["value", "event_time", "received_at", "stale_at", "source", "fact", "region", "version"], batch_size=2000,
-        )
-        if stale := [(term.stale_at, "plans.term_stale", f"term:{term.pk}") for term in rows if term.stale_at is not None]:
-            due.at_many(self.act, stale)
-        self.last.clear()
+        """Write what was taken in and what follows from it, a statement a table; a cause before its effects."""
+        self._store_terms()
+        if self.rows:
+            Match.plain.bulk_create(
+                self.rows.values(), update_conflicts=True, unique_fields=["id"], batch_size=2000,
+                update_fields=["verdict", "since", "judged_at", "inputs", "steps", "missing", "asking", "fact", "version"],
+            )
+        for row in self.grown.values():
+            self.act.save(row)
+        for model in (ResponseProposal, Question):
+            model.plain.bulk_create([row for row in self.made.values() if isinstance(row, model)])
+        if self.facts:
+            self.act.state_many(self.facts)
+        if self.items:
+            work.open_many(self.act, self.items)
+        for part in (self.rows, self.made, self.grown, self.facts, self.items):
+            part.clear()
 
-    def _know(self, plan: compute.Adopted, tipped: Mapping[Key, Any], terms: Mapping[tuple[str, str, str], Term | None]) -> None:
+    def _store_terms(self) -> None:
+        if self.last:
+            stored = compute.store_terms(self.act.realm, self.act.now, self.last, self.regions)
+            due.at_many(self.act, [(told.stale_at, "plans.term_stale", f"term:{stored[row]}") for row, told in self.last.items() if told.stale_at is not None])
+            self.last.clear()
+
+    def _state(self, body: Any, about: Any, cause: UUID | None, update: compute.Update | None = None) -> UUID:
+        """A fact to be written with the others, at the event's own time where `update` gives it; its key."""
+        key = new_id()
+        self.facts.append((body, about, cause, min(update.event_time, self.act.now) if update else None, key))
+        return key
+
+    def _save(self, row: ResponseProposal | Question) -> None:
+        """A changed row is written with the others, as it is then."""
+        if row.pk not in self.made:
+            self.grown[row.pk] = row
+
+    def _know(self, plan: compute.Adopted, tipped: Mapping[Key, Any], terms: Mapping[tuple[str, str, str], compute.Told | None]) -> None:
         known = self._known(plan)
         for key in tipped:
             for part in (known.values, known.stale, known.terms):
                 part.pop(key, None)
-            term = terms[plan.row(key)]
-            if term is None:
+            told = terms[plan.wanted[key]]
+            if told is None:
                 continue
-            if term.stale_at is not None and term.stale_at <= self.act.now:
-                known.stale[key] = term
+            if told.stale_at is not None and told.stale_at <= self.act.now:
+                known.stale[key] = told
             else:
-                known.values[key], known.terms[key] = term.value, term
+                known.values[key], known.terms[key] = told.value, told
 
     def _known(self, plan: compute.Adopted) -> compute.Known:
         if plan.binding.pk not in self.known:
             self.known[plan.binding.pk] = plan.known(self.act.realm, self.act.now)
         return self.known[plan.binding.pk]
 
-    def _matches(self, plan: compute.Adopted) -> dict[UUID, Match]:
-        if plan.binding.pk not in self.matches:
-            rows = Match.objects.of(self.act.realm).filter(binding=plan.binding)
-            self.matches[plan.binding.pk] = {row.condition_id: row for row in rows}
-        return self.matches[plan.binding.pk]
+    def _match_id(self, plan: compute.Adopted, entry: ConditionEntry) -> UUID:
+        return _match_id(self.act.realm.pk, plan.binding.pk, _condition_id(plan, entry))
 
-    def _judge(self, plan: compute.Adopted, tipped: Mapping[Key, tuple[compute.Update, UUID | None]]) -> None:
-        """Judge the conditions that ask for a tipped key; the first such key in the condition's own order is what tipped it."""
-        known, version, newly, asking_changed, tilted = self._known(plan), plan.binding.version_of, [], False, False
-        for entry in plan.plan.conditions:
+    def _gather(self, plans: Iterable[compute.Adopted]) -> None:
+        """Read, for all of them at once, what changes may concern. Open proposals are locked: a person may be answering one."""
+        realm, fresh = self.act.realm, {plan.binding.pk: plan for plan in plans if plan.binding.pk not in self.standing}
+        if not fresh:
+            return
+        self.standing.update((key, Standing()) for key in fresh)
+        running = ResponseInForce.objects.of(realm).filter(region__in={plan.binding.region_id for plan in fresh.values()}).order_by("rank").values_list("plan_id", "region_id", "track", "rank")
+        for plan, region, track, rank in running:
+            for key, adopted in fresh.items():
+                if (adopted.binding.plan_id, adopted.binding.region_id) == (plan, region):
+                    self.standing[key].running[track] = rank
+        for proposal in ResponseProposal.objects.of(realm).filter(binding__in=fresh, state=ResponseProposal.OPEN).select_related("level").select_for_update(of=("self",)).order_by("pk"):
+            proposal.binding = fresh[proposal.binding_id].binding
+            self.standing[proposal.binding_id].proposals[proposal.track] = proposal
+        for question in Question.objects.of(realm).filter(binding__in=fresh, state=Question.OPEN).order_by("pk"):
+            self.standing[question.binding_id].questions[question.name, question.place, question.qualifier] = question
+        for binding, role, post in BoundPost.objects.filter(binding__in=fresh).order_by("id").values_list("binding_id", "role", "post_id"):
+            self.standing[binding].posts.setdefault(role, post)
+
+    def _judge(self, tipped: Iterable[tuple[compute.Adopted, Mapping[Key, Tip]]]) -> None:
+        """Judge the conditions that ask for a tipped key; what changed is drawn together plan by plan."""
+        found = [(plan, changes) for plan, tips in tipped if (changes := self._changes(plan, tips))]
+        self._gather(plan for plan, _changes in found)
+        for plan, changes in found:
+            self._change(plan, changes)
+
+    def _changes(self, plan: compute.Adopted, tipped: Mapping[Key, Tip]) -> list[Change]:
+        """The first tipped key in the condition's own order is what tipped it."""
+        known, stood, found = self._known(plan), self.stood[plan.binding.pk], []
+        for entry in plan.asking(tipped):
             if entry.compiled is None:
                 continue
-            keys = (*entry.compiled.keys, *(entry.compiled_ask.keys if entry.compiled_ask else ()))
-            update, cause = next((tipped[key] for key in keys if key in tipped), (None, None))
-            if update is None:
+            before, asked = stood.get(_condition_id(plan, entry), compute.NEVER)[:2]
+            # What is met or not met asks for nothing, so the bare verdict says whether anything changed.
+            if not asked and before != Verdict.CANNOT_TELL and entry.compiled.verdict(known.values).value == before:
                 continue
             outcome = plan.judge(entry.compiled, known)
             ask = outcome.ask
             if entry.compiled_ask is not None:  # the plan says itself when it wants to be asked
                 wanted = outcome.verdict is Verdict.CANNOT_TELL and entry.compiled_ask.verdict(known.values) is Verdict.MET
                 ask = tuple(key for key in outcome.missing if vocabulary()[key.term].source in ASKED) if wanted else ()
-            ask = tuple(key for key in ask if plan.places.get(key.place))
-            asking = [[*plan.row(key), key.place] for key in ask]
-            condition_id = part_id(version, "condition", entry.key)
-            match = self._matches(plan).get(condition_id)
-            before = match.verdict if match else ""
-            if match is not None and before == outcome.verdict and match.asking == asking:
-                continue
-            values = {
-                "inputs": plan.inputs(entry.compiled.keys, known), "steps": [{"text": step.text, "holds": step.holds, "keys": list(map(str, step.keys))} for step in outcome.steps],
-                "missing": [str(key) for key in outcome.missing], "judged_at": self.act.now, "verdict": outcome.verdict.value, "asking": asking,
-            }
-            asking_changed |= asking != (match.asking if match else [])
-            newly_asked = [row for row in asking if match is None or row not in match.asking]
-            if match is None:
-                match = self.act.create(Match, id=derived_id("match", self.act.realm.pk, plan.binding.pk, condition_id), binding=plan.binding, condition_id=condition_id,
-                                        region_id=plan.binding.region_id, since=update.event_time, fact=cause, **values)
-                self._matches(plan)[condition_id] = match
-            else:
-                if before != outcome.verdict:
-                    match.since, match.fact = update.event_time, cause
-                for name, value in values.items():
-                    setattr(match, name, value)
-                self.act.save(match)
+            asking = [[*plan.row(key), key.place] for key in ask if plan.places.get(key.place)]
+            if before != outcome.verdict.value or asked != asking:
+                found.append(Change(entry, outcome, asking, *next(tipped[key] for key in entry.keys if key in tipped)))
+        return found
+
+    def _change(self, plan: compute.Adopted, changes: list[Change]) -> None:
+        known, stood, newly, asking_changed, tilted = self._known(plan), self.stood[plan.binding.pk], [], False, False
+        for change in changes:
+            entry, outcome, update = change.entry, change.outcome, change.update
+            condition_id = _condition_id(plan, entry)
+            last = stood.get(condition_id, compute.NEVER)
+            before, since, fact = last.verdict, last.since, last.fact
+            asking_changed |= change.asking != last.asking
+            newly_asked = [row for row in change.asking if row not in last.asking]
+            if before != outcome.verdict:
+                since, fact = update.event_time, change.cause
+            match = Match(
+                id=self._match_id(plan, entry), version=last.version + 1, realm_id=self.act.realm.pk, binding=plan.binding, condition_id=condition_id, region_id=plan.binding.region_id,
+                verdict=outcome.verdict.value, asking=change.asking, since=since, fact=fact, judged_at=self.act.now, inputs=plan.inputs(entry.compiled.keys, known),  # type: ignore[union-attr]
+                steps=[{"text": step.text, "holds": step.holds, "keys": list(map(str, step.keys))} for step in outcome.steps], missing=[str(key) for key in outcome.missing],
+            )
+            self.rows[match.pk] = match
+            stood[condition_id] = compute.Stood(*(getattr(match, name) for name in compute.Stood._fields))
             if before != outcome.verdict:
                 tilted = True
-                fact = self._state_change(plan, entry, match, before, update, cause)
+                fact = self._state_change(plan, entry, match, before, update, change.cause)
                 if outcome.verdict is Verdict.MET:
                     newly.append((entry, fact, update))
             if newly_asked:
-                self._ask(plan, entry, newly_asked, update, cause)
+                self._ask(plan, match, entry, newly_asked, update, change.cause)
         if asking_changed:
             self._settle_questions(plan)
         if newly:
@@ -1057,62 +1127,58 @@ class Judge:
         if tilted:
             self._watch_open(plan)
 
-    def _said(self, update: compute.Update) -> Act:
-        """The act, with the event's own time on the facts it states."""
-        return self.act.child(occurred_at=min(update.event_time, self.act.now))
-
     def _state_change(self, plan: compute.Adopted, entry: ConditionEntry, match: Match, before: str, update: compute.Update, cause: UUID | None) -> UUID | None:
         head = {"binding": plan.binding.pk, "plan_version": plan.binding.version_of_id, "condition": entry.key, "level": entry.level, "clause": entry.clause}
-        act = self._said(update)
         if match.verdict == Verdict.MET:
-            return act.state(ConditionMet(**head, inputs=match.inputs), about=match, cause=cause)
+            return self._state(ConditionMet(**head, inputs=match.inputs), match, cause, update)
         if before == Verdict.MET:
-            return act.state(ConditionEnded(**head, verdict=match.verdict), about=match, cause=cause)
+            return self._state(ConditionEnded(**head, verdict=match.verdict), match, cause, update)
         return None
 
     # Questions
 
-    def _ask(self, plan: compute.Adopted, entry: ConditionEntry, rows: list[list[str]], update: compute.Update, cause: UUID | None) -> None:
-        match_id = derived_id("match", self.act.realm.pk, plan.binding.pk, part_id(plan.binding.version_of, "condition", entry.key))
-        fact = self._said(update).state(
+    def _ask(self, plan: compute.Adopted, match: Match, entry: ConditionEntry, rows: list[list[str]], update: compute.Update, cause: UUID | None) -> None:
+        fact = self._state(
             ConditionUnknown(binding=plan.binding.pk, plan_version=plan.binding.version_of_id, condition=entry.key, level=entry.level, clause=entry.clause,
                              asked=[{"term": row[0], "place": row[1], "qualifier": row[2]} for row in rows]),
-            subject=f"match:{match_id}", region=plan.binding.region_id, cause=cause,
+            match, cause, update,
         )
+        questions = self.standing[plan.binding.pk].questions
         for name, place, qualifier, alias in rows:
-            open_one = Question.objects.of(self.act.realm).filter(binding=plan.binding, name=name, place=place, qualifier=qualifier, state=Question.OPEN).first()
+            open_one = questions.get((name, place, qualifier))
             if open_one is not None:
                 open_one.conditions = sorted({*open_one.conditions, entry.key})
-                self.act.save(open_one)
+                self._save(open_one)
                 continue
             post = self._post(plan, plan.plan.asks.get(name) or plan.plan.asks.get("default") or "")
             due_at = self.act.now + timedelta(minutes=self._minutes(plan, plan.plan.level(entry.level)))
-            question = self.act.create(
-                Question, binding=plan.binding, name=name, alias=alias, place=place, qualifier=qualifier, conditions=[entry.key], region_id=plan.binding.region_id,
+            question = questions[name, place, qualifier] = Question(
+                realm_id=self.act.realm.pk, binding=plan.binding, name=name, alias=alias, place=place, qualifier=qualifier, conditions=[entry.key], region_id=plan.binding.region_id,
                 post_id=post, asked_at=self.act.now, due_at=due_at,
             )
+            self.made[question.pk] = question
             bound = plan.plan.places.get(alias)
-            work.open(
-                self.act, post=post, kind="plans.state_term", subject=f"question:{question.pk}", region=plan.binding.region_id,
-                msgid="Cannot tell whether “{plan}” applies. Please state: {term}, {where}",
-                params={
+            self.items.append({
+                "post": post, "kind": "plans.state_term", "subject": f"question:{question.pk}", "region": plan.binding.region_id,
+                "msgid": "Cannot tell whether “{plan}” applies. Please state: {term}, {where}",
+                "params": {
                     "plan": {"zh": plan.binding.plan.name, "en": plan.binding.plan.name_en}, "term": dict(vocabulary()[name].label),
                     "where": dict(bound.label) if bound and bound.label else alias,
                 },
-                due_at=due_at, level=plan.plan.level(entry.level).colour, cause=fact,
-            )
+                "due_at": due_at, "level": plan.plan.level(entry.level).colour, "cause": fact,
+            })
 
     def _settle_questions(self, plan: compute.Adopted) -> None:
-        wanted = {tuple(row[:3]) for match in self._matches(plan).values() for row in match.asking}
-        for question in Question.objects.of(self.act.realm).filter(binding=plan.binding, state=Question.OPEN):
-            if (question.name, question.place, question.qualifier) not in wanted:
-                _close_question(self.act, question, Question.OVERTAKEN)
+        standing = self.standing[plan.binding.pk]
+        wanted = {tuple(row[:3]) for last in self.stood[plan.binding.pk].values() for row in last.asking}
+        for key in [key for key in standing.questions if key not in wanted]:
+            self._store()
+            _close_question(self.act, standing.questions.pop(key), Question.OVERTAKEN)
 
     # Proposals
 
     def _post(self, plan: compute.Adopted, role: str) -> UUID:
-        bound = plan.binding.posts.filter(role=role).order_by("id").first()
-        return bound.post_id if bound else plan.binding.default_post_id
+        return self.standing[plan.binding.pk].posts.get(role) or plan.binding.default_post_id
 
     def _minutes(self, plan: compute.Adopted, level: LevelEntry) -> int:
         return int(plan.binding.answer_minutes.get(level.code) or level.answer_within_min)
@@ -1126,56 +1192,65 @@ class Judge:
             self._propose_level(plan, track, *max(levels, key=lambda found: found[0].rank))
 
     def _propose_level(self, plan: compute.Adopted, track: str, level: LevelEntry, fact: UUID | None, update: compute.Update) -> None:
-        act, binding = self.act, plan.binding
-        running = ResponseInForce.objects.of(act.realm).filter(plan=binding.plan, region_id=binding.region_id, track=track).order_by("-rank").first()
-        if running is not None and running.rank >= level.rank:
+        act, binding, proposals = self.act, plan.binding, self.standing[plan.binding.pk].proposals
+        if self.standing[binding.pk].running.get(track, -1) >= level.rank:
             return
-        open_one = ResponseProposal.objects.of(act.realm).filter(binding=binding, track=track, state=ResponseProposal.OPEN).select_related("level").first()
+        open_one = proposals.get(track)
         if open_one is not None and open_one.level.rank >= level.rank:
             # The reasons of an open proposal grow; nobody is asked twice.
             open_one.reasons = self._reasons(plan, plan.plan.level(open_one.level.key)) or open_one.reasons
             open_one.alternatives = self._alternatives(plan, track, open_one.level.key)
-            act.save(open_one)
+            self._save(open_one)
             return
         reasons = self._reasons(plan, level)
         trigger = (update.name, update.place, update.qualifier, update.event_time.isoformat())
         key = derived_id("plans.proposal", act.realm.pk, binding.version_of_id, binding.pk, level.code, *trigger)
         if open_one is not None:
+            self._store()
             _overtake(act, open_one, f"proposal:{key}", fact)
         post = self._post(plan, level.approver)
         answer_by = act.now + timedelta(minutes=self._minutes(plan, level))
-        proposal = act.create(
-            ResponseProposal, id=key, binding=binding, version_of=binding.version_of, level_id=part_id(binding.version_of, "level", level.code), track=track,
+        proposal = proposals[track] = ResponseProposal(
+            id=key, realm_id=act.realm.pk, binding=binding, version_of=binding.version_of, level=_level_row(part_id(binding.version_of_id, "level", level.code)), track=track,
             region_id=binding.region_id, reasons=reasons, alternatives=self._alternatives(plan, track, level.code), post_id=post, opened_at=act.now, answer_by=answer_by, cause=fact,
         )
-        stated = act.state(
+        self.made[key] = proposal
+        stated = self._state(
             LevelProposed(
                 proposal=proposal.pk, binding=binding.pk, plan=binding.plan_id, plan_version=binding.version_of_id, level=level.code, kind=level.kind, colour=level.colour,
                 place=binding.region_id, conditions=[reason["condition"] for reason in reasons], clauses=list(dict.fromkeys(reason["clause"] for reason in reasons)), post=post, answer_by=answer_by,
             ),
-            about=proposal, cause=fact,
+            proposal, fact,
         )
-        self._ask_answer(proposal, level, stated)
+        self.items.append(self._answer_item(proposal, level, stated))
 
     def propose_met(self, plan: compute.Adopted, track: str) -> None:
         """The highest level of a track that is met now, as if it had just become so."""
+        self._recall([plan])
+        self._gather([plan])
         met = []
         for entry in plan.plan.conditions:
-            match = self._matches(plan).get(part_id(plan.binding.version_of, "condition", entry.key))
             level = plan.plan.level(entry.level)
-            if match is not None and match.verdict == Verdict.MET and (level.code if level.kind == "measure" else RESPONSE) == track:
-                met.append((level, match))
+            if self._verdict(plan, entry) == Verdict.MET and (level.code if level.kind == "measure" else RESPONSE) == track:
+                met.append((level, entry))
         if met:
-            level, match = max(met, key=lambda found: found[0].rank)
-            stated = self._last_fact(match)
+            level, entry = max(met, key=lambda found: found[0].rank)
+            stated = self._last_fact(plan, entry)
             self._propose_level(plan, track, level, stated, compute.Update("again", "", "", None, self.act.now))
+            self._store()
 
-    def _last_fact(self, match: Match) -> UUID | None:
+    def _stood(self, plan: compute.Adopted, entry: ConditionEntry) -> compute.Stood:
+        return self.stood[plan.binding.pk].get(_condition_id(plan, entry), compute.NEVER)
+
+    def _verdict(self, plan: compute.Adopted, entry: ConditionEntry) -> str:
+        return self._stood(plan, entry).verdict
+
+    def _last_fact(self, plan: compute.Adopted, entry: ConditionEntry) -> UUID | None:
         """The fact that stated the condition met: the cause of whatever is proposed on it."""
         from anlan.kernel import journal
 
-        stated = [fact.id for fact in journal.about(f"match:{match.pk}", self.act.realm) if fact.kind == "plans.ConditionMet"]
-        return stated[-1] if stated else match.fact
+        stated = [fact.id for fact in journal.about(f"match:{self._match_id(plan, entry)}", self.act.realm) if fact.kind == "plans.ConditionMet"]
+        return stated[-1] if stated else self._stood(plan, entry).fact
 
     def _watch_open(self, plan: compute.Adopted) -> None:
         """An open proposal all of whose conditions are unmet says so and begins to lapse; met again, it waits as before.
@@ -1183,16 +1258,14 @@ class Judge:
         *Cannot tell* is not *not met*: a silent gauge takes no proposal away.
         """
         act = self.act
-        for proposal in ResponseProposal.objects.of(act.realm).filter(binding=plan.binding, state=ResponseProposal.OPEN).select_related("level", "binding__region"):
+        for proposal in self.standing[plan.binding.pk].proposals.values():
             level = plan.plan.level(proposal.level.key)
-            found = {
-                entry.key: match.verdict for entry in plan.plan.conditions if entry.level == level.code
-                for match in [self._matches(plan).get(part_id(plan.binding.version_of, "condition", entry.key))] if match is not None
-            }
+            found = {entry.key: self._verdict(plan, entry) for entry in plan.plan.conditions if entry.level == level.code}
             rested = [str(reason["condition"]) for reason in proposal.reasons]
             met = sorted(key for key, verdict in found.items() if verdict == Verdict.MET)
             gone = not met and all(found.get(key) == Verdict.NOT_MET for key in rested)
             if gone and proposal.groundless_at is None:
+                self._store()
                 wait = max(SHORTEST_LAPSE, timedelta(minutes=self._minutes(plan, level)))
                 proposal.groundless_at, proposal.lapses_at = act.now, act.now + wait
                 act.save(proposal)
@@ -1205,6 +1278,7 @@ class Judge:
                     params={**_named(proposal), "until": _clock(proposal.lapses_at)}, due_at=proposal.lapses_at, on_silence="", cause=stated,
                 )
             elif met and proposal.groundless_at is not None:
+                self._store()
                 proposal.groundless_at = proposal.lapses_at = None
                 proposal.answer_by = act.now + timedelta(minutes=self._minutes(plan, level))
                 proposal.reasons = self._reasons(plan, level)
@@ -1212,43 +1286,58 @@ class Judge:
                 due.cancel(act, "plans.lapse", f"proposal:{proposal.pk}")
                 stated = act.state(ProposalGrounded(proposal=proposal.pk, level=level.code, conditions=met), about=proposal, cause=self.cause)
                 work.close(act, kind="plans.answer_proposal", subject=f"proposal:{proposal.pk}", outcome="overtaken")
-                self._ask_answer(proposal, level, stated)
+                work.open(act, **self._answer_item(proposal, level, stated))
 
-    def _ask_answer(self, proposal: ResponseProposal, level: LevelEntry, cause: UUID) -> None:
+    def _answer_item(self, proposal: ResponseProposal, level: LevelEntry, cause: UUID) -> dict[str, Any]:
         reasons = proposal.reasons
         reason = {language: text[:120] for language, text in reasons[0]["label"].items()} if reasons else ""
-        work.open(
-            self.act, post=proposal.post_id, kind="plans.answer_proposal", subject=f"proposal:{proposal.pk}", region=proposal.region_id,
-            msgid="Measure for {place}: {level}. {reason}" if level.kind == "measure" else "{level} proposed for {place}: {reason}",
-            params={**_named(proposal), "reason": reason}, due_at=proposal.answer_by, level=level.colour, cause=cause,
-        )
+        return {
+            "post": proposal.post_id, "kind": "plans.answer_proposal", "subject": f"proposal:{proposal.pk}", "region": proposal.region_id,
+            "msgid": "Measure for {place}: {level}. {reason}" if level.kind == "measure" else "{level} proposed for {place}: {reason}",
+            "params": {**_named(proposal), "reason": reason}, "due_at": proposal.answer_by, "level": level.colour, "cause": cause,
+        }
 
     def _reasons(self, plan: compute.Adopted, level: LevelEntry) -> list[dict[str, Any]]:
         """The conditions of this level that are met, with what they were judged on."""
-        version, known, out = plan.binding.version_of, self._known(plan), []
+        known, out = self._known(plan), []
         for entry in plan.plan.conditions:
-            match = self._matches(plan).get(part_id(version, "condition", entry.key))
-            if entry.level == level.code and match is not None and match.verdict == Verdict.MET and entry.compiled:
+            last = self._stood(plan, entry)
+            if entry.level == level.code and last.verdict == Verdict.MET and entry.compiled:
                 clause = plan.plan.clauses[entry.clause]
                 out.append({
-                    "condition": entry.key, "clause": entry.clause, "label": dict(entry.label or clause.title), "text": dict(clause.text), "since": match.since.isoformat(),
-                    "steps": match.steps, "inputs": plan.inputs(entry.compiled.keys, known),
+                    "condition": entry.key, "clause": entry.clause, "label": dict(entry.label or clause.title), "text": dict(clause.text), "since": last.since.isoformat(),
+                    "steps": last.steps, "inputs": plan.inputs(entry.compiled.keys, known),
                 })
         return out
 
     def _alternatives(self, plan: compute.Adopted, track: str, code: str) -> list[dict[str, Any]]:
-        version, out = plan.binding.version_of, []
+        out = []
         for level in plan.plan.levels:
             if (level.code if level.kind == "measure" else RESPONSE) != track or level.code == code:
                 continue
-            verdicts = [(entry, self._matches(plan).get(part_id(version, "condition", entry.key))) for entry in plan.plan.conditions if entry.level == level.code]
+            verdicts = [(entry, self._verdict(plan, entry)) for entry in plan.plan.conditions if entry.level == level.code]
             out.append({
                 "level": level.code, "label": dict(level.label), "colour": level.colour, "of": len(verdicts),
-                "met": [entry.key for entry, match in verdicts if match is not None and match.verdict == Verdict.MET],
-                "not_met": sum(1 for _, match in verdicts if match is not None and match.verdict == Verdict.NOT_MET),
+                "met": [entry.key for entry, verdict in verdicts if verdict == Verdict.MET],
+                "not_met": sum(1 for _, verdict in verdicts if verdict == Verdict.NOT_MET),
                 "by_person": sum(1 for entry, _ in verdicts if entry.compiled is None),
             })
         return out
+
+
+def _condition_id(plan: compute.Adopted, entry: ConditionEntry) -> UUID:
+    return part_id(plan.binding.version_of_id, "condition", entry.key)
+
+
+@lru_cache(maxsize=65_536)
+def _match_id(realm: UUID, binding: UUID, condition: UUID) -> UUID:
+    return derived_id("match", realm, binding, condition)
+
+
+@lru_cache(maxsize=4096)
+def _level_row(key: UUID) -> Level:
+    """A level of a version: neither ever changes."""
+    return Level.objects.get(pk=key)
 
 
 def _overtake(act: Act, proposal: ResponseProposal, by: str, cause: UUID | None) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
+import orjson
 from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
@@ -16,11 +17,14 @@ from django.db.models.functions import Coalesce
 from anlan.engines.conditions import Condition as Compiled
 from anlan.engines.conditions import Key, Outcome, PlanFile, read_plan
 from anlan.engines.conditions.coverage import covered_share, nearest
+from anlan.engines.conditions.planfile import ConditionEntry
+from anlan.kernel.ids import derived_id
 from anlan.kernel.models import Region, RegionPath
+from anlan.kernel.models.base import home
 from anlan.sensing.models import Reading, Series, Station
 from anlan.sensing.quantities import QUANTITIES, UNJUDGED
 
-from .models import BoundPlace, PlanBinding, PlanVersion, ResponseInForce, Term, WarningInForce
+from .models import BoundPlace, Match, PlanBinding, PlanVersion, ResponseInForce, Term, WarningInForce
 from .vocabulary import label, vocabulary
 
 # Sums over a whole region cost a scan of its gauges' last day; between signals they are made at most this often.
@@ -34,9 +38,9 @@ LEVEL_RANK = {"IV": 1, "III": 2, "II": 3, "I": 4, "Ⅳ": 1, "Ⅲ": 2, "Ⅱ": 3, 
 HAZARDS = {"11B03": "rainstorm", "11B01": "typhoon", "X-FLOOD": "flood", "X-FLASHFLOOD": "flash_flood", "11D": "geohazard", "X-GEOHAZARD": "geohazard"}
 
 
-@lru_cache(maxsize=64)
-def _parsed(digest: str, text: str) -> PlanFile:
-    plan, troubles = read_plan(text, vocabulary())
+@lru_cache(maxsize=512)
+def _parsed(version: UUID) -> PlanFile:
+    plan, troubles = read_plan(PlanVersion.objects.values_list("text", flat=True).get(pk=version), vocabulary())
     if plan is None:
         # Was accepted once: only a changed vocabulary can do this, and start-up must say so.
         raise RuntimeError(f"stored plan version does not read any more: {troubles[0]}")
@@ -44,8 +48,8 @@ def _parsed(digest: str, text: str) -> PlanFile:
 
 
 def plan_file(version: PlanVersion) -> PlanFile:
-    """The parsed and compiled file of a version; kept, as versions never change."""
-    return _parsed(version.digest, version.text)
+    """The parsed and compiled file of a version; kept, as versions never change and their key derives from what they say."""
+    return _parsed(version.pk)
 
 
 # --- places ----------------------------------------------------------------------------------------------------------
@@ -141,15 +145,14 @@ class Adopted:
     plan: PlanFile
     places: Mapping[str, str]
 
-    @cached_property
-    def keys(self) -> tuple[Key, ...]:
+    @property
+    def keys(self) -> Collection[Key]:
         """Every key its conditions ask for, in the plan's own names of places."""
-        found: dict[Key, None] = {}
-        for entry in self.plan.conditions:
-            for compiled in (entry.compiled, entry.compiled_ask):
-                if compiled:
-                    found.update(dict.fromkeys(compiled.keys))
-        return tuple(found)
+        return self.plan.askers.keys()
+
+    def asking(self, keys: Iterable[Key]) -> list[ConditionEntry]:
+        """The conditions that ask for any of these, in the plan's order."""
+        return [self.plan.conditions[number] for number in sorted({number for key in keys for number in self.plan.askers.get(key, ())})]
 
     def row(self, key: Key) -> tuple[str, str, str]:
         """(term, place key, qualifier): how a key of the plan is found in the table of known terms."""
@@ -159,13 +162,13 @@ class Adopted:
     def wanted(self) -> dict[Key, tuple[str, str, str]]:
         return {key: self.row(key) for key in self.keys}
 
-    def known(self, realm: Any, now: datetime, rows: Mapping[tuple[str, str, str], Term] | None = None) -> Known:
+    def known(self, realm: Any, now: datetime, rows: Mapping[tuple[str, str, str], Told] | None = None) -> Known:
         """What is known now for this plan's keys; too old values are set apart. `rows`: the table, where it was read for many plans at once."""
         wanted = self.wanted
         rows = known_terms(realm, [self]) if rows is None else rows
         values: dict[Key, Any] = {}
-        stale: dict[Key, Term] = {}
-        terms: dict[Key, Term] = {}
+        stale: dict[Key, Told] = {}
+        terms: dict[Key, Told] = {}
         for key, row in wanted.items():
             term = rows.get(row)
             absent = vocabulary()[key.term].absent
@@ -195,26 +198,41 @@ class Adopted:
         return out
 
 
+class Told(NamedTuple):
+    """A known value as far as judging needs it: rows are read by the thousand."""
+
+    value: Any
+    event_time: datetime
+    stale_at: datetime | None
+    source: str
+    fact: UUID | None
+
+
 @dataclass
 class Known:
     values: dict[Key, Any]
-    stale: dict[Key, Term]
-    terms: dict[Key, Term]
+    stale: dict[Key, Told]
+    terms: dict[Key, Told]
 
 
 def bindings(realm: Any) -> QuerySet[PlanBinding]:
     """Adoptions that apply in a realm."""
-    return PlanBinding.objects.filter(Q(only_realm=None) | Q(only_realm_id=realm.pk), active=True).select_related("version_of__plan", "plan", "region").order_by("id")
+    # Neither the plans' texts nor the outlines of places: they are read with every batch of readings.
+    return (
+        PlanBinding.objects.filter(Q(only_realm=None) | Q(only_realm_id=realm.pk), active=True)
+        .select_related("version_of__plan", "plan", "region").defer("version_of__text", "region__area_wkb").order_by("id")
+    )
 
 
 def adopted(realm: Any, binding: Any = None) -> list[Adopted]:
     rows = bindings(realm)
     if binding is not None:
         rows = rows.filter(pk=getattr(binding, "pk", binding))
-    return [
-        Adopted(row, plan_file(row.version_of), {place.alias: place.place for place in row.places.all() if place.place})
-        for row in rows.prefetch_related("places")
-    ]
+    found = list(rows)
+    places: dict[UUID, dict[str, str]] = {row.pk: {} for row in found}
+    for key, alias, place in BoundPlace.objects.filter(binding__in=list(places)).exclude(place="").values_list("binding_id", "alias", "place"):
+        places[key][alias] = place
+    return [Adopted(row, plan_file(row.version_of), places[row.pk]) for row in found]
 
 
 # --- what machines know ----------------------------------------------------------------------------------------------
@@ -230,63 +248,116 @@ class Update:
     value: Any
     event_time: datetime
     source: str = ""
+    cause: UUID | None = None
 
 
-def known_terms(realm: Any, plans: Iterable[Adopted]) -> dict[tuple[str, str, str], Term]:
+def known_terms(realm: Any, plans: Collection[Adopted]) -> dict[tuple[str, str, str], Told]:
     """The table of known terms, as far as these plans ask for it."""
     wanted = {row for plan in plans for row in plan.wanted.values()}
-    rows = Term.objects.of(realm).filter(name__in={row[0] for row in wanted}, place__in={row[1] for row in wanted})
-    return {(term.name, term.place, term.qualifier): term for term in rows}
+    # The places by their adoptions: a list of thousands costs more to send than to look up.
+    places = BoundPlace.objects.filter(binding__in=[plan.binding.pk for plan in plans]).exclude(place="").values("place")
+    rows = Term.objects.of(realm).filter(Q(place__in=places) | Q(place=""), name__in={row[0] for row in wanted})
+    return {(name, place, qualifier): Told(*told) for name, place, qualifier, *told in rows.values_list("name", "place", "qualifier", *Told._fields)}
+
+
+STORE = """
+INSERT INTO plans_term (id, version, home, created_at, realm_id, name, place, qualifier, value, event_time, received_at, stale_at, source, fact, region_id)
+SELECT r.id, 1, %(home)s, now(), %(realm)s, r.name, r.place, r.qualifier, r.value, r.event_time, %(now)s, r.stale_at, r.source, r.fact, r.region
+FROM jsonb_to_recordset(%(rows)s::jsonb) r(id uuid, name text, place text, qualifier text, value jsonb, event_time timestamptz, stale_at timestamptz, source text, fact uuid, region uuid)
+ON CONFLICT (realm_id, name, place, qualifier) DO UPDATE SET version = plans_term.version + 1, value = EXCLUDED.value, event_time = EXCLUDED.event_time, received_at = EXCLUDED.received_at,
+  stale_at = EXCLUDED.stale_at, source = EXCLUDED.source, fact = EXCLUDED.fact, region_id = EXCLUDED.region_id
+RETURNING name, place, qualifier, id
+"""
+
+
+def store_terms(realm: Any, now: datetime, told: Mapping[tuple[str, str, str], Told], regions: Mapping[str, UUID | None]) -> dict[tuple[str, str, str], UUID]:
+    """Write known values, in one statement and always in one order (two writers must not wait for each other); their keys."""
+    rows = [
+        {"id": derived_id("term", realm.pk, *row), "name": row[0], "place": row[1], "qualifier": row[2], "region": regions.get(row[1]), **told[row]._asdict()} for row in sorted(told)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(STORE, {"home": home(), "realm": realm.pk, "now": now, "rows": orjson.dumps(rows).decode()})
+        return {(name, place, qualifier): key for name, place, qualifier, key in cursor.fetchall()}
+
+
+class Stood(NamedTuple):
+    """How a condition was judged last."""
+
+    verdict: str
+    asking: list[list[str]]
+    since: Any
+    fact: UUID | None
+    steps: list[dict[str, Any]]
+    version: int
+
+
+NEVER = Stood("", [], None, None, [], 0)
+_stood: dict[tuple[UUID, UUID], tuple[tuple[int, ...], dict[UUID, Stood]]] = {}  # by realm and adoption
+STOOD_KEPT = 5000  # adoptions
+
+
+def stood(realm: Any, bindings: Collection[UUID]) -> dict[UUID, dict[UUID, Stood]]:
+    """By adoption and condition. Kept from one look to the next: every change of a row raises its version, so what the versions of an adoption's rows sum up to
+    says whether what is kept still is what is stored; the newest transaction among them tells apart what was rolled back and written anew."""
+    if not bindings:
+        return {}
+    keys = [str(key) for key in bindings]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT binding_id, count(*), sum(version), max(xmin::text::bigint) FROM plans_match WHERE realm_id = %s AND binding_id = ANY(%s::uuid[]) GROUP BY binding_id",
+            [realm.pk, "{" + ",".join(keys) + "}"],
+        )
+        marks = {row[0]: row[1:] for row in cursor.fetchall()}
+    kept = {key: _stood.get((realm.pk, key), ((), {})) for key in marks}
+    changed = [key for key, mark in marks.items() if kept[key][0] != mark]
+    fresh: dict[UUID, dict[UUID, Stood]] = {key: {} for key in changed}
+    for binding, condition, *row in Match.objects.of(realm).filter(binding__in=changed).values_list("binding_id", "condition_id", *Stood._fields) if changed else ():
+        fresh[binding][condition] = Stood(*row)
+    if len(_stood) > STOOD_KEPT:
+        _stood.clear()
+    _stood.update(((realm.pk, key), (marks[key], rows)) for key, rows in fresh.items())
+    return {key: dict(fresh[key] if key in fresh else kept[key][1] if key in kept else {}) for key in bindings}
 
 
 def _spec(name: str) -> Any:
     return vocabulary()[name]
 
 
-def station_updates(realm: Any, plans: Iterable[Adopted]) -> Iterator[Update]:
+NEWER = """
+SELECT v.name, b.place, s.id, s.quantity, station.name || ' (' || station.code || ')', t.event_time
+FROM (SELECT DISTINCT place, station_id FROM plans_boundplace WHERE binding_id = ANY(%(bindings)s::uuid[]) AND station_id IS NOT NULL AND place <> '') b
+JOIN sensing_series s ON s.realm_id = %(realm)s AND s.station_id = b.station_id
+JOIN unnest(%(names)s::text[], %(quantities)s::text[]) v(name, quantity) ON v.quantity = s.quantity
+JOIN sensing_station station ON station.id = b.station_id
+LEFT JOIN plans_term t ON t.realm_id = %(realm)s AND t.name = v.name AND t.place = b.place AND t.qualifier = ''
+"""
+
+
+def station_updates(realm: Any, plans: Collection[Adopted]) -> Iterator[Update]:
     """Readings of bound gauges that are newer than what is known, oldest first: no crossing between two readings is missed."""
-    wanted: dict[tuple[str, str], str] = {}
-    for plan in plans:
-        for key in plan.keys:
-            spec = _spec(key.term)
-            place = plan.places.get(key.place, "")
-            if spec.source == "machine" and spec.quantity and spec.window is None and place.startswith("station:"):
-                wanted[key.term, place] = spec.quantity
+    wanted = {
+        row for plan in plans for key, row in plan.wanted.items()
+        if (spec := _spec(key.term)).source == "machine" and spec.quantity and spec.window is None and row[1].startswith("station:")
+    }
     if not wanted:
         return
-    known = dict(
-        ((name, place), when)
-        for name, place, when in Term.objects.of(realm).filter(name__in={name for name, _ in wanted}, place__in={place for _, place in wanted}).values_list("name", "place", "event_time")
-    )
-    series = {
-        (str(station), quantity): (pk, f"{title} ({code})")
-        for pk, station, quantity, title, code in Series.objects.filter(realm_id=realm.pk, station_id__in={place.partition(":")[2] for _, place in wanted})
-        .values_list("pk", "station_id", "quantity", "station__name", "station__code")
-    }
-    asked = [(name, place, quantity, *series[place.partition(":")[2], quantity]) for (name, place), quantity in wanted.items() if (place.partition(":")[2], quantity) in series]
+    names = {name: _spec(name).quantity for name, _place, _qualifier in wanted}
     found: list[Update] = []
-
-    def add(number: int, when: datetime, value: int, flags: int) -> None:
-        name, place, quantity, _pk, source = asked[number]
-        if not flags & UNJUDGED:  # a doubtful reading decides nothing: a frozen or impossible gauge is a gauge that does not know
-            found.append(Update(name, place, "", QUANTITIES[quantity].value(value), when, source))
-
-    later = [(number, one[3], known[one[:2]]) for number, one in enumerate(asked) if one[:2] in known]
-    if later:
-        # All gauges in one question; the earliest of their times lets whole partitions be passed over.
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT w.number, r.time, r.value, r.flags FROM unnest(%s::int[], %s::bigint[], %s::timestamptz[]) w(number, series, since) "
-                f"JOIN {Reading._meta.db_table} r ON r.series_id = w.series AND r.time > w.since WHERE r.time > %s",
-                [*map(list, zip(*later, strict=True)), min(one[2] for one in later)],
-            )
-            for row in cursor.fetchall():
-                add(*row)
-    # The first look takes the newest reading only: what lies before the adoption is history, not a crossing.
-    for number, one in enumerate(asked):
-        if one[:2] not in known:
-            for row in Reading.objects.filter(series_id=one[3]).order_by("-time").values_list("time", "value", "flags")[:1]:
-                add(number, *row)
+    # The database joins gauges, series and what is known, in one question each: lists of thousands of keys cost more to send than to look up.
+    given = {"bindings": [plan.binding.pk for plan in plans], "realm": realm.pk, "names": list(names), "quantities": list(names.values())}
+    with connection.cursor() as cursor:
+        for part in (
+            f"WITH w(name, place, series, quantity, source, since) AS MATERIALIZED ({NEWER}) SELECT w.*, r.time, r.value, r.flags FROM w "
+            f"JOIN {Reading._meta.db_table} r ON r.series_id = w.series AND r.time > w.since WHERE r.time > (SELECT min(since) FROM w)",
+            # The first look takes the newest reading only: what lies before the adoption is history, not a crossing.
+            f"SELECT w.*, r.time, r.value, r.flags FROM ({NEWER} WHERE t.id IS NULL) w(name, place, series, quantity, source, since) "
+            f"JOIN LATERAL (SELECT time, value, flags FROM {Reading._meta.db_table} WHERE series_id = w.series ORDER BY time DESC LIMIT 1) r ON true",
+        ):
+            cursor.execute(part, given)
+            for name, place, _series, quantity, source, _since, when, value, flags in cursor.fetchall():
+                # A doubtful reading decides nothing: a frozen or impossible gauge is a gauge that does not know.
+                if (name, place, "") in wanted and not flags & UNJUDGED:
+                    found.append(Update(name, place, "", QUANTITIES[quantity].value(value), when, source))
     yield from sorted(found, key=lambda update: (update.event_time, update.place, update.name))
 
 
@@ -299,12 +370,15 @@ def sum_updates(realm: Any, plans: Iterable[Adopted], at: datetime, *, at_once: 
             place = plan.places.get(key.place, "")
             if spec.source == "machine" and spec.window is not None and place:
                 wanted.setdefault(place, set()).add(key.term)
+    if not wanted:
+        return
+    known = {
+        (place, name): when
+        for place, name, when in Term.objects.of(realm).filter(place__in=wanted, name__in=set().union(*wanted.values()), qualifier="").values_list("place", "name", "event_time")
+    }
     for place in sorted(wanted):
-        known = {term.name: term.event_time for term in Term.objects.of(realm).filter(place=place, name__in=wanted[place])}
-        names = {name for name in wanted[place] if known.get(name) is None or known[name] < at}
-        if place.startswith("region:"):
-            pause = REGION_SUMS_AFTER_SIGNAL if at_once else REGION_SUMS_EVERY
-            names = {name for name in names if known.get(name) is None or at - known[name] >= pause}
+        pause = timedelta(0) if not place.startswith("region:") else REGION_SUMS_AFTER_SIGNAL if at_once else REGION_SUMS_EVERY
+        names = {name for name in wanted[place] if (last := known.get((place, name))) is None or (last < at and at - last >= pause)}
         if names:
             yield from _sums_at(realm, place, names, at)
 
@@ -373,25 +447,54 @@ def _ground(region: str) -> tuple[np.ndarray, float] | None:
     return samples, km2
 
 
+class Tally:
+    """Warnings in force, counted for each row that a plan asks for; a warning more is added to what was counted."""
+
+    def __init__(self, plans: Iterable[Adopted]) -> None:
+        rows = {row for plan in plans for key, row in plan.wanted.items() if _spec(key.term).source == "warning"}
+        self.wanted = sorted(row for row in rows if row[1].startswith("region:"))
+        self.found: dict[tuple[str, str, str], set[str]] = {row: set() for row in self.wanted}  # warnings, or counties
+        self.sources: dict[tuple[str, str, str], set[str]] = {row: set() for row in self.wanted}
+        regions = {row[1].partition(":")[2] for row in self.wanted}
+        self.near = {region: _near(region) for region in regions}
+        self.counties = {region: _counties(region) for region in regions}
+
+    def add(self, warning: WarningInForce) -> list[tuple[str, str, str]]:
+        """The rows it counts for."""
+        told, fitting = set(map(str, warning.regions)), []
+        for row in self.wanted:
+            hazard, colour = row[2].split("|")
+            region = row[1].partition(":")[2]
+            if hazard not in ("any", warning.hazard) or COLOUR_RANK.get(warning.colour, 0) < COLOUR_RANK[colour] or not self.near[region] & told:
+                continue
+            self.found[row] |= {str(warning.alert)} if row[0] == "warned" else {county for county, chain in self.counties[region].items() if chain & told}
+            self.sources[row].add(f"{warning.hazard}/{warning.colour}")
+            fitting.append(row)
+        return fitting
+
+    def update(self, row: tuple[str, str, str], at: datetime, cause: UUID | None = None) -> Update:
+        count = len(self.found[row])
+        return Update(*row, count, at, "、".join(sorted(self.sources[row])) if count else "", cause)
+
+
 def warning_updates(realm: Any, plans: Iterable[Adopted], at: datetime) -> Iterator[Update]:
     """Counts of warnings and of counties under a warning, from the warnings in force."""
-    wanted = {plan.row(key) for plan in plans for key in plan.keys if _spec(key.term).source == "warning"}
-    wanted = {row for row in wanted if row[1].startswith("region:")}
-    if not wanted:
+    tally = Tally(plans)
+    for warning in WarningInForce.objects.of(realm) if tally.wanted else ():
+        tally.add(warning)
+    yield from (tally.update(row, at) for row in tally.wanted)
+
+
+def warnings_told(realm: Any, plans: Iterable[Adopted], told: list[tuple[WarningInForce, datetime]]) -> Iterator[Update]:
+    """The same after each of these warnings, one after another, as far as it changes: each with the fact it came by."""
+    tally = Tally(plans)
+    if not tally.wanted:
         return
-    warnings = list(WarningInForce.objects.of(realm))
-    for name, place, qualifier in sorted(wanted):
-        hazard, colour = qualifier.split("|")
-        region = place.partition(":")[2]
-        fitting = [row for row in warnings if (hazard in ("any", row.hazard)) and COLOUR_RANK.get(row.colour, 0) >= COLOUR_RANK[colour]]
-        covered = {str(key) for row in fitting for key in row.regions}
-        if name == "warned":
-            near = _near(region)
-            value = sum(1 for row in fitting if near & set(map(str, row.regions)))
-        else:
-            value = len(_counties_covered(region, covered))
-        sources = "、".join(sorted({f"{row.hazard}/{row.colour}" for row in fitting})) if value else ""
-        yield Update(name, place, qualifier, value, at, sources)
+    for warning in WarningInForce.objects.of(realm).exclude(alert__in=[warning.alert for warning, _at in told]):
+        tally.add(warning)
+    for warning, at in told:
+        for row in tally.add(warning):
+            yield tally.update(row, at, warning.fact)
 
 
 def _near(region: str) -> set[str]:
@@ -401,13 +504,13 @@ def _near(region: str) -> set[str]:
     return {str(key) for key in (*below, *above)} | {region}
 
 
-def _counties_covered(region: str, covered: set[str]) -> set[str]:
-    """Counties of the region that are warned themselves, or lie in a larger area that is. A town's alarm is not its county's."""
+def _counties(region: str) -> dict[str, set[str]]:
+    """Counties of the region, each with the areas it lies in: warned with any of them. A town's alarm is not its county's."""
     counties = Region.objects.filter(kind="county", above__ancestor_id=region).values_list("pk", flat=True)
     above: dict[str, set[str]] = {}
     for descendant, ancestor in RegionPath.objects.filter(descendant_id__in=counties).values_list("descendant_id", "ancestor_id"):
         above.setdefault(str(descendant), {str(descendant)}).add(str(ancestor))
-    return {county for county, chain in above.items() if chain & covered}
+    return above
 
 
 def response_updates(realm: Any, plans: Iterable[Adopted], at: datetime) -> Iterator[Update]:

@@ -1,7 +1,7 @@
 """What happens when other rooms state something. Repeating any of it changes nothing: keys derive from the fact."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -13,44 +13,51 @@ from . import actions, compute, lives
 
 # Both say that there is something new among the readings. One look takes in all that is stored, so a run of them needs one.
 LOOKS = {"sensing.ReadingsAccepted": "last", "sensing.SignalChanged": "reading_time"}
+RUNS = dict.fromkeys(LOOKS, actions.LOOK) | {"warning.OutsideWarningReceived": actions.WARNED, "warning.AlertIssued": actions.WARNED, "warning.WarningEnded": actions.ENDED}
 
 
 @dataclass
-class Look:
-    """A run of facts about readings of one realm that no other fact has interrupted."""
+class Run:
+    """Facts of one kind and realm that no other fact has interrupted."""
 
-    fact: FactView
-    last: str = ""
-    rain: bool = False
+    kind: str
+    facts: list[FactView] = field(default_factory=list)
 
-    def add(self, fact: FactView) -> None:
-        self.fact, self.last = fact, max(self.last, str(fact.payload[LOOKS[fact.kind]]))
-        self.rain |= fact.kind == "sensing.SignalChanged" and fact.payload.get("quantity") == "rain"
+    def payload(self) -> dict[str, Any]:
+        if self.kind != actions.LOOK:
+            return {"run": [{**fact.payload, "fact": str(fact.id), "heard": fact.occurred_at.isoformat()} for fact in self.facts]}
+        return {
+            "last": max(str(fact.payload[LOOKS[fact.kind]]) for fact in self.facts),
+            "rain": any(fact.kind == "sensing.SignalChanged" and fact.payload.get("quantity") == "rain" for fact in self.facts),
+        }
 
 
 def on_facts(facts: list[FactView]) -> None:
-    """Follower plans.terms: each fact changes what is known, then the conditions it touches are judged."""
+    """Follower plans.terms: each fact changes what is known, then the conditions it touches are judged. Runs of readings and of warnings are one step."""
     adopted: dict[UUID, bool] = {}
-    looks: dict[UUID, Look] = {}
+    runs: dict[UUID, Run] = {}
     for fact in facts:
         if fact.payload.get("_erased") or fact.realm.is_over:
             continue
-        if fact.kind in LOOKS:
+        kind = RUNS.get(fact.kind, "")
+        if kind == actions.LOOK:
             if fact.realm_id not in adopted:
                 adopted[fact.realm_id] = compute.bindings(fact.realm).exists()
-            if adopted[fact.realm_id]:
-                looks.setdefault(fact.realm_id, Look(fact)).add(fact)
-        elif fact.kind in actions.TAKERS:
-            # What was measured before a report came in is judged before it.
-            _look(looks.pop(fact.realm_id, None))
+            if not adopted[fact.realm_id]:
+                continue
+        elif not kind and fact.kind not in actions.TAKERS:
+            continue
+        run = runs.get(fact.realm_id)
+        if run is not None and run.kind != kind:
+            # What came before is judged before it.
+            _take(run.facts[-1], run.kind, runs.pop(fact.realm_id).payload())
+            run = None
+        if kind:
+            runs.setdefault(fact.realm_id, Run(kind)).facts.append(fact)
+        else:
             _take(fact, fact.kind, fact.payload)
-    for look in looks.values():
-        _look(look)
-
-
-def _look(look: Look | None) -> None:
-    if look is not None:
-        _take(look.fact, actions.LOOK, {"last": look.last, "rain": look.rain})
+    for run in runs.values():
+        _take(run.facts[-1], run.kind, run.payload())
 
 
 def _take(fact: FactView, kind: str, payload: dict[str, Any]) -> None:

@@ -69,6 +69,8 @@ class Condition:
     def __init__(self, text: str, tree: Node, vocabulary: Vocabulary, places: Mapping[str, PlaceSpec]) -> None:
         self.text, self.tree, self.vocabulary, self.places = text, tree, vocabulary, places
         self._names: dict[Key, str] = {}
+        self._calls: dict[int, Key] = {}  # by node of our own tree: asked again with every reading
+        self._leaves: dict[int, tuple[frozenset[Key], tuple[Key, ...], str]] = {}
         self.cel_text = self._lower(tree)
         import cel  # the package brings a command line along, 0.4 s of every start: only whoever compiles a condition pays for it
 
@@ -76,10 +78,19 @@ class Condition:
         self.keys: tuple[Key, ...] = tuple(self._names)
 
     def _key(self, call: Call) -> Key:
+        if (found := self._calls.get(id(call))) is not None:
+            return found
         words = [arg.value for arg in call.args if isinstance(arg, Literal)]
         spec = self.vocabulary[call.name]
         place = str(words.pop(0)) if spec.places else ""
-        return Key(call.name, place, "|".join(str(_plain(word)) for word in words))
+        return self._calls.setdefault(id(call), Key(call.name, place, "|".join(str(_plain(word)) for word in words)))
+
+    def _leaf(self, node: Node) -> tuple[frozenset[Key], tuple[Key, ...], str]:
+        """A comparison's keys, in order, and its words."""
+        if id(node) not in self._leaves:
+            keys = frozenset(self._keys_of(node))
+            self._leaves[id(node)] = keys, tuple(sorted(keys)), " ".join(self.text[node.start:node.end].split())
+        return self._leaves[id(node)]
 
     def _lower(self, node: Node) -> str:
         if isinstance(node, Literal):
@@ -150,11 +161,11 @@ class Condition:
             if yes + unknown < count:
                 return False, set()
             return None, set().union(*(keys for value, keys in parts if value is None))
-        keys = set(self._keys_of(node))
-        missing = {key for key in keys if known.get(key) is None}
+        asked, ordered, words = self._leaf(node)
+        missing = {key for key in asked if known.get(key) is None}
         holds = None if missing else bool(self._value(node, known))
         if steps is not None:
-            steps.append(Step(" ".join(self.text[node.start:node.end].split()), holds, tuple(sorted(keys))))
+            steps.append(Step(words, holds, ordered))
         return holds, missing
 
     def _value(self, node: Node, known: Mapping[Key, Value]) -> object:

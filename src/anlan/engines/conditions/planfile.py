@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -89,6 +90,11 @@ class ConditionEntry:
     compiled: Condition | None
     compiled_ask: Condition | None
 
+    @cached_property
+    def keys(self) -> tuple[Key, ...]:
+        """What it asks for, in its own order."""
+        return tuple(key for rule in (self.compiled, self.compiled_ask) if rule for key in rule.keys)
+
 
 @dataclass(frozen=True)
 class ActionEntry:
@@ -122,6 +128,15 @@ class PlanFile:
     actions: tuple[ActionEntry, ...]
     data: Mapping[str, Any]
     digest: str
+
+    @cached_property
+    def askers(self) -> Mapping[Key, tuple[int, ...]]:
+        """Which conditions, by number, ask for a key; every key, in the order of the plan."""
+        found: dict[Key, list[int]] = {}
+        for number, entry in enumerate(self.conditions):
+            for key in dict.fromkeys(entry.keys):
+                found.setdefault(key, []).append(number)
+        return {key: tuple(numbers) for key, numbers in found.items()}
 
     def level(self, code: str) -> LevelEntry:
         return next(level for level in self.levels if level.code == code)

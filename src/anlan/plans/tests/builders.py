@@ -64,16 +64,21 @@ def stand_in(act: Act, *, key: Any) -> None:
     act.state(RealmStarted(realm=act.realm.pk, kind="test", name="stand-in"), subject="test:1", id=key)
 
 
-def heard(realm: Any, kind: str, payload: dict[str, Any], at: datetime | None = None, key: Any = None) -> FactView:
-    """A fact of another room, as the follower sees it; feeds it to the plans and returns it."""
+def told(realm: Any, kind: str, payload: dict[str, Any], at: datetime | None = None, key: Any = None) -> FactView:
+    """A fact of another room, as the follower sees it."""
     when = at or realm.time()
     plain = {name: value.isoformat() if isinstance(value, datetime) else str(value) if type(value).__name__ == "UUID" else value for name, value in payload.items()}
     key = key or new_id()
     stand_in(Act(Actor.machine("test"), realm, occurred_at=when), key=key)
-    fact = FactView(
+    return FactView(
         id=key, kind=kind, realm_id=realm.pk, subject="test:1", region_id=None, cause_id=None, occurred_at=when, precision="minute", received_at=when,
         recorded_at=when, number=1, payload=plain,
     )
+
+
+def heard(realm: Any, kind: str, payload: dict[str, Any], at: datetime | None = None, key: Any = None) -> FactView:
+    """`told`, and fed to the plans."""
+    fact = told(realm, kind, payload, at, key)
     reactions.on_facts([fact])
     return fact
 

@@ -12,7 +12,20 @@ from anlan.kernel.models import Realm, WorkItem
 from anlan.plans import actions, queries, reactions
 from anlan.plans.models import Match, Question, ResponseProposal, Term
 
-from .builders import act, adopt_hengyang, batch, heard, machine, minutes, observe, reading, stand_in, station, warn
+from .builders import (
+    act,
+    adopt_hengyang,
+    batch,
+    heard,
+    machine,
+    minutes,
+    observe,
+    reading,
+    stand_in,
+    station,
+    told,
+    warn,
+)
 from .test_hengyang import TRIBUTARIES_LOW
 
 pytestmark = pytest.mark.django_db
@@ -142,6 +155,30 @@ def test_a_warning_that_ended_is_counted_no_more(replay, plan, county):
     assert Match.objects.of(replay).get(condition__key="link-orange").verdict == "met"
     heard(replay, "warning.WarningEnded", {"alert": alert, "kind": "outside", "hazard": "11B03", "colour": "orange", "regions": [str(county.pk)], "outcome": "expired", "reason": ""})
     assert Match.objects.of(replay).get(condition__key="link-orange").verdict == "not_met"
+
+
+def test_a_flood_of_warnings_is_one_step_and_the_condition_names_the_warning_that_met_it(replay, plan, county):
+    """Forty warnings and their ends wait when the follower wakes: three steps, and what a warning met in the middle has that warning as its cause."""
+    from anlan.kernel.models import Operation
+
+    at(replay, 5)
+    facts = [
+        told(replay, "warning.OutsideWarningReceived", {"alert": str(new_id()), "hazard": "11B03", "colour": "orange" if n >= 20 else "blue", "regions": [str(county.pk)], "sent": replay.now_at, "msg_type": "Alert"},
+             replay.now_at - minutes(4) + minutes(n / 20))
+        for n in range(40)
+    ]
+    before = Operation.objects.filter(action="plans.take_in").count()
+    reactions.on_facts(facts)
+    assert Operation.objects.filter(action="plans.take_in").count() - before == 1
+    match = Match.objects.of(replay).get(condition__key="link-orange")
+    assert (match.verdict, match.fact, match.since) == ("met", facts[20].id, facts[20].occurred_at)
+    (met,) = [fact for fact in journal.about(f"match:{match.pk}") if fact.kind == "plans.ConditionMet"]
+    assert met.cause_id == facts[20].id
+    ends = [told(replay, "warning.WarningEnded", {"alert": fact.payload["alert"]}) for fact in facts]
+    again = told(replay, "warning.AlertIssued", {"alert": str(new_id()), "kind": "prompt", "hazard": "11B03", "colour": "red", "regions": [str(county.pk)], "sent": replay.now_at})
+    reactions.on_facts([*ends[:30], again, *ends[30:]])
+    assert Operation.objects.filter(action="plans.take_in").count() - before == 4, "a warning between two runs of ends keeps its place"
+    assert Match.objects.of(replay).get(pk=match.pk).verdict == "not_met"
 
 
 def test_an_internal_prompt_warns_nobody(replay, plan, county):
