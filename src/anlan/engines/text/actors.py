@@ -16,16 +16,16 @@ _ENDS = (
     "森防办 抗指 管理局 监管局 分局 局 厅 部 委 办 总队 支队 大队 中队 中心 公司 集团 医院 学校 学院 科学院 院 所 "
     "站 台 军分区 军区 警备区 红十字会 慈善总会 妇联 科协 工会 团委 团省委 团市委 总社 协会 联合会 部门 单位 机构 企业 "
     "组 队 队伍 司 处 署 行 银行 园区 街道 乡镇 镇区 领导小组 专家组 工作组 行业 省长 市长 县长 区长 镇长 乡长 主任 "
-    "局长 厅长 部长 司长 处长 队长 站长 主席 书记 总指挥 总指挥长 指挥长 秘书长 负责同志 领导同志 同志 负责人 领导 成员 责任人 值班员 人员 专家 组长 建设局 "
+    "局长 厅长 部长 司长 处长 队长 站长 主席 书记 总指挥 总指挥长 指挥长 秘书长 负责同志 领导同志 同志 负责人 领导 成员 责任人 值班员 人员 职工 民警 官兵 专家 组长 建设局 "
     "办公会 解放军 民兵 部队 武警 省委 市委 县委 国务院 军队 县市区 镇 村 社区 气象台 党组 司令部 各方 物业 居委会 "
 )
 # The longest first: "部门" before "部".
 UNIT_END = "(?:" + "|".join([*sorted(_ENDS.split(), key=len, reverse=True), r"县\(?市?、?区?\)?", r"市\(?州?\)?", r"\(园区\)", r"乡\(?镇?\)?", r"村\(?社区\)?"]) + ")"
 # What may follow whoever acts: verbs, and the words that stand before verbs.
-VERB = (r"(?:科学|商(?![务贸业])|停止|按照|按|根据|依据|迅速|及时|立即|紧急|视情|负责|组织|指导|协调|派出|启动|做好|会同|主持|开展|加强|统一|统筹|牵头|配合|协助|督促|实行|下达|调|发布|向|率|赴|在|实时|密切|应|要|可|每日|每|会商|提出|决定|提供|落实|保障|需|须|"
+VERB = (r"(?:科学|商(?![务贸业])|停止|按照|按|根据|依据|迅速|及时|立即|紧急|视情|负责(?!人|同志)|组织|指导|协调|派出|启动|做好|会同|主持|开展|加强|统一|统筹|牵头|配合|协助|督促|实行|下达|调|发布|向|率|赴|在|实时|密切|应|要|可|每日|每|会商|提出|决定|提供|落实|保障|需|须|"
         r"汇总|制定|制订|建立|通知|通报|报告|报送|监测|监视|检查|核查|抢修|救治|转移|安置|参与|承担|对|将|为|与|主动|适时|全力|积极|优先|第一时间|依法|尽快|进一步|必要时|召开|召集|申请|请求|宣布|坐镇|到岗|值班|赶赴|到|完成|严格|切实|认真|接|收集|搜集|指挥|动员|引导|指定|设立|成立|设置|抽调|巡查|预置|"
         r"运用|滚动|采取|抓好|抓|继续|强化|确保|支持|支援|监督|管理|处理|实施|审核|签发|联合|参加|跟踪|分析|研判|研究|评估|上报|转发|部署|调度|调动|调集|调配|调拨|恢复|关闭|疏散|撤离|救援|处置|维护|维持|组建|征用|增派|提前|协同|分别|统计|推进|安排|编辑|编制|保持|申报|调运|发放|拨付|筹集|储备|下拨|抢险|排查|管控|警戒|广泛|充分|保证|进入|建议|"
-        r"履行|叫应|因|针对|具体|注意|提醒|进|了解|掌握|随时|随|通过|利用|关注|结合|带领|带|全天|立刻|马上|火速|尽量|避免|防范|防御|限制|暂停|共同|当|从|给予|尽|执行|受|把|依托|按需|出动|集结|待命|搜救|营救|扑救|扑灭|封锁|隔离|划定|疏导|清理|清除|拆除|加固|转达|传达|传递|播报|滚动|报请|报|请|提请|\d+(?:小时|分钟|日))")
+        r"履行|叫应|因|针对|具体|注意|提醒|进|了解|掌握|随时|随|通过|利用|关注|结合|带领|带|全天|坚守|充实|立刻|马上|火速|尽量|避免|防范|防御|限制|暂停|共同|当|从|给予|尽|执行|受|把|依托|按需|出动|集结|待命|搜救|营救|扑救|扑灭|封锁|隔离|划定|疏导|清理|清除|拆除|加固|转达|传达|传递|播报|滚动|报请|报|请|提请|\d+(?:小时|分钟|日))")
 # A sentence that begins with a verb names nobody ("组织专家组赴现场" is no act of the 专家组), unless the verb is part of a name.
 NAMED_SO = re.compile(rf"(?:应急(?!响应|处置)|预报|监测|监视|指挥|救援|抢险|通信|管理|评估|宣传|保障|组织部|检查|巡查|转移|报道|调度|处置|统计|编辑|接待|联合|支援|警戒|维护|防范|防御|搜救|扑救)[^,、]{{0,6}}?{UNIT_END}")
 SUBJECTLESS = re.compile(rf"(?:{VERB}|派|使|让|和|或|及|等|经|由于|如|若|并|且|也|已|未|不|其中|包括|有是|指|提出|决定)")
@@ -58,7 +58,7 @@ def parts(text: str, gaps: frozenset[int] = frozenset()) -> Iterator[Part]:
         cut = re.match(r"(?:\(\d+\)|\([一二三四五六七八九十]+\)|\d+[.、]|[①-⑳]|-{2}|[●◆])+", body)
         a += cut.end() if cut else 0
         body = text[a:b].rstrip("。;:")
-        if not body or len(body) < 4 or re.search(r"(?:以下|下列|如下)(?:[^,。]{0,8})?(?:措施|工作|行动)$", body) and "," not in body:
+        if not body or len(body) < 4 or re.search(r"(?:以下|下列|如下)(?:[^,。]{0,8})?(?:措施|工作|行动)$", body) and all(re.search("按|根据|依据|结合|视", words) for words in body.split(",")[:-1]):
             continue
         found = who(body)
         if number == 0 and len(body) <= 14 and "," not in body and len(text) > len(body) + 6 and text[b - 1 : b] in "。:" and (found is None or found[1] - found[0] < 3):
@@ -135,12 +135,16 @@ def who(body: str, bare: bool = False) -> tuple[int, int, str, str] | None:
             continue
         if re.match(rf"[\u4e00-\u9fff]{{1,6}}的[^,。;]{{0,10}}?{UNIT_END}", head[end:]):
             continue  # "分管领导带队的检查组"
-        if not re.match(VERB, head[end:]) and not (re.search(STRONG, candidate) and re.match(r"[\u4e00-\u9fff]", head[end:]) and not re.match(rf"[长内外门员之]|主要|所属|系统|.{{0,8}}?{UNIT_END}", head[end:])):
+        if not re.match(rf"(?:,(?=应))?{VERB}", head[end:]) and not (re.search(STRONG, candidate) and re.match(r"[\u4e00-\u9fff]", head[end:]) and not re.match(rf"[长内外门员之]|主要|所属|系统|.{{0,8}}?{UNIT_END}", head[end:])):
             continue
         if SUBJECTLESS.match(candidate) and not RELATIVE.match(candidate) and not NAMED_SO.match(candidate) and not re.match(r"当地|应急", candidate):
             return None
         if "," in candidate or re.search(r"(?:会同|组织(?!部|委)|指导|协助|督促|派出|通知|要求|向|对(?!口|外)|负责(?!同志|人)|参加)(?!的)", candidate[1:]) and not re.search(r"的[^的]*$", candidate):
             return None
+        if passive := re.match(r"[^,由]{3,}(?<![自理经缘])由(?=[\u4e00-\u9fff]{2})", candidate):
+            # "大型机械由市应急局调配"
+            start, end = start + passive.end(), end - passive.end()
+            head, candidate = head[passive.end() :], candidate[passive.end() :]
         rest = head[end:]
         if re.match(r"[^,。;]{0,4}(?:决定|认为|要求)的?[^,。;]{0,8}(?:其他|其它|事项|情形|情况|需要)", rest):
             return None  # "市人民政府决定的其他事项"

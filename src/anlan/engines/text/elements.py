@@ -20,6 +20,7 @@ from .words import (
     DISCRETE,
     HALF_WIDTH,
     LEVEL,
+    LEVEL_COLOUR,
     ORDER,
     ROMAN,
     TITLES,
@@ -142,14 +143,22 @@ def elements(paper: Paper) -> dict[str, Any]:
         _assignments(piece, clause, out)
     if not any(row["kind"] != "grade" for row in out["conditions"]):
         _table_conditions(paper, own, inclusive, titled, whole, out)
-    # A plan that says when its levels begin defines warnings and grades of events beside them: they start nothing by themselves.
-    for kind in ("response", "warning"):
-        if any(row["kind"] == kind for row in out["conditions"]):
-            out["definitions"] = [row for row in out["conditions"] if row["kind"] != kind]
-            out["conditions"] = [row for row in out["conditions"] if row["kind"] == kind]
-            break
+    # A plan that says when its responses begin defines warnings and grades of events beside them: they start nothing by themselves,
+    # but for the grades that its responses name ("发生特别重大…事故时,启动…").
+    if any(row["kind"] == "response" for row in out["conditions"]):
+        starts = {"response", "grade"} if _by_grade(paper) else {"response"}
+        out["definitions"] = [row for row in out["conditions"] if row["kind"] not in starts]
+        out["conditions"] = [row for row in out["conditions"] if row["kind"] in starts]
     _bounds(out["conditions"])
     return out
+
+
+BY_GRADE = re.compile(r"(?:发生|达到|初判|研判|判定|认定|出现|造成|属于|为)[^,。;]{0,16}?(?:特别重大|重大|较大|一般)(?:[(][^)]{1,4}[)])?[^,。;]{0,16}?(?:事件|事故|灾害|险情|灾情|火灾|疫情)[^。;]{0,60}?(?:启动|进入)[^,。;]{0,12}响应|(?:特别重大|重大|较大|一般)[^,。;]{0,14}(?:事件|事故|灾害|险情|灾情|火灾|疫情)(?:由[^,。;]{2,20})?(?:对应|启动)[^,。;]{0,8}级[^,。;]{0,4}响应|达到(?:特别重大|重大|较大|一般)[^,。;]{0,8}(?:事件|事故|灾害)?级别")
+
+
+def _by_grade(paper: Paper) -> bool:
+    """Whether the plan starts its responses by the grades of events it defines."""
+    return bool(BY_GRADE.search(plain(paper.source)))
 
 
 def _bounds(rows: list[dict[str, Any]]) -> None:
@@ -352,6 +361,10 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
                 continue
             hazard = hazards if hazards and hazards != "flood" else hazard_of(inner, titled) or hazard_of(lead, titled)
             rows = thresholds(text, max(a, base) if a < base < b else a, b, inclusive)
+            if level[1] == "warning":
+                # The warning that is issued is no condition of itself ("…时,发布蓝色预警").
+                own = LEVEL_COLOUR.get(level[0], level[0])
+                rows = [row for row in rows if row["quantity"] != "warning" or not row["value"].endswith(own)]
             for row in rows:
                 x, y = row.pop("at")
                 out["conditions"].append({"level": level[0], "kind": level[1], "hazard": row.pop("hazard") or hazard, "scope": scope, "text": piece.exact(x, y), **row, "clause": clause.id, "span": list(piece.span(x, y))})
@@ -365,7 +378,7 @@ def _acts(piece: _Slice, sentence: str, first: int, chain: list[Clause], level: 
     """Below a level's heading, with nothing to say which is which: a sentence in which somebody acts is an action and no condition."""
     if level[1] == "grade" or not who(sentence) or thresholds(sentence, 0, len(sentence), inclusive):
         return False
-    if re.search(r"(?:决定|宣布|签发|下令|报请)[^,。;]{0,12}(?:启动|进入)", sentence):
+    if re.search(r"(?:决定|宣布|签发|下令|报请)[^,。;]{0,12}(?:启动|进入)|由[^,。;]{2,30}启动[^,。;]{0,10}响应[。;]$", sentence):
         return True  # who decides: the level's own row says it
     _actions(piece, chain, level, titled, out, first, first + len(sentence))
     return True
@@ -544,7 +557,9 @@ def _table_conditions(paper: Paper, own: dict[int, tuple[int, int]], inclusive: 
             for number, start, cell in rest:
                 here = columns.get(number) if columns else level
                 if here:
-                    _cell(paper, clause, start, cell, heads.get(number, ""), here, inclusive, titled, whole, out)
+                    # Where the columns are levels, the row's first cell says what is counted.
+                    head = next((plain(words) for words in cells if plain(words)), "") if columns else heads.get(number, "")
+                    _cell(paper, clause, start, cell, head, here, inclusive, titled, whole, out)
                 elif not columns and len(plain(cell)) > 3:
                     early.append((start, cell))
             if level and early:
@@ -567,12 +582,6 @@ def _cell(paper: Paper, clause: Clause, start: int, cell: str, head: str, level:
     if not piece.text:
         return
     words = head + piece.text
-    if len(piece.text) <= 16 and not thresholds(piece.text, 0, len(piece.text), inclusive) and (rows := thresholds(words, 0, len(words), inclusive)):
-        # "300人以上" below "人员死亡": the head says what is counted.
-        for row in rows:
-            row.pop("at")
-            _table_row(piece, 0, len(piece.text), row, clause, level, "response", words, titled, whole, out)
-        return
     kind = kind_of(head) if kind_of(head) == "warning" else "response"
     # A bare number with its sign ("≥100", "50~100") is read with the head's words and unit, and points at the cell.
     if re.fullmatch(r"[≥≤<>=]*\d+(?:\.\d+)?(?:[~-]\d+(?:\.\d+)?)?(?:以[上下])?", piece.text) and (unit := re.search(r"[(]([^)]{1,6})[)]", head)):
@@ -585,9 +594,12 @@ def _cell(paper: Paper, clause: Clause, start: int, cell: str, head: str, level:
         return
     offset = 0
     for segment in re.split(r"(?<=[;。●◆])", piece.text):
-        for row in thresholds(piece.text, offset, offset + len(segment), inclusive):
-            a, b = row.pop("at")
-            _table_row(piece, a, b, row, clause, level, kind, segment, titled, whole, out)
+        rows, before = thresholds(piece.text, offset, offset + len(segment), inclusive), 0
+        if not rows:
+            rows, before = thresholds(words, len(head) + offset, len(head) + offset + len(segment), inclusive), len(head)
+        for row in rows:
+            a, b = (max(at - before, 0) for at in row.pop("at"))
+            _table_row(piece, a, b, row, clause, level, kind, words, titled, whole, out)
         offset += len(segment)
 
 

@@ -306,6 +306,7 @@ MARKERS: tuple[tuple[str, re.Pattern], ...] = (
     ("dec_gap", re.compile(r"(\d{1,2}(?:\s+\d{1,2}){1,3})(?![\d%％.．])\s+")),
     ("one", re.compile(r"(\d{1,3})\s*([.．、])(?!\s*\d)\s*")),
     ("one_gap", re.compile(r"(\d{1,2})\s+(?=[\u4e00-\u9fff])")),
+    ("one_bare", re.compile(r"(\d{1,2})(?=[\u4e00-\u9fff])")),
     ("arb", re.compile(r"(\d{1,3})\s*[)）]\s*")),
     ("circled", re.compile(r"([①-⑳])\s*")),
     ("dash", re.compile(r"(——|--)\s*(?=[\u4e00-\u9fffⅠ-Ⅻ])")),
@@ -333,7 +334,9 @@ def _marker(text: str, at: int, style: str, pattern: re.Pattern) -> _Marker | No
         if re.match(r"\s*(?:(?:km|mm|cm|m|M|h|s|t|kg|m³|m3)(?![a-zA-Z])|%|％|～|~|℃|°)", text[match.end() :]):
             return None
         return _Marker("dec", tuple(int(part) if part.isdigit() else 1 for part in re.findall(r"\d+|[lI]", match[1])), match[0].strip(), size)
-    if style in ("one", "one_gap"):
+    if style == "one_bare" and (at or len(text) > 20 or not _titled(text[match.end() :])):
+        return None  # "1总则" alone on its line
+    if style in ("one", "one_gap", "one_bare"):
         if style == "one_gap" and UNITS.match(text, match.end()) and not text.startswith(("人员", "级别", "分级", "个人"), match.end()):
             return None
         return _Marker("one" + (match[2] if style == "one" else " ").replace("．", "."), (int(match[1]),), match[0].strip(), size)
@@ -394,6 +397,8 @@ class _Tree:
             # "6 信息报告" among "5.7 …": the next chapter, whatever list is open below.
             for depth, one in enumerate(stack):
                 if one.style.startswith("one") and depth == 0 and value[0] == one.value[0] + 1:
+                    if one.style != style and any(below.style == style and below.value[0] + 1 == value[0] for below in stack[1:]):
+                        break  # a list of this very style is open and has the number next
                     return 0
         exact = any(one.style == style for one in stack)
         for depth in range(len(stack) - 1, -1, -1):
@@ -453,7 +458,7 @@ class _Tree:
     def add(self, depth: int, marker: _Marker | None, heading: str, text: str, span: tuple[int, int], kind: str = "clause") -> Clause:
         del self.stack[depth:]
         parent = self.stack[-1].clause if self.stack else None
-        if marker is None or marker.style == "label":
+        if marker is None or marker.style.startswith("label"):
             key = (f"{parent.id}/" if parent and marker else "") + (heading[:12] or "0")
         elif marker.style == "dec":
             key = ".".join(map(str, marker.value))
@@ -479,6 +484,14 @@ class _Tree:
 
 # "符合下列情形之一的，为重大事故：" above a list of its own.
 NAMES_LEVEL = re.compile(r"[^。；;：:\d]{0,30}(?:之一|下列|以下|如下)[^。；;：:\d]{0,12}(?:为|启动|属于?)[^。；;：:\d]{2,24}[：:。]")
+# A level's name alone on its line (a heading that lost its number, or the first cell of a row that came out cell by cell), and the name of what stands below it.
+_NUMERAL = "(?:Ⅰ|Ⅱ|Ⅲ|Ⅳ|[ⅰ-ⅳ]|I{1,3}V?|IV|[一二三四])"
+_GRADES = "特别重大|特别严重|重大|严重|较大|较重|一般"
+LEVEL_LINE = re.compile(
+    rf"(?:启动)?[(（]?{_NUMERAL}级[)）]?(?:[(（](?:{_GRADES}|[红橙黄蓝]色(?:预警)?)[)）])?(?:[\u4e00-\u9fff]{{0,8}}?(?:应急)?(?:响应|预警))?(?:的?(?:启动)?(?:条件|标准))?[:：]?"
+    rf"|(?:{_GRADES})[\u4e00-\u9fff]{{0,12}}?(?:事件|事故|灾害|险情|灾情|火灾|疫情)(?:[(（]{_NUMERAL}级[)）])?[:：]?|[红橙黄蓝]色(?:等级)?预警(?:[(（]{_NUMERAL}级[)）])?(?:标准|条件)?[:：]?"
+)
+PART_LINE = re.compile(r"(?:应急)?(?:响应)?(?:启动|触发|发布)(?:条件|标准|情形)[:：]?|响应(?:条件|标准)[:：]?|(?:应急)?(?:响应|处置|应对)(?:措施|行动)[:：]?")
 ANNEX = re.compile(rf"附\s*[件录表图]\s*(?:[\d{CN}A-Z]{{1,3}})?\s*(?:[:：].*)?$")
 
 
@@ -552,6 +565,15 @@ class _Writer:
             if depth is None:
                 depth = next((k for k, one in enumerate(stack) if one.style == first.style and k), len(stack))
             self.open(depth, _Marker("label", (0,), "", 0), text[:-1], line, 0, len(text))
+            return
+        words = re.sub(r"\s+", "", text)
+        if not front and self.tree.clauses and len(words) <= 30 and (LEVEL_LINE.fullmatch(words) or PART_LINE.fullmatch(words)) and not (self.parts and self.parts[-1][-1:] in "，,、"):
+            part = bool(PART_LINE.fullmatch(words))
+            stack = self.tree.stack
+            depth = next((k for k, one in enumerate(stack) if one.style in ("label", "label part") or one.style in ("arp", "arp half", "arb", "circled", "dash")), len(stack))
+            if part and depth < len(stack) and stack[depth].style == "label":
+                depth += 1
+            self.open(depth, _Marker("label part" if part else "label", (0,), "", 0), text.rstrip("：:"), line, 0, len(text))
             return
         if not front:
             cuts = self._cuts(line)

@@ -30,9 +30,9 @@ from .words import (
 OF = "|".join(sorted(WARNED_OF, key=len, reverse=True))
 COLOUR = "红色|橙色|黄色|蓝色"
 # A forecast that a standard of warnings will be reached ("达到暴雨蓝色预警以上标准") is no warning issued.
-WARNED = re.compile(rf"(?:(?:发布|发出|启动|收到|接到|达到)(?:的|了)?[^,。;、]{{0,10}}?)?(?:({OF})(?:灾害)?(?:气象)?(?:预警)?(?:信号)?)?((?:{COLOUR})(?:[、及和或/](?:{COLOUR}))*)(?:\([^)]{{0,60}}\))?(?:及?以上)?(?:级别?)?(?:的)?(?:气象)?(?:灾害)?(?:风险)?(?:预警|警报)(?!标准|以上标准|级别?以上标准|以上预警标准)")
+WARNED = re.compile(rf"(?:(?:发布|发出|启动|收到|接到|达到)(?:的|了)?[^,。;、]{{0,10}}?)?(?:({OF})(?:灾害)?(?:气象)?(?:预警)?(?:信号)?)?((?:{COLOUR})(?:[、及和或/](?:{COLOUR}))*)(?:\([^)]{{0,60}}\))?(?:及?以上)?(?:级别?)?(?:的)?(?:气象)?(?:灾害)?(?:风险)?(?:预警|警报)(?!标准|量级|以上标准|级别?以上标准|以上预警标准)")
 WARNED_LEVEL = re.compile(rf"(?:(?:发布|发出|启动|收到|接到|达到)(?:的|了)?)?({OF})(?:灾害)?(?:气象)?(Ⅰ|Ⅱ|Ⅲ|Ⅳ|IV|I{{1,3}}|[一二三四])级(?:[(](?:{COLOUR})[)])?(?:及?以上)?(?:气象)?(?:灾害)?(?:预警|警报)(?!标准|响应)")
-MARKS = r"警戒(?:水位|流量)|保证(?:水位|流量)|历史最高(?:洪)?水位|历史最大流量|历史(?:实测)?最高值|设计(?:洪)?水位|校核(?:洪)?水位|汛限水位|防洪高水位|死水位|警戒潮位"
+MARKS = r"警戒(?:水位|流量)|保证(?:水位|流量)|历史最高(?:洪)?水位|历史最大流量|历史(?:实测)?最高值|设计(?:洪)?水位|校核(?:洪)?水位|汛限水位|防洪高水位|死水位|警戒潮位|(?!历史)[\u4e00-\u9fff]{2,6}(?<!最高)(?<!的)(?:水位|潮位)"
 NAMED = re.compile(rf"(达到或(?:超过|可能超过)|达到或接近|将?超过?|达到|接近|逼近|高于|突破|低于|到达)({MARKS}|(?:\d+|[一二三四五六七八九十百]+)年一遇(?:标准)?(?:的|以上)?(?:洪水水位|洪水|水位)?)")
 OVER_MARK = re.compile(r"(\d+(?:\.\d+)?)(?:米|m)?(?:(?:~|-+|至|到)(\d+(?:\.\d+)?))?(?:米|m)(?:及?以上)?(?![³3/])")
 # An index has no unit to know it by.
@@ -72,7 +72,7 @@ def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any]) -> li
         term = WARNED_TERM.get(what, "")
         row("warning", "==", what + shade, "", match.start(), match.end(), f'warned("area", "{term}", "{COLOUR_WORD[shade]}") >= 1' if term else "", warning=what + shade)
         taken.append(match.span())
-    for match in re.finditer(rf"({NUMBER})个?(?:及)?(?:以上)?个?(?:的)?(?:县|市|区|省|乡|镇)[^,;。]{{0,10}}启动([ⅠⅡⅢⅣ]|I{{1,3}}V?|IV|[一二三四])级(?:及?以上)?[^,;。]{{0,8}}?响应", segment):
+    for match in re.finditer(rf"({NUMBER})个?(?:及)?(?:以上)?个?(?:的)?(?:县|市|区|省|乡|镇)[^,;。]{{0,10}}启动[^,;。、或]{{0,10}}?([ⅠⅡⅢⅣ]|I{{1,3}}V?|IV|[一二三四])级(?:及?以上)?[^,;。]{{0,8}}?响应", segment):
         said, value = ROMAN.get(match[2], match[2]), tidy(value_of(match[1], None))
         row("response_counties", ">=", value, "县", _begin(segment, match.start()), match.end(), f'response_counties("area", "{said}") >= {value}')
         taken.append(match.span())

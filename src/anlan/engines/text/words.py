@@ -37,7 +37,7 @@ class Quantity:
 
 # The order decides when several words stand before a number: the nearest one wins, and among equals the first here.
 QUANTITIES = (
-    Quantity("deaths", r"死亡(?:\(?含失踪\)?|和失踪|、失踪|失踪)?|遇难|死亡或可能死亡", ("人", "名", "例"), after=r"(?:以上)?(?:急性)?死亡|遇难", term="deaths"),
+    Quantity("deaths", r"死亡(?:\(?含失踪\)?|[和、/或]者?失踪|失踪)?|遇难|死亡或可能死亡", ("人", "名", "例"), after=r"(?:以上)?(?:急性)?死亡|遇难", term="deaths"),
     Quantity("missing", r"失踪(?!\))|失联", ("人", "名"), after=r"失踪|失联", term="missing_persons"),
     Quantity("injured", r"受伤|重伤|伤亡|中毒|(?:伤害|健康损害)(?:人数)?", ("人", "名"), after=r"(?:急性)?(?:重伤|受伤|伤亡|中毒|伤害|健康损害)", term="injured_persons"),
     Quantity("trapped", r"被困|受困|涉险|遇险", ("人", "名"), after=r"被困|受困|涉险", term="trapped_persons"),
@@ -73,6 +73,7 @@ QUANTITIES = (
     Quantity("rivers", r"", ("条",), term="rivers"),
     Quantity("wind_force", r"风力|阵风|大风|平均风", ("级",), "wind", after=r"(?:以上)?(?:的)?(?:大风|阵风|风力)", term="wind_force"),
     Quantity("wind_speed", r"风速|阵风|大风", ("米/秒", "m/s", "米每秒"), "wind", term="wind_speed"),
+    Quantity("temperature_departure", r"(?:偏|低|高)[低高于]", ("摄氏度", "℃", "°C")),
     Quantity("temperature_drop", r"降温|降幅|下降|降低", ("摄氏度", "℃", "°C"), after=r"[^,。;]{0,4}(?:降温|降幅)"),
     Quantity("temperature", r"气温|温度|高温|低温", ("摄氏度", "℃", "°C"), after=r".", term="temperature"),
     Quantity("visibility", r"能见度", ("米", "m", "公里"), "fog", term="visibility"),

@@ -83,23 +83,28 @@ def test_what_is_found_is_what_was_labelled(file):
 def excerpt(file: Path) -> dict[str, tuple[int, int, int]]:
     """The same for a page of a plan that stands in one file with its labels, which name the words and not their places."""
     source, _, below = file.read_text().partition("\n=====\n")
-    found, at, conditions, actions = elements(read(source)), 0, [], []
+    found, at, conditions, actions, limits = elements(read(source)), 0, [], [], Counter()
     for line in below.splitlines():
         row = line.split("\t")
+        if row[0] == "limits":
+            limits = Counter(map(int, row[1:]))
+            continue
         if row[0] == "action":
             place = source.index(row[3])
             actions.append(((place, place + 1), row[1], bare(row[2])))
             continue
         at = source.find(row[5], at) if row[5] in source[at:] else source.index(row[5])
         conditions.append(((at, at + len(row[5])), row[0], row[1], row[2], number(row[3]), row[4]))
+    have = Counter(row["minutes"] for row in found["reporting_deadlines"])
     return {
         "conditions": matched(conditions, [(tuple(r["span"]), r["level"], r["quantity"], r["op"], number(r.get("warning") or r["value"]), r["unit"]) for r in found["conditions"]], 12),
         "actions": matched(actions, [((r["span"][0], r["span"][0] + 1), r["level"], bare(r["unit"])) for r in found["actions"]], 6) if actions else (0, 0, 0),
+        "limits": ((limits & have).total(), limits.total(), have.total()) if limits else (0, 0, 0),
     }
 
 
 def test_pages_of_many_other_plans_are_read():
-    total = {"conditions": Counter(), "actions": Counter()}
+    total = {"conditions": Counter(), "actions": Counter(), "limits": Counter()}
     for file in sorted((Path(__file__).parent / "excerpts").glob("*.txt")):
         for kind, (right, labelled, found) in excerpt(file).items():
             total[kind].update(right=right, labelled=labelled, found=found)
