@@ -81,10 +81,11 @@ def coverage(request: HttpRequest) -> HttpResponse:
     small = min(int(wanted), 200) if wanted.isdecimal() and len(wanted) < 4 else 0
     flies = codes.choices("aircraft_kind")
     air = request.GET.get("air", "") if request.GET.get("air", "") in dict(flies) else ""
-    small = 0 if air else small
-    found = teams.coverage(actor, realm, kind=kind, small=small, air=air)
+    lost = "lost" in request.GET
+    small = 0 if air or lost else small
+    found = teams.coverage(actor, realm, kind=kind, small=small, air=air, lost=lost)
     share = (lambda n: 100 * n / found.people) if found.people else (lambda n: 0.0)
-    return render(request, "logistics/coverage.html", {"found": found, "today": share(found.today), "best": share(found.best), "bound": share(found.bound), "with_small": share(found.with_small), "small_bound": share(found.small_bound), "small": small, "kind": kind, "kinds": kinds, "air": air, "flies": flies, "air_name": dict(flies).get(air, ""), "now": clock.now(realm)})
+    return render(request, "logistics/coverage.html", {"found": found, "today": share(found.today), "best": share(found.best), "bound": share(found.bound), "with_small": share(found.with_small), "small_bound": share(found.small_bound), "small": small, "kind": kind, "kinds": kinds, "air": air, "lost": lost, "flies": flies, "air_name": dict(flies).get(air, ""), "now": clock.now(realm)})
 
 
 def reach_page(request: HttpRequest) -> HttpResponse:

@@ -185,10 +185,11 @@ class Coverage:
     small_limit: float = 0.0
 
 
-def coverage(actor: Any, realm: Any, *, more: int = 3, kind: str = "", small: int = 0, air: str = "") -> Coverage:
+def coverage(actor: Any, realm: Any, *, more: int = 3, kind: str = "", small: int = 0, air: str = "", lost: bool = False) -> Coverage:
     """Stations (驻地) of the actor's regions against the best layout: the same number anywhere among stations and towns, with its bound.
 
     `kind`: only stations where a team of that kind stands. `small`: 1+N (普通站+小型站): today's stations stay, and so many small ones, each with a shorter reach, are put where they add most, with the bound.
+    `lost`: a place counts only where two stations reach it, so that any one may be out.
     `air`: only bases such aircraft (code list `aircraft_kind`) fly from, and their reach in a straight line.
     """
     rows = Base.objects.seen_by(actor).filter(ended_at=None, lon__isnull=False)
@@ -210,18 +211,19 @@ def coverage(actor: Any, realm: Any, *, more: int = 3, kind: str = "", small: in
     there = np.array([(row.lon, row.lat) for row in places], float)
     ways = _by_air(stand, there, codes.data("aircraft_kind", air)) if air else compute.ways(stand, there, roads=compute.router(), data=compute.tables(), vehicle="truck", by=outside.service())
     reach = ways.seconds / 60 + (0.0 if air else policy("assemble_min")) <= policy("limit_min")
-    now: np.ndarray = np.asarray(reach[: len(bases)].any(axis=0))
-    best = covering.mclp(reach, people, len(bases), budget=5.0, gap=0.001)
+    times = 2 if lost else 1
+    count: np.ndarray = reach[: len(bases)].sum(axis=0)
+    now: np.ndarray = count >= times
+    best = covering.mclp(reach, people, len(bases), times=times, budget=5.0, gap=0.001)
     chosen = set(best.sites.tolist())
     add: list[tuple[Region, int]] = []
-    have = now.copy()
     for _turn in range(more):
-        gains = np.array([float(people[reach[len(bases) + k] & ~have].sum()) for k in range(len(sites))]) if sites else np.zeros(0)
+        gains = np.array([float(people[reach[len(bases) + k] & (count == times - 1)].sum()) for k in range(len(sites))]) if sites else np.zeros(0)
         if not gains.size or gains.max() <= 0:
             break
         k = int(gains.argmax())
         add.append((sites[k], round(float(gains[k]))))
-        have |= reach[len(bases) + k]
+        count = count + reach[len(bases) + k]
     order = [int(k) for k in np.argsort(-people) if not now[k]]
     limit = policy("small_min") if small else 0.0
     tiny, with_small, small_bound = _small(sites, people, now, ways.seconds[len(bases):] / 60 + policy("assemble_small_min") <= limit, small) if small else ([], 0, 0)

@@ -79,27 +79,32 @@ def mclp(cover: np.ndarray, weight: np.ndarray, p: int, *, times: int = 1, fixed
     return Found(value, bound, np.sort(sites), bound <= value + 1e-9 * (1 + value), "HiGHS")
 
 
-def pcenter(distance: np.ndarray, p: int, *, fixed: np.ndarray | None = None, budget: float = 60.0) -> Found:
-    """p sites whose farthest demand is nearest: bisection over the distances, each step a covering question answered with proof."""
+def pcenter(distance: np.ndarray, p: int, *, times: int = 1, fixed: np.ndarray | None = None, budget: float = 60.0) -> Found:
+    """p sites whose farthest demand is nearest: bisection over the distances, each step a covering question answered with proof. `times`: the farthest from its times-th nearest site,
+    so that with 2 any one site may be lost."""
     clock = Clock(budget)
     n, m = distance.shape
+
+    def reached(sites: np.ndarray) -> float:
+        return float(np.partition(distance[sites], times - 1, axis=0)[times - 1].max())
+
     fixed = np.asarray([] if fixed is None else fixed, int)
     radii = np.unique(distance)
     sites = _farthest_first(distance, p, fixed)
-    upper = float(distance[sites].min(axis=0).max())
+    upper = reached(sites)
     # Nobody can be served nearer than his nearest site.
-    low = int(np.searchsorted(radii, distance.min(axis=0).max()))
+    low = int(np.searchsorted(radii, np.partition(distance, times - 1, axis=0)[times - 1].max()))
     high = int(np.searchsorted(radii, upper))
     asked = "bisection"
     while low < high:
         middle = (low + high) // 2
         cover = distance <= radii[middle]
-        trial = _greedy_cover(cover, np.ones(n), np.ones(m, int), fixed)
+        trial = _greedy_cover(cover, np.ones(n), np.full(m, times), fixed)
         if len(trial) > p:
             if clock.left <= 0:
                 asked = "budget"
                 break
-            found = lscp(cover, fixed=fixed, budget=clock.left)
+            found = lscp(cover, times=times, fixed=fixed, budget=clock.left)
             if len(found.sites) > p:
                 if found.bound <= p:
                     asked = "budget"
@@ -108,11 +113,11 @@ def pcenter(distance: np.ndarray, p: int, *, fixed: np.ndarray | None = None, bu
                 continue
             trial = found.sites
         sites = trial
-        high = int(np.searchsorted(radii, distance[sites].min(axis=0).max()))
+        high = int(np.searchsorted(radii, reached(sites)))
     if len(sites) < p:  # more sites never hurt
         rest = np.setdiff1d(np.arange(n), sites)
         sites = np.r_[sites, rest[: p - len(sites)]]
-    upper = float(distance[sites].min(axis=0).max())
+    upper = reached(sites)
     bound = float(radii[min(low, len(radii) - 1)])
     return Found(upper, min(bound, upper), np.sort(sites), bound >= upper, asked)
 

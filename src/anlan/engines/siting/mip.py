@@ -75,16 +75,14 @@ def finish(cost, p, keep, opened, price, reduced, chosen, upper, unit, bound, bu
     return total, sites, None if dual_bound is None else min(dual_bound, upper - unit)
 
 
-
-
 def facility(
-    cost: np.ndarray, *, p: int | None, amount: np.ndarray, capacity: np.ndarray | None, price: np.ndarray | None, limit: float | None, fixed: np.ndarray,
-    whole: bool, worst_of: list[np.ndarray] | None, budget: float,
+    cost: np.ndarray, *, p: int | None, cases: list[tuple[np.ndarray, int, float]], capacity: np.ndarray | None, price: np.ndarray | None, limit: float | None, fixed: np.ndarray,
+    whole: bool, setup: np.ndarray | None = None, budget: float,
 ) -> tuple[float, float | None, np.ndarray | None, np.ndarray | None, str]:
-    """Siting with capacities, a budget for prices, demands served whole or in shares, and the worst of several scenarios of amounts.
+    """Siting with capacities, a budget for prices, demands served whole or in shares, and the worst of several cases: (amounts, the site that is lost or -1, what is added).
 
-    `cost[j, i]` per unit of demand, infinite where j may not serve i; returns (objective, bound, sites, share (n, m), status).
-    Strong form: x_ij ≤ y_j on every arc, and Σ amount·x ≤ capacity·y.
+    `cost[j, i]` per unit of demand, infinite where j may not serve i; `setup` what opening costs. Returns (objective, bound, sites, share (n, m) in the first case, status).
+    Strong form: x_ij ≤ y_j on every arc, and Σ amount·x ≤ capacity·y. Where a site may be lost or is full, each case serves people its own way.
     """
     from scipy import sparse
 
@@ -92,8 +90,9 @@ def facility(
     js, is_ = np.nonzero(np.isfinite(cost))
     arcs = js.size
     number, ones = np.arange(arcs), np.ones(arcs)
-    extra = 1 if worst_of else 0
-    width = n + arcs + extra
+    blocks_ = len(cases) if capacity is not None or any(lost >= 0 for _a, lost, _c in cases) else 1
+    extra = 1 if len(cases) > 1 else 0
+    width = n + blocks_ * arcs + extra
     blocks, low, high = [], [], []
 
     def row(matrix, lo, hi) -> None:
@@ -101,34 +100,49 @@ def facility(
         low.append(np.broadcast_to(np.asarray(lo, float), (matrix.shape[0],)))
         high.append(np.broadcast_to(np.asarray(hi, float), (matrix.shape[0],)))
 
-    row(sparse.csr_matrix((ones, (is_, n + number)), shape=(m, width)), 1, 1)
-    row(sparse.csr_matrix((np.r_[ones, -ones], (np.r_[number, number], np.r_[n + number, js])), shape=(arcs, width)), -np.inf, 0)
+    over = np.ones(width)
+    for b in range(blocks_):
+        at, lost = n + b * arcs + number, cases[b][1]
+        over[at[js == lost]] = 0.0
+        left = np.bincount(is_[js != lost], minlength=m) > 0  # nobody else can serve the others when that site is lost
+        row(sparse.csr_matrix((ones, (is_, at)), shape=(m, width)), left.astype(float), np.ones(m))
+        row(sparse.csr_matrix((np.r_[ones, -ones], (np.r_[number, number], np.r_[at, js])), shape=(arcs, width)), -np.inf, 0)
+        if capacity is not None:
+            load, bounded = cases[b][0], np.flatnonzero(np.isfinite(capacity))
+            place = np.full(n, -1)
+            place[bounded] = np.arange(bounded.size)
+            some = place[js] >= 0
+            row(sparse.csr_matrix((np.r_[load[is_[some]], -capacity[bounded]], (np.r_[place[js[some]], np.arange(bounded.size)], np.r_[at[some], bounded])), shape=(bounded.size, width)), -np.inf, 0)
     if p is not None:
         row(sparse.csr_matrix((np.ones(n), (np.zeros(n, int), np.arange(n))), shape=(1, width)), p, p)
     if limit is not None:
         row(sparse.csr_matrix((price, (np.zeros(n, int), np.arange(n))), shape=(1, width)), -np.inf, limit)
-    for load in worst_of or [amount]:
-        if capacity is not None:
-            bounded = np.flatnonzero(np.isfinite(capacity))
-            place = np.full(n, -1)
-            place[bounded] = np.arange(bounded.size)
-            some = place[js] >= 0
-            row(sparse.csr_matrix((np.r_[load[is_[some]], -capacity[bounded]], (np.r_[place[js[some]], np.arange(bounded.size)], np.r_[n + number[some], bounded])),
-                                  shape=(bounded.size, width)), -np.inf, 0)
-        if worst_of:
-            row(sparse.csr_matrix((np.r_[load[is_] * cost[js, is_], -1.0], (np.zeros(arcs + 1, int), np.r_[n + number, width - 1])), shape=(1, width)), -np.inf, 0)
-    value = np.r_[np.zeros(n), np.zeros(arcs) if worst_of else amount[is_] * cost[js, is_], np.ones(extra)]
+    value = np.zeros(width)
+    value[:n] = 0.0 if setup is None else setup
+    for k, (load, _lost, plus) in enumerate(cases):
+        at = n + (k if blocks_ > 1 else 0) * arcs + number
+        if extra:
+            row(sparse.csr_matrix((np.r_[load[is_] * cost[js, is_], -1.0], (np.zeros(arcs + 1, int), np.r_[at, width - 1])), shape=(1, width)), -np.inf, -plus)
+            value[-1] = 1.0
+        else:
+            value[at] = load[is_] * cost[js, is_]
     under = np.zeros(width)
     under[fixed] = 1.0
-    over = np.ones(width)
     if extra:
-        over[-1] = np.inf
-    integer = np.r_[np.ones(n), np.full(arcs, int(whole)), np.zeros(extra)].astype(int)
+        over[-1], under[-1] = np.inf, -np.inf
+    integer = np.r_[np.ones(n), np.full(blocks_ * arcs, int(whole)), np.zeros(extra)].astype(int)
     values, bound, status = run(value, under, over, sparse.vstack(blocks), np.concatenate(low), np.concatenate(high), integer, budget=budget)
     if values is None:
         return np.inf, bound, None, None, status
-    share = np.zeros((n, m))
-    share[js, is_] = np.clip(values[n : n + arcs], 0.0, 1.0)
-    share /= share.sum(axis=0, keepdims=True)
-    loads = [np.where(share > 0, share * np.where(np.isfinite(cost), cost, 0.0), 0.0) @ one for one in (worst_of or [amount])]
-    return float(max(one.sum() for one in loads)), bound, np.flatnonzero(values[:n] > 0.5), share, status
+    shares, worth = [], []
+    for b in range(blocks_):
+        share = np.zeros((n, m))
+        share[js, is_] = np.clip(values[n + b * arcs : n + (b + 1) * arcs], 0.0, 1.0)
+        shares.append(share / np.maximum(share.sum(axis=0, keepdims=True), 1e-12))
+    for k, (load, _lost, plus) in enumerate(cases):
+        share = shares[k if blocks_ > 1 else 0]
+        worth.append(float(((np.where(share > 0, share * np.where(np.isfinite(cost), cost, 0.0), 0.0)) @ load).sum()) + plus)
+    sites = np.flatnonzero(values[:n] > 0.5)
+    paid = 0.0 if setup is None else float(setup[sites].sum())
+    plus = 0.0 if extra or bound is None or not np.isfinite(bound) else cases[0][2]
+    return max(worth) + paid, None if bound is None else bound + plus, sites, shares[0], status

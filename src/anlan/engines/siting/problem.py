@@ -50,6 +50,7 @@ class Problem:
     chances: list[float] = field(default_factory=list)
     worst: bool = False
     times: int = 1
+    lost: bool = False
     where: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -144,7 +145,8 @@ def _json(text: str, kind: str) -> Problem:
         problem.budget = _number(data, "budget", "", 0.0, low=0.0)
         problem.price = np.ones(len(sites)) if problem.price is None else problem.price
     problem.whole = not data.get("split", False)
-    problem.times = int(_number(data, "times", "", 2 if data.get("one_site_lost") else 1, low=1))
+    problem.lost = bool(data.get("one_site_lost"))
+    problem.times = int(_number(data, "times", "", 2 if problem.lost else 1, low=1))
     if data.get("radius") is not None or any("radius" in one for one in demands):
         common = _number(data, "radius", "", math.nan, low=0.0) if data.get("radius") is not None else math.nan
         problem.radius = np.array([_number(one, "radius", f"demands[{k}]", common, low=0.0) for k, one in enumerate(demands)])
@@ -235,15 +237,28 @@ def _check(problem: Problem) -> None:
     n, _m = problem.cost.shape
     if problem.kind not in KINDS:
         raise BadProblem("problem", f"{problem.kind!r} is none of {', '.join(KINDS)}")
-    if problem.kind in ("pcenter", "mclp") or (problem.kind == "pmedian" and problem.budget is None):
+    if problem.kind == "pcenter" or (problem.kind in ("pmedian", "mclp") and problem.budget is None):
         if problem.p is None:
             raise BadProblem("p", "how many sites?")
     if problem.p is not None and problem.kind != "lscp" and not 1 <= problem.p <= n:
         raise BadProblem("p", f"{problem.p} of {n} sites cannot be opened")
     if problem.kind != "lscp" and problem.p is not None and len(problem.fixed) > problem.p:
         raise BadProblem("sites", f"{len(problem.fixed)} sites are fixed, {problem.p} may be open")
+    if problem.kind != "lscp" and problem.p is not None and problem.p < problem.times and problem.kind != "mclp":
+        raise BadProblem("p", f"with one site lost {problem.p} sites serve nobody: at least {problem.times} are needed")
+    if problem.times > 1 and not problem.lost and problem.kind == "pmedian":
+        raise BadProblem("times", "belongs to covering; for p-median say one_site_lost")
+    if problem.times > 1 and problem.kind != "pmedian" and _hemmed(problem):
+        raise BadProblem("times", "covering several times is not answered together with capacities, a budget for mclp and pcenter, or the worst of scenarios: leave one of them out")
+    if problem.budget is not None and problem.kind == "pcenter":
+        raise BadProblem("budget", "for p-center say how many sites (p)")
     if problem.kind in ("lscp", "mclp") and problem.radius is None and not problem.levels:
         raise BadProblem("radius", "within what distance or time is a demand covered?")
+
+
+def _hemmed(problem: Problem) -> bool:
+    """Whether capacities, a budget or the worst of scenarios ask for the general program."""
+    return problem.capacity is not None or (problem.budget is not None and problem.kind != "lscp") or (problem.worst and len(problem.scenarios) > 1 and problem.kind in ("pmedian", "mclp"))
 
 
 def solve(problem: Problem, *, budget: float = 60.0, gap: float = 0.0, seed: int = 1) -> dict[str, Any]:
@@ -267,33 +282,41 @@ def solve(problem: Problem, *, budget: float = 60.0, gap: float = 0.0, seed: int
         cost = cost[:, keep]
     weight, fixed = problem.weight[keep], np.array(problem.fixed, int)
     share = None
-    if problem.kind == "pmedian":
-        found, share, more = _pmedian(problem, cost, weight, keep, fixed, budget, gap, seed)
+    if problem.scenarios and not problem.worst:
+        # The expectation of a sum: one question with the mean weights.
+        chances = np.array(problem.chances) / sum(problem.chances)
+        weight = sum(chance * one[keep] for chance, one in zip(chances, problem.scenarios, strict=True))
+    if problem.kind == "lscp" and problem.budget is not None:
+        notes.append("the budget is not asked of lscp: it finds the cheapest set there is")
+    if _hemmed(problem) or (problem.kind == "pmedian" and problem.lost):
+        found, share, more = _general(problem, cost, weight, keep, fixed, budget)
+        notes += more
+    elif problem.kind == "pmedian":
+        found, more = _pmedian(problem, cost, weight, keep, fixed, budget, gap, seed)
         notes += more
     elif problem.kind == "pcenter":
         if not np.isfinite(cost).all():
             cost = np.where(np.isfinite(cost), cost, 1e6 * (1.0 + cost[np.isfinite(cost)].max()))
-        found = covering.pcenter(cost, problem.p or 1, fixed=fixed, budget=budget)
+        found = covering.pcenter(cost, problem.p or 1, times=problem.times, fixed=fixed, budget=budget)
     elif problem.kind == "lscp":
-        levels: list[tuple[float | None, float]] = list(problem.levels) or [(None, 1.0)]
-        covers = [cost <= (problem.radius[keep][None, :] if radius is None and problem.radius is not None else radius) for radius, _ in levels]
+        stacked = []
         # Several levels: each demand must be reached within each radius.
-        stacked = np.concatenate([cover[:, cover.sum(axis=0) >= problem.times] for cover in covers], axis=1)
-        for (radius, _), cover in zip(levels, covers, strict=True):
+        for radius, cover in _levels(problem, cost, keep):
             if missing := int((cover.sum(axis=0) < problem.times).sum()):
                 notes.append(f"{missing} demands cannot be reached within {radius}: that level was left out for them")
-        found = covering.lscp(stacked, price=problem.price, times=problem.times, fixed=fixed, budget=budget)
+            stacked.append(cover[:, cover.sum(axis=0) >= problem.times])
+        found = covering.lscp(np.concatenate(stacked, axis=1), price=problem.price, times=problem.times, fixed=fixed, budget=budget)
     else:
         found = _mclp(problem, cost, weight, keep, fixed, budget, gap)
     ratio = 0.0 if found.proven else abs(found.cost - found.bound) / max(abs(found.bound) if problem.kind != "mclp" else abs(found.cost), 1e-12)
     open_cost = cost[found.sites]
     nearest = found.sites[np.argmin(open_cost, axis=0)]
-    if share is not None:
-        nearest = share.argmax(axis=0)
     served = np.isfinite(cost[nearest, np.arange(keep.size)])
     if problem.kind in ("lscp", "mclp"):
         limit = problem.radius[keep] if problem.radius is not None else np.full(keep.size, max(level for level, _ in problem.levels))
         served = open_cost.min(axis=0) <= limit
+    if share is not None:
+        nearest, served = share.argmax(axis=0), share.sum(axis=0) > 0.5
     assignment = {str(problem.demand_ids[keep[i]]): problem.site_ids[nearest[i]] for i in range(keep.size) if served[i]}
     unserved = [problem.demand_ids[i] for i in left_out] + [problem.demand_ids[keep[i]] for i in np.flatnonzero(~served)]
     answer: dict[str, Any] = {
@@ -308,51 +331,102 @@ def solve(problem: Problem, *, budget: float = 60.0, gap: float = 0.0, seed: int
     return answer
 
 
+def _levels(problem: Problem, cost: np.ndarray, keep: np.ndarray) -> list[tuple[float | None, np.ndarray]]:
+    """(radius, which site reaches which demand within it), each level of service its own."""
+    if not problem.levels:
+        return [(None, cost <= problem.radius[keep][None, :])] if problem.radius is not None else []
+    return [(radius, cost <= radius) for radius, _share in problem.levels]
+
+
 def _pmedian(problem, cost, weight, keep, fixed, budget, gap, seed):
     notes: list[str] = []
-    scenarios = [one[keep] for one in problem.scenarios]
-    if scenarios and not problem.worst:
-        # The expectation of a sum: one p-median with the mean weights.
-        chances = np.array(problem.chances) / sum(problem.chances)
-        weight = sum(chance * one for chance, one in zip(chances, scenarios, strict=True))
-        scenarios = []
-    general = problem.capacity is not None or problem.budget is not None or bool(scenarios)
-    if not general:
-        if np.isfinite(cost).all():
-            priced = cost if (weight == 1).all() else cost * weight[None, :].astype(cost.dtype)
-        else:
-            # Serving everybody comes first, then the way: one unserved demand costs more than all the ways together.
-            fine = np.where(np.isfinite(cost), cost * weight[None, :], 0.0)
-            fence = 1.0 + fine.max(axis=0).sum()
-            priced = np.where(np.isfinite(cost), fine, fence)
-        where = problem.where[keep] if problem.where is not None else None
-        found = pmedian.solve(np.ascontiguousarray(priced), problem.p, fixed=fixed, where=where, weight=weight, budget=budget, gap=gap, seed=seed)
-        if not np.isfinite(cost).all():
-            lost = ~np.isfinite(cost[found.sites]).any(axis=0)
-            if lost.any():
-                notes.append(f"{int(lost.sum())} demands can be served by none of the {problem.p} sites: the objective is that of the others")
-                found.cost -= fence * lost.sum()
-                found.bound = max(0.0, found.bound - fence * lost.sum())
-        return found, None, notes
-    arcs = int(np.isfinite(cost).sum())
+    if np.isfinite(cost).all():
+        priced = cost if (weight == 1).all() else cost * weight[None, :].astype(cost.dtype)
+    else:
+        # Serving everybody comes first, then the way: one unserved demand costs more than all the ways together.
+        fine = np.where(np.isfinite(cost), cost * weight[None, :], 0.0)
+        fence = 1.0 + fine.max(axis=0).sum()
+        priced = np.where(np.isfinite(cost), fine, fence)
+    where = problem.where[keep] if problem.where is not None else None
+    found = pmedian.solve(np.ascontiguousarray(priced), problem.p, fixed=fixed, where=where, weight=weight, budget=budget, gap=gap, seed=seed)
+    if not np.isfinite(cost).all():
+        lost = ~np.isfinite(cost[found.sites]).any(axis=0)
+        if lost.any():
+            notes.append(f"{int(lost.sum())} demands can be served by none of the {problem.p} sites: the objective is that of the others")
+            found.cost -= fence * lost.sum()
+            found.bound = max(0.0, found.bound - fence * lost.sum())
+    return found, notes
+
+
+def _general(problem: Problem, cost: np.ndarray, weight: np.ndarray, keep: np.ndarray, fixed: np.ndarray, budget: float) -> tuple[pmedian.Found, np.ndarray, list[str]]:
+    """With capacities, a budget, the worst of scenarios or any one site lost: the integer program. (answer, which share of a demand goes where, notes)."""
+    notes: list[str] = []
+    n, m = cost.shape
+    clock = pmedian.Clock(budget)
+    loads = [one[keep] for one in problem.scenarios] if problem.worst and problem.scenarios else [weight]
+    lost = [-1, *range(n)] if problem.lost else [-1]
+    room, price = problem.capacity, problem.price
+    arcs = int(np.isfinite(cost).sum()) * (len(loads) * len(lost) if room is not None or problem.lost else 1)
     if arcs > MAX_MIP:
-        raise BadProblem("", f"capacities, budgets and scenarios are answered up to {MAX_MIP:,} pairs of site and demand; here are {arcs:,}: group demands or name fewer sites")
-    room = problem.capacity
-    if room is not None and problem.p is not None:
-        most = np.sort(room)[::-1][: problem.p].sum()
-        if most < weight.sum():
-            raise BadProblem("capacity", f"the {problem.p} largest sites take {most:g}, the demands are {weight.sum():g}: {weight.sum() - most:g} are missing")
-    value, bound, sites, share, status = mip.facility(
-        cost, p=problem.p, amount=weight, capacity=room, price=problem.price, limit=problem.budget, fixed=fixed, whole=problem.whole and room is not None,
-        worst_of=scenarios or None, budget=budget,
-    )
+        raise BadProblem("", f"capacities, budgets, scenarios and lost sites are answered up to {MAX_MIP:,} pairs of site and demand, each case its own; here are {arcs:,}: group demands or name fewer sites")
+    count = None if problem.kind == "lscp" else problem.p
+    most = None if room is None else np.sort(room)[::-1][:count].sum()
+    if most is not None and problem.kind != "mclp" and most < (need := max(one.sum() for one in loads)):
+        raise BadProblem("capacity", f"the {count or n} largest sites take {most:g}, the demands are {need:g}: {need - most:g} are missing")
+
+    def run(costs: np.ndarray, cases: list[tuple[np.ndarray, int, float]], **more: Any) -> Any:
+        settings = {"p": problem.p, "capacity": room, "price": price, "limit": problem.budget, "fixed": fixed, "setup": None} | more
+        return mip.facility(costs, cases=cases, whole=problem.whole and settings["capacity"] is not None, budget=max(clock.left, 0.1), **settings)
+
+    if problem.kind == "pmedian":
+        value, bound, sites, share, status = run(cost, [(load, site, 0.0) for load in loads for site in lost])
+    elif problem.kind == "mclp":
+        gain = np.zeros((n, m))
+        parts = [share for _radius, share in problem.levels] or [1.0]
+        for part, (_radius, cover) in sorted(zip(parts, _levels(problem, cost, keep), strict=True), key=lambda pair: pair[0]):
+            gain[cover] = part
+        # One more site that is always open, takes everybody and gives nothing: what is least lost is most covered.
+        most_gain = float(gain.max(initial=0.0))
+        costs = np.vstack([np.where(gain > 0, most_gain - gain, np.inf), np.full(m, most_gain)])
+
+        def wide(row: np.ndarray | None, last: float) -> np.ndarray | None:
+            return None if row is None else np.r_[row, last]
+
+        value, bound, sites, share, status = run(
+            costs, [(load, -1, -most_gain * float(load.sum())) for load in loads], p=None if problem.p is None else problem.p + 1, capacity=wide(room, math.inf), price=wide(price, 0.0), fixed=np.r_[fixed, n],
+        )
+        value, bound = -value, None if bound is None else -bound
+        if sites is not None:
+            sites, share = sites[sites < n], share[:n]
+    elif problem.kind == "lscp":
+        reach = np.logical_and.reduce([cover | (cover.sum(axis=0) == 0)[None] for _radius, cover in _levels(problem, cost, keep)])
+        setup = np.ones(n) if price is None else price
+        value, bound, sites, share, status = run(np.where(reach, 0.0, np.inf), [(weight, -1, 0.0)], p=None, limit=None, setup=setup)
+    else:
+        # Bisection over the distances: can p sites, none too full, reach everybody within so much?
+        radii, low = np.unique(cost[np.isfinite(cost)]), 0
+        value, sites, share, status = 0.0, None, None, "Infeasible"
+        high = radii.size
+        while low < high:
+            middle = (low + high) // 2
+            found = run(np.where(cost <= radii[middle], 0.0, np.inf), [(weight, -1, 0.0)], limit=None) if (cost <= radii[middle]).any(axis=0).all() else (0.0, math.inf, None, None, "")
+            if found[2] is not None:
+                value, high, (sites, share, status) = float(radii[middle]), middle, found[2:]
+            elif found[1] == math.inf:
+                low = middle + 1
+            else:
+                notes.append("not every distance could be tried in the time given")
+                break
+        bound = float(radii[min(low, radii.size - 1)])
     if sites is None:
         raise BadProblem("", f"no answer within the limits of capacity and budget ({status}): allow more sites, more budget, or split demands")
     if bound is None:
-        bound = 0.0
+        bound = 0.0 if problem.kind != "mclp" else max(float((gain.max(axis=0) * load).sum()) for load in loads)
         notes.append("no bound was reached in the time given")
-    bound = min(bound, value)
-    return pmedian.Found(value, bound, sites, value - bound <= 1e-6 * (1.0 + abs(value)), f"HiGHS: {status}"), share, notes
+    if problem.lost:
+        notes.append("the objective is that of the worst loss of one site; the assignment is that without a loss")
+    bound = max(bound, value) if problem.kind == "mclp" else min(bound, value)
+    return pmedian.Found(value, bound, sites, abs(value - bound) <= 1e-6 * (1.0 + abs(value)), f"HiGHS: {status}"), share, notes
 
 
 def _mclp(problem, cost, weight, keep, fixed, budget, gap):

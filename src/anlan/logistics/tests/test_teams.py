@@ -76,6 +76,11 @@ def test_coverage_today_stands_beside_the_best_layout_of_as_many(actual, alice, 
     plus = teams.coverage(alice, actual, small=2)
     assert [(row.pk, n) for row, n in plus.small] == [(other.pk, 3000)] and (plus.with_small, plus.small_bound) == (4000, 4000), "1+N: the station stays, the small one adds the west"
     assert teams.coverage(alice, actual, kind="fire").stations == 0, "no fire team stands there"
+    second = Base.objects.create(code="B2", name="东二站", region=county, lon=119.0, lat=28.02)
+    spare = teams.coverage(alice, actual, lost=True)
+    assert (spare.today, spare.best, spare.bound, spare.add) == (1000, 1000, 1000, []), "the east has two stations, the west could have one"
+    assert 'name="lost" checked' in signed_in(client, alice).get("/logistics/coverage?lost=on&small=2").content.decode()
+    second.delete()
     desk = signed_in(client, alice)
     assert "100.0" in desk.get("/logistics/coverage?small=2").content.decode() and desk.get("/logistics/coverage?small=x&kind=fire").status_code == 200
     page = desk.get("/logistics/coverage").content.decode()

@@ -149,6 +149,116 @@ def test_budget_fixed_sites_scenarios_and_levels():
     assert twice["proven"] and len(twice["sites"]) >= 2
 
 
+def hemmed(seed: int) -> dict:
+    """A small question with capacities, prices, fixed sites and scenarios, each in some draws."""
+    r = np.random.default_rng(seed)
+    n, m = 4, 5
+    weights = [r.integers(1, 5, m).tolist() for _ in range(2)]
+    return {
+        "demands": [{"id": i, "weight": weights[0][i]} for i in range(m)], "p": int(r.integers(2, 4)), "matrix": r.integers(1, 30, (m, n)).tolist(), "radius": int(r.integers(12, 26)),
+        "sites": [{"id": j, "price": int(r.integers(1, 5)), "fixed": bool(j == 0 and seed % 3 == 0), **({"capacity": int(r.integers(5, 14))} if seed % 2 else {})} for j in range(n)],
+        **({"budget": int(r.integers(4, 9))} if seed % 5 < 2 else {}), **({"scenarios": [{"weights": one} for one in weights], "goal": "worst"} if seed % 7 < 3 else {}),
+    }
+
+
+def by_hand(data: dict, kind: str) -> float | None:
+    """Every set of sites, every way of serving, every case."""
+    cost, n, m = np.array(data["matrix"]).T, len(data["sites"]), len(data["demands"])
+    price, room = np.array([one["price"] for one in data["sites"]]), np.array([one.get("capacity", np.inf) for one in data["sites"]])
+    fixed = {j for j, one in enumerate(data["sites"]) if one["fixed"]}
+    loads = [np.array(one["weights"]) for one in data["scenarios"]] if data.get("scenarios") and kind in ("pmedian", "mclp") else [np.array([one["weight"] for one in data["demands"]])]
+    lost, levels = data.get("one_site_lost"), data.get("levels")
+    best = None
+    for size in range(1, n + 1) if kind == "lscp" else [data["p"]]:
+        for some in itertools.combinations(range(n), size):
+            if not fixed <= set(some) or (kind != "lscp" and "budget" in data and price[list(some)].sum() > data["budget"]):
+                continue
+            worst: list[float] = []
+            for load in loads:
+                for gone in [None, *some] if lost else [None]:
+                    left = [j for j in some if j != gone]
+                    served = [w for w in itertools.product([*left, *([-1] if kind == "mclp" else [])], repeat=m) if (np.bincount([j for j in w if j >= 0], weights=[x for x, j in zip(load, w, strict=True) if j >= 0], minlength=n) <= room).all()]
+                    if kind == "pmedian":
+                        values = [sum(load[i] * cost[w[i], i] for i in range(m)) for w in served]
+                    elif kind == "mclp":
+                        def gives(j: int, i: int) -> float:
+                            return 0.0 if j < 0 else max((one["share"] for one in levels if cost[j, i] <= one["radius"]), default=0.0) if levels else float(cost[j, i] <= data["radius"])
+
+                        values = [-sum(load[i] * gives(w[i], i) for i in range(m)) for w in served]
+                    elif kind == "pcenter":
+                        values = [max(cost[w[i], i] for i in range(m)) for w in served]
+                    else:
+                        limit = [one["radius"] for one in levels] if levels else [data["radius"]]
+                        near = [[j for j in left if cost[j, i] <= min(limit)] for i in range(m)]
+                        values = [float(price[list(some)].sum()) for w in served if all(w[i] in near[i] for i in range(m))]
+                    worst.append(min(values, default=np.inf))
+            if max(worst) < np.inf and (best is None or max(worst) < best):
+                best = max(worst)
+    return best
+
+
+@pytest.mark.parametrize("kind", ["pmedian", "pcenter", "lscp", "mclp"])
+def test_capacities_budgets_fixed_sites_and_the_worst_of_scenarios_equal_every_set_tried_by_hand(kind):
+    answered = 0
+    for seed in range(60):
+        data = hemmed(seed)
+        if kind == "pcenter":
+            data.pop("budget", None)
+        if seed % 4 == 3 and kind == "mclp":
+            data["levels"] = [{"radius": 8, "share": 1.0}, {"radius": data.pop("radius"), "share": 0.4}]
+        best = by_hand(data, kind)
+        if kind == "lscp" and best is not None and not all(any(cost <= data["radius"] for cost in row) for row in data["matrix"]):
+            continue
+        try:
+            answer = siting.solve(siting.read(json.dumps(data).encode(), kind))
+        except siting.BadProblem:
+            assert best is None, seed
+            continue
+        if kind == "lscp" and answer["unserved"]:
+            continue  # what nobody reaches is left out, by name
+        assert best is not None and answer["proven"] and answer["objective"] == pytest.approx(-best if kind == "mclp" else best), (seed, best, answer)
+        answered += 1
+        assert {one["id"] for one in data["sites"] if one["fixed"]} <= set(answer["sites"])
+        load: dict = {}
+        for demand, site in answer["assignment"].items():
+            load[site] = load.get(site, 0) + data["demands"][int(demand)]["weight"]
+        if not data.get("scenarios"):
+            assert all(units <= data["sites"][site].get("capacity", np.inf) for site, units in load.items())
+    assert answered > 20
+
+
+def test_any_one_site_may_be_lost():
+    """p-median, p-center, lscp and mclp, over several scenarios, with and without capacities: against every set and every loss."""
+    for seed in range(40):
+        data = hemmed(seed) | {"one_site_lost": True}
+        for name in ("budget", "scenarios", "goal"):
+            if seed % 3:
+                data.pop(name, None)
+        best = by_hand(data, "pmedian")
+        try:
+            answer = siting.solve(siting.read(json.dumps(data).encode(), "pmedian"))
+            assert best is not None and answer["proven"] and answer["objective"] == pytest.approx(best), seed
+        except siting.BadProblem:
+            assert best is None, seed
+        distance = np.array(data["matrix"]).T
+        sites = [{"id": j} for j in range(4)]
+        plain = {"demands": data["demands"], "matrix": data["matrix"], "sites": sites, "one_site_lost": True, "p": data["p"]}
+        far = min(np.partition(distance[list(some)], 1, axis=0)[1].max() for some in itertools.combinations(range(4), data["p"]))
+        assert siting.solve(siting.read(json.dumps(plain).encode(), "pcenter"))["objective"] == far, seed
+        twice = max(sum(one["weight"] for i, one in enumerate(data["demands"]) if (distance[list(some), i] <= data["radius"]).sum() > 1) for some in itertools.combinations(range(4), data["p"]))
+        assert siting.solve(siting.read(json.dumps(plain | {"radius": data["radius"]}).encode(), "mclp"))["objective"] == twice, seed
+
+
+@pytest.mark.parametrize(("more", "kind", "where"), [
+    ({"one_site_lost": True, "p": 1}, "pmedian", "p"), ({"one_site_lost": True, "p": 1}, "pcenter", "p"), ({"times": 2}, "pmedian", "times"), ({"budget": 3}, "pcenter", "budget"),
+    ({"one_site_lost": True, "budget": 3}, "mclp", "times"), ({"budget": 0, "p": None}, "mclp", ""),
+])
+def test_what_is_not_answered_together_is_said(more, kind, where):
+    with pytest.raises(siting.BadProblem) as caught:
+        siting.solve(ask(kind, **(({"sites": [{"id": "s", "x": 0, "y": 0, "price": 1, "fixed": True}]} if not where else {}) | more)))
+    assert caught.value.where == where
+
+
 def test_what_cannot_be_served_is_named_and_the_rest_solved():
     matrix = [[1, 2], [None, None], [3, 1]]
     problem = siting.read(json.dumps({"demands": [{"id": "a"}, {"id": "b"}, {"id": "c"}], "sites": [{}, {}], "p": 1, "matrix": matrix}).encode(), "pmedian")
