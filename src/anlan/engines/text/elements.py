@@ -334,7 +334,11 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
     running, offset = here, 0
     for sentence in re.split(r"(?<=[;。])", text):
         first, offset = offset, offset + len(sentence)
+        if here and here[1] == "response" and (named := NAMED_LEVEL.fullmatch(sentence)):
+            here = ROMAN.get(named[1], named[1]), "response"  # "…;Ⅲ级响应。当…": the next level within the text of one
         level = here
+        if here and here[1] == "warning" and (started := _only(sentence)) and started[1] == "response":
+            level = started  # "…发布蓝色预警时,启动Ⅳ级响应" among the warnings
         if here is None:
             # No heading says the level: the sentence may.
             if head := INLINE.match(sentence):
@@ -368,7 +372,7 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
             for row in rows:
                 x, y = row.pop("at")
                 out["conditions"].append({"level": level[0], "kind": level[1], "hazard": row.pop("hazard") or hazard, "scope": scope, "text": piece.exact(x, y), **row, "clause": clause.id, "span": list(piece.span(x, y))})
-            if not rows and mode == "condition" and not CLOSING.match(inner):
+            if not rows and mode == "condition" and not CLOSING.match(inner) and not re.fullmatch(r"[^,。;]{0,16}?(?:条件|标准|情形|程序):?", inner):
                 first_at = text.index(inner, a)
                 why = "left to judgement" if OTHER.match(inner) else "no threshold that the vocabulary knows"
                 out["unmatched"].append({"level": level[0], "kind": level[1], "text": piece.exact(first_at, first_at + len(inner)), "why": why, "clause": clause.id, "span": list(piece.span(first_at, first_at + len(inner)))})
@@ -584,10 +588,10 @@ def _cell(paper: Paper, clause: Clause, start: int, cell: str, head: str, level:
     words = head + piece.text
     kind = kind_of(head) if kind_of(head) == "warning" else "response"
     # A bare number with its sign ("≥100", "50~100") is read with the head's words and unit, and points at the cell.
-    if re.fullmatch(r"[≥≤<>=]*\d+(?:\.\d+)?(?:[~-]\d+(?:\.\d+)?)?(?:以[上下])?", piece.text) and (unit := re.search(r"[(]([^)]{1,6})[)]", head)):
+    if re.fullmatch(r"[≥≤<>=]*\d+(?:\.\d+)?(?:[~-]\d+(?:\.\d+)?)?(?:以[上下])?", piece.text) and (unit := re.search(r"[(]([^)]{1,6})[)]", head) or re.search("人(?=[数口])", head)):
         number = re.match(r"([≥≤<>=]*)(\d+(?:\.\d+)?(?:[~-]\d+(?:\.\d+)?)?)(.*)", piece.text)
         assert number
-        words = head.replace(unit[0], "") + number[1] + number[2] + unit[1] + number[3]
+        words = head.replace(unit[0] if unit.re.groups else "", "") + number[1] + number[2] + unit[unit.re.groups] + number[3]
         for row in thresholds(words, 0, len(words), inclusive):
             row.pop("at")
             _table_row(piece, 0, len(piece.text), row, clause, level, kind, words, titled, whole, out)

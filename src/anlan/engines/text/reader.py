@@ -120,6 +120,8 @@ def _mechanical_marks(text: str) -> list[tuple[int, int]]:
 # Tables drawn with lines, or written as Markdown does.
 WALL = r"[┃│║|]"
 DRAWN = re.compile(rf"\s*{WALL}.*{WALL}\s*$")
+# Cells parted by tabs; not a number before its heading, nor a heading before its page.
+TABBED = re.compile(r"(?!\s*[\d.、()（）一二三四五六七八九十①-⑳]+\t)[^\t]*[^\t\s][^\t]*\t+(?!\s*\d*\s*$)[^\n]*\S")
 RULED = re.compile(r"\s*(?=.*[━─═\-].*[━─═\-])[\u2500-\u257f|:+\-\s]+$")
 PAGE_NUMBER = re.compile(r"\s*(?:[-—–－·]\s*\d{1,4}\s*[-—–－·]?|\d{1,4}\s*[-—–－·]|第\s*\d{1,4}\s*页(?:\s*[共/]\s*\d{1,4}\s*页)?|\d{1,4}\s*/\s*\d{1,4}|\d{1,3})\s*")
 REMAINS = re.compile(r"\[bookmark: [^\]]*\]")
@@ -149,7 +151,9 @@ def _lines(text: str, warnings: list[str]) -> list[_Line]:
 
     lines: list[_Line] = []
     offset, table, gap, pages, remains, drawn = 0, False, False, 0, 0, False
-    for raw in content.split("\n"):
+    raws = content.split("\n")
+    tabbed = [("\t" in raw) and bool(TABBED.fullmatch(raw.rstrip())) for raw in raws]
+    for place, raw in enumerate(raws):
         start = offset
         offset += len(raw) + 1
         body = raw.rstrip("\r \t\u3000\x0c")
@@ -158,7 +162,8 @@ def _lines(text: str, warnings: list[str]) -> list[_Line]:
             gap = True
             continue
         stripped = body[lead:]
-        if not table and (DRAWN.match(body) or (drawn and RULED.match(body))):
+        cells = tabbed[place] and (place > 0 and tabbed[place - 1] or place + 1 < len(raws) and tabbed[place + 1])
+        if not table and (DRAWN.match(body) or cells or (drawn and RULED.match(body))):
             if not drawn:
                 lines.append(_Line(TABLE, source(start + lead), True, gap, True))
             drawn = True
@@ -453,6 +458,10 @@ class _Tree:
             if len(value) >= 2 and len(known) == 1 and (len(value) == 2 or named) and value[0] == known[0] + 1 and (value[1] == 1 or named):
                 self.warnings.append(f"{'.'.join(map(str, value))}: its chapter heading was not found")
                 return depth
+        depth, one = tops[0]
+        if named and len(value) <= 3 and len(one.value) > 1 and 0 < value[0] - one.value[0] <= 4:
+            self.warnings.append(f"{'.'.join(map(str, value))}: chapters before it are missing")
+            return depth
         return None
 
     def add(self, depth: int, marker: _Marker | None, heading: str, text: str, span: tuple[int, int], kind: str = "clause") -> Clause:
@@ -589,6 +598,8 @@ class _Writer:
             # Nor was a short line broken by the page: where papers have no empty lines, that tells a heading from the sentence below it.
             if start == 0 and end == len(text) and not whole and len(text) < 0.6 * self.width and marker.style in ("dec", "cn", "cnp", "one.", "one ", "one、") and _titled(rest):
                 whole = True
+            if start == 0 and end == len(text) and (words := re.sub(r"\s+", "", rest)) and (LEVEL_LINE.fullmatch(words) or PART_LINE.fullmatch(words)):
+                whole = True  # known by its words
             heading = ""
             longest = 20 if marker.style.startswith(("arp", "circled", "arb", "dash")) else 45
             if rest and len(rest) <= longest and rest[-1] not in END + "，,、" and not re.search(r"[。；;]|\d.*以[上下]", rest) and (whole or k + 1 < len(cuts) or marker.style in ("cn", "cnp")):

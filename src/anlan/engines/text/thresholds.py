@@ -171,8 +171,10 @@ def _begin(segment: str, a: int) -> int:
     # Stops within brackets divide nothing: "3个以上县(市、区)日雨量".
     flat = re.sub(r"\([^()]*\)", lambda one: "#" * len(one[0]), segment[:a])
     begin = max([begin] + [flat.rfind(stop) + 1 for stop in ";,。或、:\n"])
-    while begin < a and segment[begin] in "()者且达":
+    while begin < a and segment[begin] in "()者且达●•◆■▪·*○":
         begin += 1
+    if numbered := re.match(r"\d{1,2}[.、](?=\d+(?:小时|天|日)[\u4e00-\u9fff])", segment[begin:a]):
+        begin += numbered.end()  # "1.24小时降雨量": a list's number that looks like part of the figure
     return begin
 
 
@@ -191,7 +193,7 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
             shared = span[2] or scale
             high_included = "含" in span[0]
             yield match.start(), match.end() + span.end(), [
-                (">=", value_of(number, scale or shared), scale or shared, unit2), ("<=" if high_included or (unit2 in DISCRETE and "." not in span[1]) or span[1].endswith("9") else "<", value_of(span[1], shared), shared, unit2),
+                (">=", value_of(number, scale or shared), scale or shared, unit2), ("<=" if high_included or (unit2 in DISCRETE and "." not in span[1]) or span[1].endswith("9") or (len(span[1]) == 1 and not shared and unit2 in ("人", "名", "例")) else "<", value_of(span[1], shared), shared, unit2),
             ]
             at = match.end() + span.end()
             continue
@@ -204,7 +206,7 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
                 ]
                 at = match.end() + both.end()
             continue
-        if re.match(r"(?:以)?[内前]|时(?:间)?内|后|报|值守|值班|(?:连续)?滚动", after) or re.search(r"(?:过去|未来|预计|前|近|每|第|后)$", before):
+        if re.match(r"(?:以)?前|时(?:间)?内|后|报|值守|值班|(?:连续)?滚动", after) or unit not in ("公里", "千米") and re.match("以?内", after) or re.search(r"(?:过去|未来|预计|前|近|每|第|后)$", before):
             continue
         tail = AFTER.match(after)
         word = tail["way"] if tail else ""
@@ -222,6 +224,8 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
             op = ">="  # "48小时尚未扑灭明火"
         elif far := re.search(r"(超过|大于|高于)[\u4e00-\u9fff]{2,8}(?:面积|总数|人数|人口|负荷|总量|产值)的?$|(?:达到|达|占)[\u4e00-\u9fff]{2,10}(?:面积|总数|人数|人口|负荷|总量|产值)的?$", before):
             op = ">" if far[1] else ">="  # "超过耕地面积65%"
+        elif re.search(r"人数$", before) and unit in ("人", "名", "例") or re.search(r"(?:风力|阵风|平均风)$", before) and unit == "级":
+            op = ">="  # "中毒人数100人", "海上风力7级": so much, or more
         elif later := re.match(rf"(?:或|、)({NUMBER})({SCALES})?({UNIT})以(上|下)", after):
             op = "≥" if later[4] == "上" else "≤"  # "20万间或6万户以上": the comparison stands after the second number
         elif unit in ("个", "座", "条", "起") and not (unit == "个" and number in ("一", "1") and re.match(r"[县市区乡镇省地]|平均", after)) and not re.search(r"[分为共设]有?$|某$|(?<![区域内,])有$", before):
