@@ -126,31 +126,19 @@ def _read(act: Act, raw: bytes, answer: dict[str, Any], source: str, heard_by: s
 
 
 @action("exchange.save_source")
-def save_source(
-    act: Act, *, name: str, kind: str = FeedSource.POLL, url: str = "", hosts: list | None = None, mode: str = "lenient", issuer: str = "other",
-    issuer_name: str = "", interval_s: int = 300, enabled: bool = True, source: UUID | None = None, silent_after_min: int | None = None,
-) -> FeedSource:
-    """Add or change a link. Its certificate and its push credential are two persons' (`LINK_TRUST`): until then nothing is checked, and nothing can be pushed."""
+def save_source(act: Act, *, name: str, kind: str = FeedSource.POLL, interval_s: int = 300, enabled: bool = True, source: UUID | None = None, silent_after_min: int | None = None) -> FeedSource:
+    """Add a link, or change what decides nothing about whom we believe. Everything that does is two persons' (`LINK_TRUST`): a new link fetches nothing and takes nothing until then."""
     access.require(act, "exchange.manage")
-    if not name.strip() or kind not in (FeedSource.POLL, FeedSource.PUSH) or mode not in ("lenient", "strict") or issuer not in issuers.table().issuers:
+    if not name.strip() or kind not in (FeedSource.POLL, FeedSource.PUSH):
         raise INVALID(fields=[{"field": "name", "why": str(_("Name the link and choose its kind, reading and issuer."))}])
-    if kind == FeedSource.POLL:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-            raise BAD_ADDRESS(fields=[{"field": "url", "why": "http(s)"}])
-    values = {
-        "name": name.strip()[:120], "kind": kind, "url": url.strip(), "hosts": [str(host).strip() for host in hosts or [] if str(host).strip()], "mode": mode,
-        "issuer": issuer, "issuer_name": issuer_name.strip(), "interval_s": max(60, int(interval_s)), "enabled": enabled,
-        "silent_after_min": silent_after_min or None,
-    }
+    values = {"name": name.strip()[:120], "interval_s": max(60, int(interval_s)), "enabled": enabled, "silent_after_min": silent_after_min or None}
     if source is None:
-        row = act.create(FeedSource, **values, added_by=act.actor.person_id)
+        row = act.create(FeedSource, **values, kind=kind, added_by=act.actor.person_id)
         change = "added"
     else:
         row = act.lock(FeedSource, source)
         for field, value in values.items():
             setattr(row, field, value)
-        row.etag = row.last_modified = ""
         row.next_at = None
         act.save(row)
         change = "changed" if enabled else "off"
@@ -158,7 +146,11 @@ def save_source(
     return row
 
 
-LINK_TRUST = "link_trust"  # the kind of request by which two persons say what proves a link's messages: {"source", "certificate" (PEM; empty: none) and/or "token_hash"}
+# The kind of request by which two persons say whom a link speaks for and what proves it: {"source", and what of TRUST shall be another}.
+LINK_TRUST = "link_trust"
+TRUST = {  # field → what the fact calls its change
+    "kind": "changed", "url": "changed", "hosts": "changed", "mode": "changed", "issuer": "changed", "issuer_name": "changed", "certificate": "certificate", "token_hash": "credential",
+}
 
 
 def _certificate(pem: str) -> x509.Certificate:
@@ -168,27 +160,57 @@ def _certificate(pem: str) -> x509.Certificate:
         raise BAD_CERTIFICATE(fields=[{"field": "certificate", "why": "PEM"}]) from None
 
 
+def check_words(change: dict[str, Any]) -> None:
+    """What is asked for can be a link's; its certificate is one."""
+    known = {"kind": [FeedSource.POLL, FeedSource.PUSH], "mode": ["lenient", "strict"], "issuer": list(issuers.table().issuers)}
+    hosts = change.get("hosts", [])
+    if not set(change) & set(TRUST) or any(change.get(field, codes[0]) not in codes for field, codes in known.items()) or not (isinstance(hosts, list) and all(isinstance(one, str) for one in hosts)):
+        raise INVALID(fields=[{"field": "source", "why": str(_("Name the link and choose its kind, reading and issuer."))}])
+    if "url" in change:
+        try:
+            parts = urlsplit(change["url"])
+            good = parts.scheme in ("http", "https") and parts.hostname and not parts.username
+        except (ValueError, AttributeError, TypeError):
+            good = False
+        if not good or len(change["url"]) > 500:
+            raise BAD_ADDRESS(fields=[{"field": "url", "why": "http(s)"}])
+    if change.get("certificate"):
+        _certificate(change["certificate"])
+
+
 def check_trust(payload: dict[str, Any]) -> None:
-    """The link is there, and the certificate is one."""
-    if not FeedSource.objects.filter(pk=payload.get("source")).exists() or not {"certificate", "token_hash"} & set(payload):
+    """The link is there, and what is asked for can be its."""
+    if not FeedSource.objects.filter(pk=payload.get("source")).exists():
         raise INVALID(fields=[{"field": "source", "why": str(_("Name the link and what shall prove its messages."))}])
-    if payload.get("certificate"):
-        _certificate(payload["certificate"])
+    check_words(payload)
 
 
 def change_trust(act: Act, request: TwoPersonRequest) -> None:
-    """The second person has confirmed it: from here on the link's signatures are checked with this certificate, or it pushes with this credential."""
+    """The second person has confirmed it: from here on the link is fetched there, believed as that issuer, read that way, and checked by that."""
     row = act.lock(FeedSource, UUID(request.payload["source"]), check_version=False)
-    for name, change in (("certificate", "certificate"), ("token_hash", "credential")):
-        if name in request.payload:
-            setattr(row, name, request.payload[name])
-            act.state(SourceChanged(source=row.pk, change=change), about=row)
+    for field in TRUST:
+        if field in request.payload:
+            setattr(row, field, request.payload[field])
+    if {"kind", "url"} & set(request.payload):
+        row.etag = row.last_modified = ""
+        row.next_at = None
+    for change in sorted({TRUST[field] for field in TRUST if field in request.payload}):
+        act.state(SourceChanged(source=row.pk, change=change), about=row)
     act.save(row)
 
 
 def describe_trust(payload: dict[str, Any]) -> str:
+    """What it is now and what it shall be, so that the second person sees both."""
     row = FeedSource.objects.filter(pk=payload.get("source")).first()
     parts = [row.name if row else "?"]
+    known = issuers.table().issuers
+    for field, label in (("kind", _("way")), ("url", _("address")), ("hosts", _("further hosts")), ("mode", _("reading")), ("issuer", _("issuer")), ("issuer_name", _("issuer's name"))):
+        if field in payload:
+            said = []
+            for value in (getattr(row, field, ""), payload[field]):
+                choices: dict[Any, Any] = dict(FeedSource._meta.get_field(field).flatchoices)
+                said.append(", ".join(value) if isinstance(value, list) else str(known[value].text if field == "issuer" and value in known else choices.get(value, value)))
+            parts.append(_("{what}: {before} → {after}").format(what=label, before=said[0] or "–", after=said[1] or "–") if said[0] != said[1] else f"{label}: {said[1]}")
     if "certificate" in payload:
         pem = payload["certificate"]
         parts.append(_("certificate {fingerprint}").format(fingerprint=keys.fingerprint(pem.encode())) if pem else _("no certificate: signatures are not checked"))

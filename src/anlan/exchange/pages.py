@@ -145,28 +145,33 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def edit(request: HttpRequest, key: UUID | None = None) -> HttpResponse:
-    """Add or change a link. The credential of a push link is shown once, here, and kept nowhere; it and the certificate hold when a second person has confirmed them."""
+    """Add or change a link. The credential of a push link is shown once, here, and kept nowhere. Address, issuer, reading and what proves a message hold when a second person has confirmed them."""
     access.require(request.actor, "exchange.manage")
     row = FeedSource.objects.filter(pk=key).first() if key else None
     if key and row is None:
         raise Http404
     if request.method == "POST":
         data = request.POST
-        pem, token = "\n".join(data.get("certificate", "").split("\r\n")).strip(), ""
-        if data.get("kind") == FeedSource.PUSH and (row is None or data.get("new_token")):
+        kind, token = data.get("kind", FeedSource.POLL), ""
+        if kind == FeedSource.PUSH and (row is None or not row.token_hash or data.get("new_token")):
             token = secrets.token_urlsafe(32)
-        if (token or pem != (row.certificate if row else "")) and not data.get("reason", "").strip():
-            raise REASON_NEEDED(fields=[{"field": "reason", "why": str(_("is missing"))}])
+        wanted: dict[str, Any] = {
+            "kind": kind, "mode": data.get("mode", "lenient"), "issuer": data.get("issuer", "other"), "issuer_name": data.get("issuer_name", "").strip()[:200],
+            "certificate": "\n".join(data.get("certificate", "").split("\r\n")).strip(),
+        }
+        if kind == FeedSource.POLL:
+            wanted |= {"url": data.get("url", "").strip(), "hosts": [line.strip() for line in data.get("hosts", "").replace(",", "\n").splitlines() if line.strip()]}
+        # Of a new link the whole stands in the request, the kind chosen too: the second person sees what it will be.
+        trust = {field: value for field, value in wanted.items() if row is None or value != getattr(row, field)} | ({"token_hash": token_digest(token)} if token else {})
+        if trust:
+            actions.check_words(trust)
+            if not data.get("reason", "").strip():
+                raise REASON_NEEDED(fields=[{"field": "reason", "why": str(_("is missing"))}])
         saved = actions.save_source(
-            request.act(), source=key, name=data.get("name", ""), kind=data.get("kind", "poll"), url=data.get("url", ""),
-            hosts=[line for line in data.get("hosts", "").replace(",", "\n").splitlines() if line.strip()], mode=data.get("mode", "lenient"),
-            issuer=data.get("issuer", "other"), issuer_name=data.get("issuer_name", ""),
+            request.act(), source=key, name=data.get("name", ""), kind=kind,
             interval_s=int(data["interval_min"]) * 60 if data.get("interval_min", "").isdigit() else 300, enabled=bool(data.get("enabled")),
             silent_after_min=int(data["silent_h"]) * 60 if data.get("silent_h", "").isdigit() else None,
         )
-        trust = {"token_hash": token_digest(token)} if token else {}
-        if pem != saved.certificate:
-            trust["certificate"] = pem
         asked = _ask(request, actions.LINK_TRUST, {"source": str(saved.pk), **trust}) if trust else None
         if token:
             answer = render(request, "exchange/token.html", {"source": saved, "token": token})
@@ -201,7 +206,7 @@ def source(request: HttpRequest, key: UUID) -> HttpResponse:
 def poll_now(request: HttpRequest, key: UUID) -> HttpResponse:
     """Fetch a link at once; the answer is on its page."""
     access.require(request.actor, "warning.enter")
-    row = FeedSource.objects.filter(pk=key, kind=FeedSource.POLL).first()
+    row = FeedSource.objects.filter(pk=key, kind=FeedSource.POLL).exclude(url="").first()
     if row is None:
         raise Http404
     from .polling import poll

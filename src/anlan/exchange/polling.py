@@ -191,7 +191,7 @@ def poll_due() -> int:
     """Poll every link whose time has come, some at once, so that a slow one does not hold up the others; returns how many."""
     now = clock.now()
     due = []
-    for source in FeedSource.objects.filter(kind=FeedSource.POLL, enabled=True).exclude(next_at__gt=now).order_by("next_at"):
+    for source in FeedSource.objects.filter(kind=FeedSource.POLL, enabled=True).exclude(url="").exclude(next_at__gt=now).order_by("next_at"):
         # Claimed by moving its next time on, so that two workers do not fetch the same feed at once.
         if FeedSource.objects.filter(pk=source.pk, next_at=source.next_at).update(next_at=now + timedelta(seconds=source.interval_s)):
             source.refresh_from_db()

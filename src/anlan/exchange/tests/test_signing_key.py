@@ -13,6 +13,7 @@ from anlan.kernel.models import TwoPersonRequest
 from anlan.runtime.testing import make_actor, make_post
 from anlan.warning.tests.builders import act
 
+from .builders import link
 from .test_take_in import message
 
 
@@ -120,3 +121,40 @@ def test_a_links_credential_and_certificate_hold_only_from_the_second_person_on(
     with pytest.raises(Problem) as caught:
         parties.ask(act(two[0], actual), kind=actions.LINK_TRUST, payload={"source": str(source.pk), "certificate": "no"}, reason="x")
     assert caught.value.kind.code == "exchange.bad_certificate"
+
+
+def test_address_issuer_and_reading_of_a_link_are_two_persons_too(two, actual, alice, client, signed_in, settings, tmp_path):
+    """One person cannot point a trusted link at another address, or make a stranger the weather service."""
+    settings.HOME = tmp_path
+    row = link(alice, actual, name="met office", url="https://met.invalid/feed", issuer="weather_service", issuer_name="气象局", mode="strict")
+    FeedSource.objects.filter(pk=row.pk).update(etag='"v1"', last_modified="x")
+    row.refresh_from_db()
+    kept = ("kind", "url", "hosts", "mode", "issuer", "issuer_name")
+    before = {field: getattr(row, field) for field in kept}
+    signed_in(client, alice)
+    form = {"kind": "poll", "url": "https://evil.invalid/feed", "hosts": "a.invalid, b.invalid", "mode": "lenient", "issuer": "other", "issuer_name": "别人", "name": "met office", "enabled": "on", "version": row.version}
+    assert client.post(reverse("exchange:source_edit", args=[row.pk]), form).status_code == 422  # without a reason for the second person
+    answer = client.post(reverse("exchange:source_edit", args=[row.pk]), {**form, "reason": "they moved"})
+    asked = TwoPersonRequest.objects.get(state="open")
+    assert answer.url == reverse("kernel:request", args=[asked.pk])
+    row.refresh_from_db()
+    assert {field: getattr(row, field) for field in kept} == before and row.etag == '"v1"'
+    for word in ("https://met.invalid/feed → https://evil.invalid/feed", "a.invalid, b.invalid", "气象局 → 别人"):
+        assert word in parties.describe(asked)
+    with pytest.raises(Problem):
+        parties.confirm(act(alice, actual), request=asked.pk)
+    parties.confirm(act(two[1], actual), request=asked.pk)
+    row.refresh_from_db()
+    assert (row.url, row.hosts, row.mode, row.issuer, row.etag) == ("https://evil.invalid/feed", ["a.invalid", "b.invalid"], "lenient", "other", "")
+    # What decides nothing about trust stays one person's.
+    form = {**form, "name": "met office 2", "version": row.version, "enabled": ""}
+    assert client.post(reverse("exchange:source_edit", args=[row.pk]), form).url == reverse("exchange:source", args=[row.pk])
+    row.refresh_from_db()
+    assert (row.name, row.enabled) == ("met office 2", False) and not TwoPersonRequest.objects.filter(state="open").exists()
+
+
+@pytest.mark.parametrize("change", [{"issuer": "nobody"}, {"mode": "blind"}, {"kind": "guess"}, {"url": "file:///etc/passwd"}, {"url": "https://a@b.invalid/"}, {"url": 7}, {"hosts": "x"}, {}])
+def test_what_a_link_cannot_be_is_not_put_to_a_second_person(two, actual, alice, change):
+    row = link(alice, actual, url="https://met.invalid/feed")
+    with pytest.raises(Problem):
+        parties.ask(act(alice, actual), kind=actions.LINK_TRUST, payload={"source": str(row.pk), **change}, reason="x")

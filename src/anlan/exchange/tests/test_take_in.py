@@ -19,6 +19,8 @@ from anlan.kernel.models import RegionCode
 from anlan.warning.gate import content_hash
 from anlan.warning.models import Alert, Original
 
+from .builders import link
+
 SAMPLES = Path(__file__).resolve().parents[5] / "shared" / "data" / "cap"
 
 ALERT = """<?xml version="1.0" encoding="UTF-8"?>
@@ -134,8 +136,8 @@ def test_one_bad_alert_does_not_cost_its_neighbours(actual, county, alice):
 
 def test_a_strict_link_refuses_what_a_lenient_one_repairs(actual, county, alice):
     raw = message(shape="<polygon/>" + SQUARE)
-    strict = actions.save_source(Act(alice, actual), name="strict", url="https://a.invalid/x", mode="strict")
-    lenient = actions.save_source(Act(alice, actual), name="lenient", url="https://b.invalid/x")
+    strict = link(alice, actual, name="strict", url="https://a.invalid/x", mode="strict")
+    lenient = link(alice, actual, name="lenient", url="https://b.invalid/x", mode="lenient")
     assert take(alice, actual, raw, link=strict.pk)["received"] == []
     row = Alert.plain.get(pk=take(alice, actual, raw, link=lenient.pk)["received"][0])
     assert any("empty polygon" in repair for repair in row.repairs)
@@ -145,8 +147,7 @@ def test_a_signature_is_checked_with_the_links_certificate(actual, county, alice
     from anlan.exchange import keys
 
     private, certificate = keys.pair()
-    source = actions.save_source(Act(alice, actual), name="signed", url="https://a.invalid/x")
-    FeedSource.objects.filter(pk=source.pk).update(certificate=certificate.decode())
+    source = link(alice, actual, name="signed", url="https://a.invalid/x", certificate=certificate.decode())
     signed = cap.sign(message(), private, certificate)
     row = Alert.plain.get(pk=take(alice, actual, signed, link=source.pk)["received"][0])
     assert row.signature == "valid"
@@ -178,8 +179,7 @@ def test_an_oversized_body_is_refused_unread(client, actual, alice, signed_in):
 
 
 def test_a_push_link_has_a_credential_and_writes_into_actual_operations_only(client, actual, exercise, county, alice):
-    source = actions.save_source(Act(alice, actual), name="met office", kind="push", issuer="weather_service")
-    FeedSource.objects.filter(pk=source.pk).update(token_hash=token_digest("t0ken"))
+    source = link(alice, actual, name="met office", kind="push", issuer="weather_service", token_hash=token_digest("t0ken"))
     path = "/api/v1/exchange/cap"
     assert client.post(path, message(), content_type="application/xml", headers={"Authorization": "Bearer wrong"}).status_code == 401
     answer = client.post(path, message(), content_type="application/xml", headers={"Authorization": "Bearer t0ken"})
