@@ -67,6 +67,7 @@ from .facts import (
     TermRefused,
     TermStated,
 )
+from .faults import said
 from .models import (
     ActionItem,
     Adoption,
@@ -235,7 +236,7 @@ def _actual(act: Act) -> None:
 
 
 def _bad_file(troubles: list[Any]) -> Exception:
-    fields = [{"field": f"{t.line}:{t.column} {t.where}", "why": f"{t.what}; {t.todo}" if t.todo else t.what} for t in troubles]
+    fields = [{"field": f"{t.line}:{t.column} {t.where}", "why": f"{said(t.what)}; {said(t.todo)}" if t.todo else said(t.what)} for t in troubles]
     return BAD_FILE(fields=fields, count=len(troubles))
 
 
@@ -610,7 +611,7 @@ def _checked(act: Act, term: str, place: str, qualifier: str) -> str:
 
 def _state(act: Act, term: str, place: str, qualifier: str, value: Any, unit: str, event_time: datetime | None, source: str, question: str, region: Any) -> dict[str, Any]:
     value = coerce(term, value)
-    why = vocabulary()[term].refuse(value, unit or None)
+    why = said(vocabulary()[term].refuse(value, unit or None))
     if why:
         raise BAD_VALUE(why=why, fields=[{"field": "value", "why": why}])
     at = event_time or act.occurred_at or act.now

@@ -24,6 +24,7 @@ from anlan.kernel.models.base import home
 from anlan.sensing.models import Reading, Series, Station
 from anlan.sensing.quantities import QUANTITIES, UNJUDGED
 
+from .faults import said
 from .models import BoundPlace, Match, PlanBinding, PlanVersion, ResponseInForce, Term, WarningInForce
 from .vocabulary import label, vocabulary
 
@@ -586,7 +587,7 @@ def rule_fault(when: str) -> str:
     try:
         _compiled(when)
     except ConditionError as error:
-        return f"{error.what} ({error.line}:{error.column}){'; ' + error.todo if error.todo else ''}"
+        return f"{said(error.what)} ({error.line}:{error.column}){'; ' + said(error.todo) if error.todo else ''}"
     return ""
 
 

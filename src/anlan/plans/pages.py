@@ -22,6 +22,7 @@ from anlan.kernel.shell import person_name, post_name
 from anlan.kernel.work import WorkItem
 
 from . import actions, compute, pages_finding, pages_lives, queries
+from .faults import said
 from .forms import AdoptForm, DocumentForm, ItemForm, PublishForm, UploadForm, ValueForm, regions_to_adopt
 from .models import Adoption, Draft, DraftItem, Match, Plan, PlanBinding, PlanVersion, Question, ResponseProposal
 from .vocabulary import in_words, label, qualifier_words, source_words, value_words, vocabulary
@@ -452,7 +453,7 @@ def draft_page(request: HttpRequest, key: UUID) -> HttpResponse:
                 return redirect(f"{reverse('plans:draft', args=[row.pk])}{f'?item={onward.pk}' if onward else ''}")
             status = 422
     counts = queries.draft_progress(row)
-    context = {"row": row, "item": item, "form": form, "counts": counts, "op_id": new_id(), "state": DRAFT_STATES[row.state], "publish": PublishForm(), "near": []}
+    context = {"row": row, "item": item, "form": form, "counts": counts, "op_id": new_id(), "state": DRAFT_STATES[row.state], "publish": PublishForm(), "near": [], "noticed": [said(one) for one in row.about.get("warnings", [])]}
     if item is not None:
         context |= {
             "near": queries.draft_near(row, item), "before": row.source[max(0, item.start - 200) : item.start], "words": row.source[item.start : item.end], "after": row.source[item.end : item.end + 240],

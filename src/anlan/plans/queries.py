@@ -14,6 +14,7 @@ from anlan.kernel.shell import post_name
 from anlan.sensing.models import Station
 
 from . import compute
+from .faults import said
 from .models import (
     ActionItem,
     Adoption,
@@ -175,7 +176,7 @@ def dry_run(version: PlanVersion, given: list[dict[str, Any]]) -> dict[str, Any]
         if spec.places and place not in plan.places:
             raise UNKNOWN_PLACE(place=place, fields=[{"field": f"terms.{index}.place", "why": f"one of {', '.join(plan.places)}"}])
         value = coerce(spec.name, row.get("value"))
-        why = spec.refuse(value, row.get("unit") or None)
+        why = said(spec.refuse(value, row.get("unit") or None))
         if why:
             raise BAD_VALUE(why=why, fields=[{"field": f"terms.{index}.value", "why": why}])
         values[Key(spec.name, place, str(row.get("qualifier") or ""))] = value

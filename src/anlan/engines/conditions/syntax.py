@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import isinf
 
 # A condition is a sentence of a plan, not a program: these bounds keep a hostile file from costing time or stack.
 MAX_LENGTH, MAX_DEPTH = 4000, 40
@@ -177,6 +178,8 @@ class Parser:
     def primary(self) -> Node:
         kind, text, start, end = self.take()
         if kind == "number":
+            if isinf(float(text)):
+                raise ConditionError("the number is too large", self.text, start, "write one that can be measured")
             return Literal(start, end, float(text))
         if kind == "string":
             return Literal(start, end, text[1:-1])
