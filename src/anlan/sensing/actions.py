@@ -113,6 +113,8 @@ def record(act: Act, *, batch: Any) -> Any:
     state = _beside(act.realm)
     if book.revision < 0 or state.revision != book.revision:
         book.sync()
+    if book.changed != {}:
+        _judge_again(act, book)
     now = math.floor(act.now.timestamp())
     received = clock.now()
     parts = book.fold(columns, now, settings.READING_HORIZON_H * 3600)
@@ -415,18 +417,15 @@ def _armed(state: RealmState) -> int:
     return math.floor(state.tick_at.timestamp()) if state.tick_at else 0
 
 
-@action("sensing.reconcile")
-def reconcile(act: Act, *, book: Any) -> int:
-    """Judge what is stored again after the register or the rules changed; withdraw signals of rules that are no more.
-
-    A book built from an unchanged database finds nothing to do here.
-    """
-    _beside(act.realm)
-    book.sync()
-    moved = 0
+def _judge_again(act: Act, book: Any) -> None:
+    """Judge what is stored again after the register, the rules or what is believed changed, of all series or those concerned; withdraw
+    signals of rules that are no more. A book built from an unchanged database finds nothing to do here."""
     mark = f"register {book.registry.revision}"
-    for own in book.quantities.values():
-        changes = own.engine.rejudge()
+    which, book.changed = book.changed, {}
+    for quantity, own in book.quantities.items():
+        if which is not None and quantity not in which:
+            continue
+        changes = own.engine.rejudge(None if which is None else which[quantity])
         latest: dict[tuple[int, int], Signal] = {}
         for place in range(len(changes)):
             index, rule = int(changes.series[place]), int(changes.rule[place])
@@ -437,7 +436,8 @@ def reconcile(act: Act, *, book: Any) -> int:
             )
             latest[index, rule] = _change(act, change, None)
         _write_signals(latest.values())
-        moved += len(changes)
+    if which is not None:
+        return  # the rules are the same ones
     live = {quantity: {spec.code for spec in own.specs} for quantity, own in book.quantities.items()}
     for row in Signal.objects.of(act.realm).exclude(colour=0).select_related("station"):
         station = book.registry.by_id.get(row.station_id)
@@ -453,8 +453,6 @@ def reconcile(act: Act, *, book: Any) -> int:
             subject=f"station:{station.id}", region=station.region,
         )
         act.save(row)
-        moved += 1
-    return moved
 
 
 # --- the clock -------------------------------------------------------------------------------------------------------
@@ -489,7 +487,7 @@ def tick(act: Act) -> int:
         Series.objects.select_for_update().filter(realm_id=act.realm.pk, silent=0, silent_at__lte=moment(now), station__active=True).order_by("station__code", "quantity")
     )
     if rows:
-        registry = compute.registry()
+        registry = compute.registry(only={row.station_id for row in rows})
         judged = compute.rising(act.realm.pk, registry, rows, act.now.month)
         signals = []
         for row in rows:
@@ -540,7 +538,7 @@ def _settle_waiting(act: Act, now: int, revision: int) -> int:
     rows = list(Series.objects.select_for_update().filter(realm_id=act.realm.pk, late_to__lte=moment(now - 2 * settings.LATENESS_S)).order_by("station__code", "quantity"))
     if not rows:
         return 0
-    registry = compute.registry()
+    registry = compute.registry(only={row.station_id for row in rows})
     groups: dict[str, list[Series]] = {}
     for row in rows:
         if row.station_id in registry.by_id:

@@ -13,7 +13,7 @@ from anlan.kernel import realms
 from anlan.kernel.actions import Act, Actor
 from anlan.kernel.models import Realm
 
-from . import actions, bench_door, broker, ingest, queries
+from . import actions, bench_door, bench_province, broker, ingest, queries
 from .ingest import Sample
 from .models import Register, Station
 from .worker import Processor, feed, prepare
@@ -110,7 +110,13 @@ def door() -> list[dict[str, Any]]:
         Register.changed()
 
 
-LONG = {"door": door}  # `anlan bench --only door`: a part of `sensing`, by itself
+def province() -> list[dict[str, Any]]:
+    """A province whole."""
+    prepare()
+    return bench_province.bench()
+
+
+LONG = {"door": door, "province": province}  # `anlan bench --only door`: a part of `sensing`, by itself
 
 
 def _stop(realm: Realm) -> None:

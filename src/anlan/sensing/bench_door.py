@@ -87,8 +87,8 @@ def between(before: dict[str, float]) -> dict[str, float]:
 class Gauges:
     """Gauges of a source of this measurement's own, and its MQTT connection."""
 
-    def __init__(self) -> None:
-        self.codes = [f"BENCH-{number:04d}" for number in range(GAUGES)]
+    def __init__(self, codes: list[str] | None = None) -> None:
+        self.codes = codes or [f"BENCH-{number:04d}" for number in range(GAUGES)]
         self.word = new_id().hex
         source, _new = Source.objects.get_or_create(name="bench-gauges", defaults={"kind": Source.MQTT})
         source.password_bcrypt, source.active = bcrypt.hashpw(self.word.encode(), bcrypt.gensalt(4)).decode(), True
@@ -155,7 +155,7 @@ def bench() -> list[Row]:
 def door(gauges: Gauges) -> list[Row]:
     """From a device's publish on: readings a second, time to a colour, what the real need of a province takes."""
     actual = realms.actual()
-    return [*_rates(actual, gauges), *_latency(actual, gauges), *_need(gauges)]
+    return [*_rates(actual, gauges), *_latency(actual, gauges), *need(gauges)]
 
 
 def _rates(actual: Any, gauges: Gauges) -> list[Row]:
@@ -209,7 +209,7 @@ def _latency(actual: Any, gauges: Gauges) -> list[Row]:
     return [_row(f"MQTT publish to SignalChanged, p{share}", 1000 * times[min(len(times) - 1, int(len(times) * share / 100))], "ms", note) for share in (50, 99)]
 
 
-def _need(gauges: Gauges) -> list[Row]:
+def need(gauges: Gauges) -> list[Row]:
     """What the platform spends while as many readings come as a province sends, above what it spends anyway."""
     def during(seconds: float, each: Callable[[int], Any] | None, per_s: float) -> dict[str, float]:
         before, began, sent = spent(), time.perf_counter(), 0
@@ -224,11 +224,11 @@ def _need(gauges: Gauges) -> list[Row]:
     start = clock.now().replace(microsecond=0) + timedelta(seconds=5)
 
     def one(number: int) -> None:
-        gauges.publish(gauges.codes[number % GAUGES], {"t": (start + timedelta(seconds=number // GAUGES)).isoformat(), "v": 0, "u": "mm"})
+        gauges.publish(gauges.codes[number % len(gauges.codes)], {"t": (start + timedelta(seconds=number // len(gauges.codes))).isoformat(), "v": 0, "u": "mm"})
 
     def many(number: int) -> None:
-        first = start + timedelta(seconds=60 + EACH * (number // GAUGES))
-        gauges.publish(gauges.codes[number % GAUGES], {"t": first.isoformat(), "dt": [*range(EACH)], "v": [0] * EACH, "u": "mm"})
+        first = start + timedelta(seconds=60 + EACH * (number // len(gauges.codes)))
+        gauges.publish(gauges.codes[number % len(gauges.codes)], {"t": first.isoformat(), "dt": [*range(EACH)], "v": [0] * EACH, "u": "mm"})
 
     def shares(found: dict[str, float]) -> str:
         return ", ".join(f"{part} {100 * share:.1f}" for part, share in found.items() if abs(share) >= 0.0005)
@@ -240,7 +240,7 @@ def _need(gauges: Gauges) -> list[Row]:
             break
     settled = time.perf_counter() - began
     idle = during(IDLE_S, None, 0)
-    rows = [_row("idle, of one core", 100 * sum(idle.values()), "%", f"all services, {IDLE_S} s, {GAUGES:,} gauges in the register: {shares(idle)}; quiet {settled:.0f} s after {ALARMS} gauges turned red")]
+    rows = [_row("idle, of one core", 100 * sum(idle.values()), "%", f"all services, {IDLE_S} s, {len(gauges.codes):,} gauges in the register: {shares(idle)}; quiet {settled:.0f} s after {ALARMS} gauges turned red")]
     for words, each, per_s in (("one reading a message", one, NEED), (f"{EACH} readings a message", many, NEED / EACH)):
         above = {part: share - idle.get(part, 0.0) for part, share in during(STEADY_S, each, per_s).items()}
         rows.append(_row(f"333 readings a second above idle, of one core, {words}", 100 * sum(above.values()), "%", f"{STEADY_S} s of MQTT, QoS 1, without the sender's own processor: {shares(above)}"))

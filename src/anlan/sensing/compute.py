@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ import numpy as np
 import orjson
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 
 from anlan.engines.series import CONFLICT, DUPLICATE, NEVER, NEW, OLD, Engine, Rule, Transitions
 from anlan.kernel import clock, realms
@@ -41,13 +43,18 @@ class Registry:
     specs: list[RuleSpec]
     members: dict[str, set[UUID]]  # region code named by a rule -> regions inside
     actual: UUID | None = None
-    near: dict[UUID, list[UUID]] | None = None
+    near: doubt.Neighbours | None = None
     listeners: bool = False  # whether any source may hear what is stored
+    # What it was made of, to be brought up to date: (active, kind) of each source, maintenance of stations, and the transaction from which on
+    # writes may not have been seen.
+    sources: dict[UUID, tuple[bool, str]] = field(default_factory=dict)
+    worked_on: dict[UUID, list[tuple[int, int, str]]] = field(default_factory=dict)
+    seen: int = 0
 
-    def neighbours(self) -> dict[UUID, list[UUID]]:
+    def neighbours(self) -> doubt.Neighbours:
         """Rain gauges near each rain gauge; worked out when first asked."""
         if self.near is None:
-            self.near = doubt.neighbours(self)
+            self.near = doubt.Neighbours(self.by_id.values())
         return self.near
 
 
@@ -58,32 +65,49 @@ def revision() -> int:
         return row[0] if row else 0
 
 
-def registry() -> Registry:
-    """Read the register and the rules in force."""
+_EMPTY: dict[str, Any] = {}  # one for all: a province has 100,000 stations
+_set = lru_cache(maxsize=256)(lambda *quantities: frozenset(quantities))
+
+
+def registry(known: Registry | None = None, only: Iterable[UUID] | None = None) -> Registry:
+    """Read the register and the rules in force. Of one that is `known`, only the stations that were written since are read; the others, and what
+    has not changed of the rules, are the very same objects. `only`: of these stations."""
     from .ingest import partition_of
 
     number = revision()
-    stations: dict[str, StationInfo] = {}
-    rows = Station.objects.select_related("source").only(
-        "id", "code", "name", "region_id", "quantities", "active", "silent_after_s", "interval_s", "thresholds", "upstream", "source__id", "source__active", "source__kind"
-    )
-    sources_on: set[str] = set()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")  # whatever is not committed yet is written with this number or a later one
+        seen = cursor.fetchone()[0]  # type: ignore[index]
+    sources = {row.pk: row for row in Source.objects.all()}
     worked_on: dict[UUID, list[tuple[int, int, str]]] = {}
-    for each in Maintenance.objects.filter(ends_at__gte=clock.now() - timedelta(hours=settings.READING_HORIZON_H)):
+    for each in Maintenance.objects.filter(ends_at__gte=clock.now() - timedelta(hours=settings.READING_HORIZON_H)).order_by("begins_at", "pk"):
         worked_on.setdefault(each.station_id, []).append((int(each.begins_at.timestamp()), int(each.ends_at.timestamp()), each.reason))
+    state = {pk: (row.active, row.kind) for pk, row in sources.items()}
+    names = ("id", "code", "name", "region_id", "quantities", "active", "silent_after_s", "interval_s", "thresholds", "upstream", "source_id", "lon", "lat")
+    rows = Station.objects.values_list(*names, named=True)
+    if only is not None:
+        rows = rows.filter(pk__in=list(only))
+    elif known is not None:
+        others = [pk for pk in {*state, *known.sources} if state.get(pk) != known.sources.get(pk)]
+        at_work = [pk for pk in {*worked_on, *known.worked_on} if worked_on.get(pk) != known.worked_on.get(pk)]
+        rows = rows.filter(Q(changed_xid__gte=known.seen) | Q(source__in=others) | Q(pk__in=at_work))
+    by_id, near = (dict(known.by_id), known.near) if known is not None else ({}, None)
     for row in rows.iterator(2000):
-        source = row.source
-        if source is not None and source.active:
-            sources_on.add(source.pk.hex)
-        stations[row.code] = StationInfo(
-            row.pk, row.code, row.name, row.region_id, frozenset(row.quantities), source.pk.hex if source else "",
-            bool(source and source.active and source.kind != source.REPLAY), row.active, row.silent_after_s, row.thresholds, partition_of(row.code),
-            row.interval_s < FINE, row.interval_s, row.upstream, tuple(worked_on.get(row.pk, ())),
+        source = sources.get(row.source_id)
+        info = StationInfo(
+            row.id, row.code, row.name, row.region_id, _set(*row.quantities), source.pk.hex if source else "", bool(source and source.active and source.kind != source.REPLAY),
+            row.active, row.silent_after_s, row.thresholds or _EMPTY, partition_of(row.code), row.interval_s < FINE, row.interval_s, row.upstream or _EMPTY,
+            tuple(worked_on.get(row.id, ())), None if row.lon is None or row.lat is None else (row.lon, row.lat),
         )
+        was = by_id.get(row.id)
+        if was != info:
+            by_id[row.id] = info
+            if was is None or (was.place, was.active, was.quantities, was.code) != (info.place, info.active, info.quantities, info.code):
+                near = None
     specs = [spec for ruleset in rules.in_force() for spec in rules.specs(ruleset)]
     return Registry(
-        number, stations, {s.id: s for s in stations.values()}, sources_on, specs, members(specs), realms.actual().pk,
-        listeners=Source.objects.filter(active=True, reads=True).exclude(password_bcrypt="").exists(),
+        number, {info.code: info for info in by_id.values()}, by_id, {row.pk.hex for row in sources.values() if row.active}, specs, members(specs), realms.actual().pk, near,
+        listeners=any(row.active and row.reads and row.password_bcrypt for row in sources.values()), sources=state, worked_on=worked_on, seen=seen,
     )
 
 
@@ -130,16 +154,16 @@ def engine_rules(registry: Registry, specs: list[RuleSpec], stations: list[Stati
     for spec in specs:
         table = np.full((len(stations), 4), NEVER, np.int64)
         hysteresis, after = np.zeros(len(stations), np.int64), np.zeros(len(stations), np.int64)
-        quantity = QUANTITIES[spec.quantity]
-        for index, station in enumerate(stations):
-            if not _applies(registry, spec, station):
-                continue
-            if spec.kind == "silence":
-                if spec.rising_from is not None:
-                    table[index, 0] = quantity.whole(spec.rising_from)
-                after[index] = spec.after_s if spec.after_s is not None else station.silent_after_s
-            else:
-                table[index], hysteresis[index] = limits(spec, station)
+        here = np.array([_applies(registry, spec, station) for station in stations], bool) if spec.regions else np.ones(len(stations), bool)
+        if spec.kind == "silence":
+            if spec.rising_from is not None:
+                table[here, 0] = QUANTITIES[spec.quantity].whole(spec.rising_from)
+            after[here] = spec.after_s if spec.after_s is not None else np.array([station.silent_after_s for station in stations], np.int64)[here]
+        elif spec.thresholds is not None and stations:
+            table[here], hysteresis[here] = limits(spec, stations[0])  # the same for all
+        else:
+            for index in np.flatnonzero(here).tolist():
+                table[index], hysteresis[index] = limits(spec, stations[index])
         out.append(
             Rule(spec.kind, np.array(spec.windows_s, np.int64), table, hysteresis=hysteresis, after=after, stale_after=spec.stale_s, measure=spec.measure)
         )
@@ -215,7 +239,26 @@ class QuantityBook:
             self.fine.append(station.fine)
         if len(self.stations) > self.engine.series:
             self.engine.resize(max(len(self.stations), 2 * self.engine.series))
-        self.engine.amend(first, engine_rules(self.registry, self.specs, self.stations[first:]))
+        self.engine.amend(np.arange(first, len(self.stations)), engine_rules(self.registry, self.specs, self.stations[first:]))
+
+    def change(self, stations: Iterable[StationInfo]) -> np.ndarray:
+        """Take over what the register says of series that are here, as if the book were built anew; which they are (k,). Their colours stand
+        until they are judged again."""
+        engine, mine = self.engine, [station for station in stations if station.id in self.place]
+        places = np.array([self.place[station.id] for station in mine], np.int64)
+        for place, station in zip(places.tolist(), mine, strict=True):
+            self.stations[place], self.fine[place] = station, station.fine
+        before = [(rule.thresholds[places], rule.hysteresis[places]) for rule in (engine.rules[index] for index in self.levels)]  # type: ignore[index, union-attr]
+        engine.amend(places, engine_rules(self.registry, self.specs, mine))
+        for index, (limits, hysteresis) in zip(self.levels, before, strict=True):
+            rule = engine.rules[index]
+            others = (rule.thresholds[places] != limits).any(axis=1) | (rule.hysteresis[places] != hysteresis)  # type: ignore[index, union-attr]
+            others &= engine.newest[places] >= 0
+            if others.any():
+                engine.relearn(index, places[others])
+        if self.limits is not None:
+            self.limits.lay_out(self, places)
+        return places
 
     def memory(self, index: int) -> dict[str, Any]:
         """What hysteresis must remember of a series, with the limits it was learned under."""
@@ -244,17 +287,42 @@ class QuantityBook:
         return int(self.engine.rules[self.silence].after[index]) if self.silence is not None else 0  # type: ignore[index]
 
 
+_KEPT = (  # of a series
+    "id", "station_id", "quantity", "last_time", "last_value", "same_since", "last_flags", "doubt_time", "doubt_value", "doubt_flags", "suspect", "suspect_why",
+    "verdict", "verdict_until", "late_from", "late_to", "memory",
+)
+_AT_ONCE = 10_000  # series whose readings are fetched together: 144 each are 23 MB
+
+
 class Book:
     """All of one realm that this worker's partitions hold."""
 
-    def __init__(self, realm: UUID, registry: Registry, partitions: set[int], month: int) -> None:
-        self.realm, self.registry, self.partitions, self.month = realm, registry, partitions, month
+    def __init__(self, realm: UUID, registry: Registry, partitions: set[int], month: int, beat: Callable[[], object] = lambda: None) -> None:
+        """`beat` is called every now and then while it is built."""
+        self.realm, self.registry, self.partitions, self.month, self.beat = realm, registry, partitions, month, beat
         self.revision = -1
         self.quantities: dict[str, QuantityBook] = {}
         self.parts: history.Parts = {}
+        self.changed: dict[str, np.ndarray] | None = None  # by quantity, series to be judged again; None: all
         self._load()
 
     # --- building ----------------------------------------------------------------------------------------------
+
+    def follow(self, registry: Registry) -> bool:
+        """Take over a later state of the register at the cost of what changed; False when this book must be built anew: other rules, or a
+        station that is another worker's now."""
+        old, self.registry = self.registry, registry
+        if registry is old:
+            return True
+        if registry.specs != old.specs or registry.members != old.members:
+            return False
+        changed = [(old.by_id[pk], station) for pk, station in registry.by_id.items() if pk in old.by_id and old.by_id[pk] is not station]
+        if any(was.partition != station.partition for was, station in changed):
+            return False
+        for quantity, book in self.quantities.items():
+            book.registry = registry
+            self._noted(quantity, book.change(station for _was, station in changed))
+        return True
 
     def of(self, quantity: str) -> QuantityBook:
         if quantity not in self.quantities:
@@ -262,89 +330,120 @@ class Book:
         return self.quantities[quantity]
 
     def _load(self) -> None:
-        """Series, readings a window can still reach, colours, and what hysteresis remembers: from the database."""
-        rows = list(Series.objects.filter(realm_id=self.realm, partition__in=self.partitions).order_by("id"))
-        groups: dict[str, list[Series]] = {}
-        for row in rows:
+        """Every series of ours, from the database."""
+        groups: dict[str, list[Any]] = {}
+        for row in self._kept().filter(partition__in=self.partitions).iterator(5000):
             if row.station_id in self.registry.by_id:
                 groups.setdefault(row.quantity, []).append(row)
-        for quantity, series in groups.items():
+        for quantity, rows in groups.items():
             book = self.of(quantity)
-            book.add([self.registry.by_id[row.station_id] for row in series], [row.pk for row in series])
-            engine = book.engine
-            for index, row in enumerate(series):
-                if row.last_time is not None:
-                    engine.newest[index] = int(row.last_time.timestamp())
-                    engine.last[index] = row.last_value
-                    engine.since[index] = int(row.same_since.timestamp()) if row.same_since else engine.newest[index]
-                book.last_flags[index] = row.last_flags
-                if row.doubt_time is not None:
-                    book.heard[index] = int(row.doubt_time.timestamp())
-                    if row.doubt_flags & STEP and book.heard[index] > engine.newest[index]:
-                        book.steps[index] = (book.heard[index], row.doubt_value)
-                if row.suspect:
-                    book.suspect[index] = (row.suspect, row.suspect_why)
-                if row.verdict and row.verdict_until is not None:
-                    book.verdict[index] = (row.verdict, int(row.verdict_until.timestamp()))
-                if row.late_from is not None and row.late_to is not None:
-                    book.late[index] = int(row.late_from.timestamp()), int(row.late_to.timestamp())
-            self._prime(book)
-            for rule in book.levels:
-                forgotten = [
-                    index for index, row in enumerate(series) if row.last_time is not None and not book.recall(rule, index, row.memory)
-                ]
-                if forgotten:
-                    engine.relearn(rule, np.array(forgotten, np.int64))
+            book.add([self.registry.by_id[row.station_id] for row in rows], [row.id for row in rows])
+            self._restore(book, rows)
         self.sync(force=True)
 
-    def _prime(self, book: QuantityBook) -> None:
-        index = {key: place for place, key in enumerate(book.keys)}
+    def _kept(self) -> Any:
+        return Series.objects.filter(realm_id=self.realm).order_by("id").values_list(*_KEPT, named=True)
+
+    def _restore(self, book: QuantityBook, rows: list[Any]) -> None:
+        """Readings a window can still reach, what is known of doubt, and what hysteresis remembers of these series; nothing is known of them yet."""
+        engine, index = book.engine, {row.id: book.place[row.station_id] for row in rows}
+        for row in rows:
+            place = index[row.id]
+            if row.last_time is not None:
+                engine.newest[place] = int(row.last_time.timestamp())
+                engine.last[place] = row.last_value
+                engine.since[place] = int(row.same_since.timestamp()) if row.same_since else engine.newest[place]
+            book.last_flags[place] = row.last_flags
+            if row.doubt_time is not None:
+                book.heard[place] = int(row.doubt_time.timestamp())
+                if row.doubt_flags & STEP and book.heard[place] > engine.newest[place]:
+                    book.steps[place] = (book.heard[place], row.doubt_value)
+            if row.suspect:
+                book.suspect[place] = (row.suspect, row.suspect_why)
+            if row.verdict and row.verdict_until is not None:
+                book.verdict[place] = (row.verdict, int(row.verdict_until.timestamp()))
+            if row.late_from is not None and row.late_to is not None:
+                book.late[place] = int(row.late_from.timestamp()), int(row.late_to.timestamp())
+        self._prime(book, index)
+        for rule in book.levels:
+            forgotten = [index[row.id] for row in rows if row.last_time is not None and not book.recall(rule, index[row.id], row.memory)]
+            if forgotten:
+                engine.relearn(rule, np.array(forgotten, np.int64))
+
+    def _prime(self, book: QuantityBook, index: dict[int, int]) -> None:
+        keys = list(index)
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT s.id, extract(epoch FROM r.time)::bigint, r.value FROM unnest(%s::bigint[]) AS k(id) "
-                "JOIN sensing_series s ON s.id = k.id "
-                "JOIN sensing_reading r ON r.series_id = s.id AND r.time > s.last_time - make_interval(secs => %s) AND r.flags & %s = 0",
-                [book.keys, book.engine.keep + 1, UNJUDGED],
-            )
-            found = cursor.fetchall()
+            for first in range(0, len(keys), _AT_ONCE):
+                self.beat()
+                # The database puts a series' readings into one piece: by the row they would be a hundred times as many objects.
+                cursor.execute(
+                    "SELECT s.id, string_agg(timestamptz_send(r.time), ''::bytea), string_agg(int8send(r.value), ''::bytea) FROM unnest(%s::bigint[]) AS k(id) "
+                    "JOIN sensing_series s ON s.id = k.id JOIN sensing_reading r ON r.series_id = s.id AND r.time > s.last_time - make_interval(secs => %s) "
+                    "AND r.flags & %s = 0 GROUP BY s.id",
+                    [history.array(keys[first : first + _AT_ONCE]), book.engine.keep + 1, UNJUDGED],
+                )
+                if found := cursor.fetchall():
+                    time, value = (np.frombuffer(b"".join(column), ">i8").astype(np.int64) for column in list(zip(*found, strict=True))[1:])
+                    place = np.repeat([index[key] for key, _time, _value in found], [len(each) // 8 for _key, each, _value in found])
+                    book.engine.prime(place, time // 1_000_000 + history.EPOCH, value)
+            heard = {key: book.heard[place] for key, place in index.items() if place in book.heard}
             cursor.execute(
                 "SELECT r.series_id, extract(epoch FROM r.time)::bigint, r.value FROM unnest(%s::bigint[], %s::bigint[]) AS x(id, heard) "
                 "JOIN sensing_reading r ON r.series_id = x.id AND r.time > to_timestamp(x.heard - %s) AND r.flags & %s <> 0",
-                [[book.keys[place] for place in book.heard], [*book.heard.values()], book.engine.keep + 1, DOUBTFUL],
+                [[*heard], [*heard.values()], book.engine.keep + 1, DOUBTFUL],
             )
             for key, at, value in cursor.fetchall():
                 book.held.setdefault(index[key], {})[int(at)] = value
-            cursor.execute("SELECT series_id FROM sensing_doubt WHERE series_id = ANY(%s) AND state IN ('noted', 'open')", [book.keys])
-            book.asked = {index[key] for key, in cursor.fetchall()}
+            cursor.execute("SELECT series_id FROM sensing_doubt WHERE series_id = ANY(%s) AND state IN ('noted', 'open')", [history.array(keys)])
+            book.asked |= {index[key] for key, in cursor.fetchall()}
             if self.realm == self.registry.actual:
                 cursor.execute(
                     "SELECT series_id, extract(epoch FROM max(last))::bigint FROM sensing_rollup WHERE series_id = ANY(%s) AND span_s = 86400 AND start > %s AND flags & %s <> 0 GROUP BY 1",
-                    [book.keys, clock.now() - timedelta(hours=settings.READING_HORIZON_H + 24), TOO_LATE],
+                    [history.array(keys), clock.now() - timedelta(hours=settings.READING_HORIZON_H + 24), TOO_LATE],
                 )
-                book.history = {index[key]: int(newest) for key, newest in cursor.fetchall()}
-        if found:
-            key, time, value = (np.array(column, np.int64) for column in zip(*found, strict=True))
-            book.engine.prime(np.array([index[k] for k in key.tolist()], np.int64), time, value)
+                book.history.update({index[key]: int(newest) for key, newest in cursor.fetchall()})
+
+    def _again(self, book: QuantityBook, places: list[int]) -> None:
+        """Read anew what is stored of a few series: a person's answer has changed it."""
+        for known in (book.held, book.heard, book.steps, book.suspect, book.verdict, book.late, book.history):
+            for place in places:
+                known.pop(place, None)  # type: ignore[attr-defined]
+        book.asked -= set(places)
+        book.engine.forget(np.array(places, np.int64))
+        self._restore(book, list(self._kept().filter(pk__in=[book.keys[place] for place in places])))
+        self._noted(book.quantity.code, np.array(places, np.int64))
+
+    def _noted(self, quantity: str, places: np.ndarray) -> None:
+        """These series are to be judged again."""
+        if self.changed is not None and len(places):
+            self.changed[quantity] = np.concatenate((self.changed.get(quantity, places[:0]), places))
 
     def sync(self, force: bool = False) -> None:
-        """Take over what the clock's tick wrote: silent series, colours that became unknown. Call under the realm's lock."""
+        """Take over what others wrote: the clock's tick (silent series, colours that became unknown), the comparison with the neighbours, a
+        person's answer to a doubt. Call under the realm's lock."""
         with connection.cursor() as cursor:
             cursor.execute("SELECT revision, extract(epoch FROM ticked_at)::bigint FROM sensing_realmstate WHERE realm_id = %s", [self.realm])
             row = cursor.fetchone() or (0, None)
             if row[0] == self.revision and not force:
                 return
             since = -1 if force else self.revision
-            cursor.execute("SELECT quantity, station_id, silent, late_to IS NULL, suspect, suspect_why FROM sensing_series WHERE realm_id = %s AND revision > %s", [self.realm, since])
-            silent = cursor.fetchall()
+            cursor.execute(
+                "SELECT quantity, station_id, silent, late_to IS NULL, suspect, suspect_why, verdict, extract(epoch FROM verdict_until)::bigint FROM sensing_series "
+                "WHERE realm_id = %s AND revision > %s", [self.realm, since],
+            )
+            rows = cursor.fetchall()
             cursor.execute("SELECT quantity, station_id, rule, colour FROM sensing_signal WHERE realm_id = %s AND revision > %s", [self.realm, since])
             colours = cursor.fetchall()
         for book in self.quantities.values():
             if row[1] is not None:
                 book.engine.clock = int(row[1])
-        for quantity, station, state, settled, suspect, why in silent:
+        answered: dict[str, list[int]] = {}
+        for quantity, station, state, settled, suspect, why, verdict, until in rows:
             own = self.quantities.get(quantity)
             if own is None or station not in own.place:
                 continue
+            if verdict and own.verdict.get(own.place[station]) != (verdict, until):
+                answered.setdefault(quantity, []).append(own.place[station])
             own.suspect.pop(own.place[station], None)
             if suspect:
                 own.suspect[own.place[station]] = (suspect, why if isinstance(why, dict) else orjson.loads(why))
@@ -359,6 +458,8 @@ class Book:
             for index, spec in enumerate(own.specs):
                 if spec.code == rule and spec.kind != "silence":
                     own.engine.colour[index, own.place[station]] = colour
+        for quantity, places in answered.items():
+            self._again(self.quantities[quantity], places)
         self.revision = row[0]
 
     def series(self, wanted: Iterable[tuple[StationInfo, str]]) -> None:

@@ -121,7 +121,7 @@ def _stations() -> compute.Registry:
     """The register, read again when it has changed."""
     global _registry
     if _registry is None or _registry.revision != compute.revision():
-        _registry = compute.registry()
+        _registry = compute.registry(_registry)
     return _registry
 
 

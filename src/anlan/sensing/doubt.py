@@ -20,8 +20,7 @@ from anlan.engines.series import NEVER
 from anlan.engines.series.quality import near
 from anlan.kernel import codes
 
-from .ingest import Columns
-from .models import Station
+from .ingest import Columns, StationInfo
 from .quantities import (
     BIAS,
     DOUBTFUL,
@@ -38,7 +37,7 @@ from .quantities import (
 )
 
 if TYPE_CHECKING:
-    from .compute import QuantityBook, Registry
+    from .compute import QuantityBook
 
 LIST = "reading_quality"
 FIVE_MINUTES = 300
@@ -93,26 +92,30 @@ class Limits:
 
     def grow(self, book: QuantityBook) -> None:
         """Work out those of the series that have come since."""
-        new, quantity = slice(self.size, len(book.stations)), book.quantity
-        stations = book.stations[new]
-        interval = self.interval[new] = np.array([max(station.interval_s, 1) for station in stations], np.int64)
+        self.lay_out(book, np.arange(self.size, len(book.stations)))
+        self.size = len(book.stations)
+
+    def lay_out(self, book: QuantityBook, places: np.ndarray) -> None:
+        """Work out those of these series (k,), from what the register says of their stations now."""
+        stations, quantity = [book.stations[place] for place in places.tolist()], book.quantity
+        interval = self.interval[places] = np.array([max(station.interval_s, 1) for station in stations], np.int64)
         if quantity.code == "rain":
-            self.influx[new] = np.round(limit("rain_influx") * np.maximum(interval, FIVE_MINUTES) / FIVE_MINUTES / quantity.quantum)
+            self.influx[places] = np.round(limit("rain_influx") * np.maximum(interval, FIVE_MINUTES) / FIVE_MINUTES / quantity.quantum)
         if quantity.frozen_s:
-            self.frozen[new] = np.maximum(quantity.frozen_s, int(limit("frozen_reports")) * interval)
+            self.frozen[places] = np.maximum(quantity.frozen_s, int(limit("frozen_reports")) * interval)
         if self.realm == book.registry.actual:
-            self.worked_on += [index for index, station in enumerate(stations, self.size) if station.maintenance]
+            self.worked_on = sorted({*self.worked_on, *places.tolist()} - {place for place, station in zip(places.tolist(), stations, strict=True) if not station.maintenance})
         # A rise is asked about where somebody entered which rain gauges lie upstream.
         asked = np.array([bool(station.upstream.get("rain")) for station in stations], bool)
+        self.fall[places] = self.level[places] = self.rise[places] = NEVER
         for number, spec in enumerate(book.specs if quantity.code in ("level", "flow") else ()):
-            lowest = book.engine.rules[number].thresholds[new].min(axis=1)  # type: ignore[union-attr]
+            lowest = book.engine.rules[number].thresholds[places].min(axis=1)  # type: ignore[union-attr]
             if spec.kind == "level":
                 if quantity.code == "flow":
-                    self.fall[new] = np.minimum(self.fall[new], lowest)
-                self.level[new] = np.where(asked, np.minimum(self.level[new], lowest), self.level[new])
+                    self.fall[places] = np.minimum(self.fall[places], lowest)
+                self.level[places] = np.where(asked, np.minimum(self.level[places], lowest), self.level[places])
             elif spec.kind == "rise":
-                self.rise[new] = np.where(asked, np.minimum(self.rise[new], lowest), self.rise[new])
-        self.size = len(book.stations)
+                self.rise[places] = np.where(asked, np.minimum(self.rise[places], lowest), self.rise[places])
 
 
 def _previous(book: QuantityBook, series: np.ndarray, time: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -270,7 +273,7 @@ def _around(book: QuantityBook, realm: UUID, series: np.ndarray, time: np.ndarra
     rows = []
     for i in places:
         span = int(book.limits.interval[series[i]])
-        rows += [(i, station, int(time[i]) - span, int(time[i]) + span // 2) for station in neighbours.get(book.stations[series[i]].id, ())]
+        rows += [(i, station, int(time[i]) - span, int(time[i]) + span // 2) for station in neighbours.of(book.stations[series[i]].id)]
     if not rows:
         return {}
     here = _same_batch(columns, {row[1] for row in rows})
@@ -317,14 +320,18 @@ def _upstream(book: QuantityBook, realm: UUID, series: np.ndarray, time: np.ndar
     return out
 
 
-def neighbours(registry: Registry) -> dict[UUID, list[UUID]]:
+class Neighbours:
     """The nearest rain gauges of each rain gauge in service, within reach."""
-    rows = list(Station.objects.filter(active=True, lon__isnull=False, quantities__contains="rain").order_by("code").values_list("pk", "lon", "lat"))
-    if not rows:
-        return {}
-    table = near([lon for _pk, lon, _lat in rows], [lat for _pk, _lon, lat in rows], limit("reach_km"), NEIGHBOURS)
-    keys = [pk for pk, _lon, _lat in rows]
-    return {key: [keys[j] for j in line if j >= 0] for key, line in zip(keys, table.tolist(), strict=True)}
+
+    def __init__(self, stations: Iterable[StationInfo]) -> None:
+        rows = sorted((station.code, station.id, station.place) for station in stations if station.active and station.place and "rain" in station.quantities)
+        self.keys = [key for _code, key, _place in rows]
+        self.index = {key: number for number, key in enumerate(self.keys)}
+        self.table = near([place[0] for *_, place in rows], [place[1] for *_, place in rows], limit("reach_km"), NEIGHBOURS)
+
+    def of(self, station: UUID) -> list[UUID]:
+        number = self.index.get(station)
+        return [] if number is None else [self.keys[other] for other in self.table[number].tolist() if other >= 0]
 
 
 # --- once an hour: against the neighbours over a day -------------------------------------------------------------------

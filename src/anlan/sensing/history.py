@@ -20,7 +20,7 @@ from django.db import connection
 from .quantities import DOUBTFUL, QUANTITIES
 
 HOUR, DAY, FINE = 3600, 86400, 300
-_2000 = 946_684_800
+EPOCH = 946_684_800  # 2000-01-01, from which PostgreSQL counts
 # A row of COPY ... (FORMAT BINARY): the number of fields, then each with its length in front, all big-endian.
 _ROW = np.dtype([("n", ">i2")] + [(name, kind) for field, kind in (("series", ">i8"), ("time", ">i8"), ("value", ">i8"), ("received", ">i8"), ("flags", ">i2"))
                                   for name, kind in ((f"{field}_length", ">i4"), (field, kind))])
@@ -80,7 +80,7 @@ def store(series: np.ndarray, time: np.ndarray, value: np.ndarray, flags: np.nda
     rows["n"] = 5
     for name, length in (("series", 8), ("time", 8), ("value", 8), ("received", 8), ("flags", 2)):
         rows[f"{name}_length"] = length
-    rows["series"], rows["time"], rows["value"], rows["flags"] = series, (time - _2000) * 1_000_000, value, flags
+    rows["series"], rows["time"], rows["value"], rows["flags"] = series, (time - EPOCH) * 1_000_000, value, flags
     rows["received"] = round((received - datetime(2000, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
     with connection.cursor() as cursor, connection.wrap_database_errors, \
             cursor.copy("COPY sensing_reading (series_id, time, value, received_at, flags) FROM STDIN (FORMAT BINARY)") as copy:  # type: ignore[attr-defined]

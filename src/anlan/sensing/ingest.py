@@ -79,7 +79,7 @@ class Message:
     data: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StationInfo:
     """What a worker must know of a station."""
 
@@ -98,6 +98,7 @@ class StationInfo:
     interval_s: int = 300
     upstream: dict[str, Any] = field(default_factory=dict)
     maintenance: tuple[tuple[int, int, str], ...] = ()  # (begins, ends, why), in actual operations
+    place: tuple[float, float] | None = None  # longitude and latitude, degrees
 
 
 @dataclass

@@ -22,7 +22,7 @@ from .compute import Judged, QuantityBook
 from .errors import ANSWERED
 from .facts import DoubtAnswered, GaugesCompared, ReadingDoubted
 from .history import moment
-from .models import Doubt, RealmState, Register, Series, Station
+from .models import Doubt, RealmState, Series, Station
 from .quantities import COLOURS, DOUBTFUL, FAULTY, QUANTITIES, SOUND, UNJUDGED, flag_names
 
 WORK = "sensing.doubt"
@@ -117,6 +117,7 @@ def _over(act: Act, own: QuantityBook, rows: list[Doubt]) -> None:
 def answer(act: Act, *, doubt_: UUID, true: bool, reason: str) -> Doubt:
     """Say whether doubted readings are true, and why. True ones are judged at once like any other, and so is what the gauge says in the
     next hours; else the gauge is not believed for as long."""
+    state = alone(act.realm)
     row = act.lock(Doubt, doubt_)
     access.require(act, "sensing.judge", region=row.region_id)
     if not reason.strip():
@@ -139,7 +140,10 @@ def answer(act: Act, *, doubt_: UUID, true: bool, reason: str) -> Doubt:
         series.last_time, series.last_value, series.last_flags, series.same_since = *newest, newest[0]
     series.verdict, series.verdict_until = (SOUND if true else FAULTY), until
     series.memory = {} if true else series.memory
+    # What the worker holds of it is read anew before its next batch.
+    series.revision = state.revision = state.revision + 1
     series.save()
+    state.save(update_fields=["revision"])
     history.recount(series.pk, row.first, row.last)
     row.state = Doubt.SOUND if true else Doubt.FAULTY
     row.answered_by_id, row.answered_at, row.reason = act.actor.person_id, act.now, reason[:300]
@@ -153,7 +157,6 @@ def answer(act: Act, *, doubt_: UUID, true: bool, reason: str) -> Doubt:
         subject=f"station:{station.pk}", region=row.region_id, cause=row.fact,
     )
     work.close(act, kind=WORK, subject=f"doubt:{row.pk}", outcome="answered")
-    Register.changed()
     return row
 
 

@@ -74,11 +74,11 @@ class Processor:
 
     def lease(self) -> bool:
         """Renew our partitions and take free ones up to a fair share; True when the set changed."""
-        now, until = clock.now(), clock.now() + timedelta(seconds=LEASE_S)
         with transaction.atomic():
             if Partition.objects.count() < PARTITIONS:
                 Partition.objects.bulk_create([Partition(number=number) for number in range(PARTITIONS)], ignore_conflicts=True)
             rows = list(Partition.objects.select_for_update().order_by("number"))
+            now, until = clock.now(), clock.now() + timedelta(seconds=LEASE_S)  # after the wait for who holds the rows
             host = socket.gethostname()
             # Who waits for a share is alive, too: else the first to come would keep everything.
             LiveWorker.objects.update_or_create(owner=self.owner, defaults={"seen_at": now})
@@ -149,16 +149,20 @@ class Processor:
     def _book(self, realm: Realm) -> Book:
         month = realm.time().month
         book = self.books.get(realm.pk)
-        if book is None or book.month != month:
-            assert self.registry is not None
-            book = Book(realm.pk, self.registry, self.partitions, month)
-            actions.reconcile(actions.machine_act(realm), book=book)
-            self.books[realm.pk] = book
+        assert self.registry is not None
+        if book is None or book.month != month or not book.follow(self.registry):
+            book = self.books[realm.pk] = Book(realm.pk, self.registry, self.partitions, month, self._hold)
         return book
+
+    def _hold(self) -> None:
+        """Keep the lease while a book is built: that of a province takes longer than a lease lasts."""
+        if self.leased:
+            Partition.objects.filter(owner=self.owner, number__in=self.partitions).update(leased_until=clock.now() + timedelta(seconds=LEASE_S))
+            LiveWorker.objects.filter(owner=self.owner).update(seen_at=clock.now())
 
     def _ready(self) -> None:
         if self.registry is None or self.registry.revision != compute.revision():
-            self.registry, self.books = compute.registry(), {}
+            self.registry = compute.registry(self.registry)
         self.actual = self.actual or realms.actual()
 
     def calm(self, message: Message, waiting: Waiting) -> bool:
@@ -203,12 +207,14 @@ class Processor:
         told: list[tuple[str, str, int, int, int]] = []
         totals["messages"], totals["readings"], totals["refused"] = len(messages), reader.readings, len(reader.refusals)
         try:
+            # Read before the fence: who has the same token then was the only writer meanwhile.
+            books = {key: self._book(by_key[key]) for key, columns in reader.columns.items() if len(columns)}
             with transaction.atomic():
                 self._fence()
                 for key, columns in sorted(reader.columns.items()):  # one order of locks for all workers
                     if not len(columns):
                         continue
-                    batch = actions.Batch(columns, self._book(by_key[key]))
+                    batch = actions.Batch(columns, books[key])
                     actions.record(actions.machine_act(by_key[key]), batch=batch)
                     outcome, told = batch.outcome, [*told, *batch.told]
                     if outcome is not None:

@@ -270,10 +270,11 @@ class Engine:
 
     # --- keeping -----------------------------------------------------------------------------------------------
 
-    def readings(self) -> tuple[Ints, Ints, Ints]:
-        """Everything a window can still reach: series, time, value, sorted by series and time."""
+    def readings(self, chosen: Any = None) -> tuple[Ints, Ints, Ints]:
+        """Everything a window can still reach, of all series or those chosen (a mask): series, time, value, sorted by series and time."""
         parts: list[tuple[Ints, Ints, Ints]] = []
-        counts = self._lists[:, 1]
+        chosen = np.ones(self.series, bool) if chosen is None else chosen
+        counts = np.where(chosen, self._lists[:, 1], 0)
         owners = np.flatnonzero(counts)
         if len(owners):
             count = counts[owners]
@@ -283,7 +284,7 @@ class Engine:
             top, step, phase, rows = int(self._turned[0]), int(self._turned[1]), int(self._turned[2]), self._rows
             for b in range(max(top - rows + 1, 0), top + 1):
                 row = self._ring[b % rows]
-                held = np.flatnonzero(row != np.iinfo(row.dtype).min)
+                held = np.flatnonzero((row != np.iinfo(row.dtype).min) & chosen)
                 parts.append((held, np.full(len(held), b * step + phase, np.int64), row[held].astype(np.int64)))
         if not parts:
             return _NOTHING, _NOTHING, _NOTHING
@@ -307,6 +308,13 @@ class Engine:
             at, why = kernels.list_prime(series, time, value, self.keep, at, self._hot, self._tail, self._lists, self._pool, self._end, self._signals, *self._flat)
             if why == kernels.POOL:
                 self._make_room(why)
+
+    def forget(self, series: Ints) -> None:
+        """Know nothing of these series any more but their colours: what is stored of them has changed, and is put back as by a restart."""
+        self._hot[series, 0], self._hot[series, 1 + self._signals :], self._tail[series] = _NO_TIME, 0, (0, _NO_TIME)
+        self.entered[:, series] = self.fallen[:, series] = _NO_TIME
+        self._ring[:, series] = np.iinfo(self._ring.dtype).min
+        self._where[series], self._lists[series, 1], self._lists[series, 3:] = 0, 0, 0
 
     def resize(self, series: int) -> None:
         """Room for more series at the end. No rule applies to them until `amend` says so; rules must be tables (`Rule`)."""
@@ -335,27 +343,26 @@ class Engine:
             self._source = np.pad(self._source, (0, more))
         self._flatten()
 
-    def amend(self, first: int, rules: Sequence[Rule]) -> None:
-        """Say what the rules of the series from `first` on are, before anything is heard of them; `rules` are the same ones, speaking of these only.
-        After `resize`, which copied the tables: those first given are never written."""
+    def amend(self, series: Ints, rules: Sequence[Rule]) -> None:
+        """Say what the rules of these series are from now on; `rules` are the same ones, speaking of these only. After `resize`, which copied
+        the tables: those first given are never written. Of series heard already, `relearn` level rules whose limits are others, and `rejudge`."""
         new = Plan(len(rules[0].thresholds) if rules else 0, list(rules), self.plan.extra)
-        place = slice(first, first + new.series)
-        if len(rules) != len(self.rules) or place.stop > self.series or new.measures != self.plan.measures or (self.newest[place] >= 0).any():
+        if len(rules) != len(self.rules) or (rules and new.series != len(series)) or series.max(initial=-1) >= self.series or new.measures != self.plan.measures:
             raise ValueError("other rules, or of other series")
-        self.plan.table[:, place] = new.table
+        if not rules:
+            return
+        self.plan.table[:, series] = new.table
         for own, rule in zip(self.rules, rules, strict=True):
             for name in ("thresholds", "hysteresis", "after"):
                 if (values := getattr(own, name)) is not None:
-                    values[place] = getattr(rule, name)
+                    values[series] = getattr(rule, name)
 
     def relearn(self, index: int, series: Ints) -> None:
         """Work the hysteresis of a level rule out again from the readings kept, for these series (limits changed)."""
         held = self.plan.held[index]
         chosen = np.zeros(self.series, bool)
         chosen[series] = True
-        which, time, value = self.readings()
-        mine = chosen[which]
-        which, time, value = which[mine], time[mine], value[mine]
+        which, time, value = self.readings(chosen)
         for j in range(self._flat.first[index], self._flat.first[index + 1]):
             row = int(self._flat.held[j])
             if row not in held:
@@ -368,19 +375,20 @@ class Engine:
             np.maximum.at(self.entered[row], which[up], time[up])
             np.maximum.at(self.fallen[row], which[down], time[down])
 
-    def rejudge(self) -> Transitions:
-        """Judge every series heard so far again, at its T, under the rules as they are now; UNKNOWN stays UNKNOWN.
+    def rejudge(self, series: Ints | None = None) -> Transitions:
+        """Judge every series heard so far, or of these, again, at its T, under the rules as they are now; UNKNOWN stays UNKNOWN.
 
         For the moment after rules or thresholds changed. Silence is the clock's business and is left alone.
         """
         from . import kernels
 
-        unknown = self.colour == UNKNOWN
-        series = np.flatnonzero(self.newest >= 0)
-        before = self.colour.copy()
+        series = np.arange(self.series) if series is None else np.unique(series)
+        series = series[self.newest[series] >= 0]
+        before = self.colour[:, series]
+        unknown = before == UNKNOWN
         out = np.empty((len(series) * len(self.rules) + 1, 8 + self._measures), np.int64)
         rows = kernels.judge_all(series, self._hot, self.entered, self.fallen, self.clock, out, *self._flat)
-        self.colour[unknown] = before[unknown]
+        self.colour[:, series] = np.where(unknown, UNKNOWN, self.colour[:, series])
         found = Transitions.of(out[:rows])
         found = found.pick(found.old != UNKNOWN)
         return found.pick(np.lexsort((found.series, found.rule)))

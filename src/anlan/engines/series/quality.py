@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 IMPOSSIBLE, FROZEN, STUCK_ZERO, INFLUX, BIAS, UNCHECKED = 1, 2, 4, 8, 16, 32
 NAMES = {IMPOSSIBLE: "range", FROZEN: "frozen", STUCK_ZERO: "stuck_zero", INFLUX: "high_influx", BIAS: "bias", UNCHECKED: "unchecked"}
@@ -59,22 +60,14 @@ def near(lon: Any, lat: Any, reach_km: float, most: int) -> NDArray[np.int64]:
     """(N, most): the nearest others within reach, nearest first; -1 where there are no more."""
     lon, lat = np.radians(np.asarray(lon, float)), np.radians(np.asarray(lat, float))
     xyz = np.column_stack((np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)))
-    out = np.full((len(xyz), most), -1, np.int64)
     chord = 2 * np.sin(reach_km / (2 * _EARTH_KM))
-    # Only what lies within one cell of the grid can be near: a province of 100,000 gauges is not 10^10 pairs.
-    cell = np.floor(xyz / chord).astype(np.int64)
-    boxes: dict[tuple[int, ...], list[int]] = {}
-    for i, key in enumerate(map(tuple, cell.tolist())):
-        boxes.setdefault(key, []).append(i)
-    steps = [(a, b, c) for a in (-1, 0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1)]
-    for key, mine in boxes.items():
-        around = np.array([i for step in steps for i in boxes.get((key[0] + step[0], key[1] + step[1], key[2] + step[2]), ())], np.int64)
-        gap = np.linalg.norm(xyz[mine][:, None] - xyz[around][None], axis=2)
-        for row, i in enumerate(mine):
-            order = np.argsort(gap[row], kind="stable")
-            found = [int(around[j]) for j in order if gap[row, j] <= chord and around[j] != i][:most]
-            out[i, : len(found)] = found
-    return out
+    if not len(xyz):
+        return np.zeros((0, most), np.int64)
+    # One more than asked for, since the nearest to a gauge is the gauge itself, or one at the very same place.
+    gap, found = cKDTree(xyz).query(xyz, most + 1, distance_upper_bound=np.nextafter(chord, np.inf))
+    found = np.where(np.isfinite(gap) & (found != np.arange(len(xyz))[:, None]), found, -1)
+    order = np.lexsort((found, gap, found < 0), axis=1)[:, :most]  # equally far: in the order given
+    return np.take_along_axis(found, order, 1).astype(np.int64)
 
 
 class Network:

@@ -1,20 +1,23 @@
 """Readings become rows, colours and facts; once, in any cutting, and the same after a restart."""
 from __future__ import annotations
 
+from datetime import timedelta
+from random import Random
+
 import orjson
 import pytest
 from django.db import connection
 from django.utils import translation
 
-from anlan.kernel import flowing, journal, shell
+from anlan.kernel import clock, flowing, journal, shell
 from anlan.kernel.models import Due, Fact, FactPayload, Realm
-from anlan.sensing import worker
+from anlan.sensing import actions, compute, doubt, worker
 from anlan.sensing.ingest import Message, Sample
-from anlan.sensing.models import BatchStat, Reading, RealmState, Refused, Series, Signal
+from anlan.sensing.models import BatchStat, Reading, RealmState, Refused, Register, RuleSet, Series, Signal, Station
 from anlan.sensing.quantities import FROZEN, LATE, TOO_LATE
 from anlan.sensing.worker import Processor, feed
 
-from .builders import at, level, put, rain, station
+from .builders import act, at, level, put, rain, source, station
 
 pytestmark = pytest.mark.django_db
 
@@ -417,6 +420,81 @@ def test_two_workers_share_the_partitions(actual):
     assert len(first.partitions) == 64
 
 
+def same_rules(mine, theirs):
+    """Rules and limits of doubt of two books over the same series, the one with room for more."""
+    size = len(theirs.stations)
+    for own, other in zip(mine.engine.rules, theirs.engine.rules, strict=True):
+        for name in ("thresholds", "hysteresis", "after"):
+            assert getattr(own, name)[:size].tolist() == getattr(other, name)[:size].tolist()
+    assert mine.engine.plan.table[:, :size].tolist() == theirs.engine.plan.table[:, :size].tolist()
+    for name in ("interval", "influx", "steady", "frozen", "level", "rise", "fall"):
+        assert getattr(mine.limits, name)[:size].tolist() == getattr(theirs.limits, name)[:size].tolist(), name
+    assert mine.limits.worked_on == theirs.limits.worked_on
+
+
+def test_a_book_that_followed_the_register_is_one_built_anew(actual, county, alice):
+    """Whatever of a station is changed, also behind the actions: the worker that had its book judges on as one that began afterwards would, and
+    has read no station that was not written."""
+    rng = Random(8)
+    codes = [f"G{number}" for number in range(8)]
+    began = clock.now().replace(microsecond=0) - timedelta(hours=3)
+
+    def limits():
+        return {"level": {"yellow": rng.choice((9.5, 10, 10.5)), "red": rng.choice((11, 12)), "hysteresis": rng.choice((0, 0.2, 0.6))}}
+
+    for code in codes:
+        station(actual, code, quantities=("level",), region=county, thresholds=limits())
+    station(actual)
+    source(actual, alice, stations=codes[:4])
+    row, _word = source(actual, alice, name="gw2", stations=codes[4:])
+    own = Processor()
+
+    def report(number):
+        feed(actual, [Sample(code, "level", began + timedelta(minutes=5 * number), round(10 + 0.1 * rng.randint(-12, 12), 1)) for code in codes], own)
+
+    for turn in range(24):
+        report(turn)
+        had, stations = own.books[actual.pk], own.registry.by_id
+        code = rng.choice(codes)
+        pk, far = next(pk for pk, info in stations.items() if info.code == code), clock.now() + timedelta(days=1)
+        change = turn % 8
+        if change == 0:
+            actions.set_thresholds(act(actual), station=pk, thresholds=limits())
+        elif change == 1:
+            station(actual, code, quantities=("level",), interval_s=rng.choice((60, 300, 900)), silent_after_s=rng.choice((0, 1800, 3600)))
+        elif change == 2:
+            actions.maintain(act(actual), station=pk, begins=clock.now() - timedelta(hours=rng.randint(0, 5)), ends=far, reason="test")
+        elif change == 3:
+            actions.save_source(act(actual, alice), source=row.pk, name="gw2", kind="http", active=row.pk.hex not in own.registry.sources_on)
+        elif change == 4:
+            actions.set_thresholds(act(actual), station=pk, thresholds=limits(), upstream={"rain": ["R1"], "hours": 6, "mm": 5, "source": "test"})
+        elif change == 5:
+            Station.plain.filter(pk=pk).update(thresholds={})  # no action at all
+            Register.changed()
+        elif change == 6:
+            actions.maintain(act(actual), station=pk, begins=clock.now(), ends=clock.now() + timedelta(seconds=1), reason="test")
+        else:
+            actions.bind(act(actual, alice), source=row.pk, stations=rng.sample(codes[4:], 3))
+        report(turn + 0.5)
+        assert had.registry is own.registry
+        assert own.books[actual.pk] is had
+        untouched = sum(own.registry.by_id[one] is info for one, info in stations.items())
+        assert untouched >= len(stations) - (4 if change in (3, 7) else 1)
+        fresh = compute.registry()
+        assert (fresh.by_id, fresh.stations, fresh.sources_on, fresh.worked_on) == (own.registry.by_id, own.registry.stations, own.registry.sources_on, own.registry.worked_on)
+        anew = compute.Book(actual.pk, fresh, own.partitions, had.month)
+        mine, theirs = had.of("level"), anew.of("level")
+        theirs.limits = doubt.Limits(theirs, actual.pk)
+        same_rules(mine, theirs)
+        assert mine.engine.colour[:, :8].tolist() == theirs.engine.colour.tolist() and len(theirs.engine.rejudge()) == 0
+    assert {p["new"] for p in facts(actual)} >= {"yellow", "red", "none"}
+    registry = own.registry
+    rules_text = RuleSet.objects.get(name="station-levels", in_force=True)
+    actions.adopt_rules(act(actual, alice), text=rules_text.text.replace('label: "1"', 'label: "2"').replace("hysteresis: 0.05", "hysteresis: 0.1"), note="test")
+    report(30)
+    assert own.books[actual.pk] is not had and own.registry.by_id == registry.by_id
+
+
 def test_a_book_that_grew_gauge_by_gauge_is_one_laid_out_at_once(actual, replay, county):
     """Gauges that come batch after batch: rules, limits of doubt and outcome are those of a book built from the database, at a cost of the new alone."""
     station(actual)
@@ -436,11 +514,7 @@ def test_a_book_that_grew_gauge_by_gauge_is_one_laid_out_at_once(actual, replay,
     feed(replay, [Sample("G0", "level", at(61), 9.6)], again)
     fresh = again.books[replay.pk].of("level")
     assert grown.keys == fresh.keys and fresh.engine.series == 7
-    for mine, theirs in zip(grown.engine.rules, fresh.engine.rules, strict=True):
-        for name in ("thresholds", "hysteresis", "after"):
-            assert getattr(mine, name)[:7].tolist() == getattr(theirs, name).tolist()
-    for name in ("interval", "influx", "steady", "frozen", "level", "rise", "fall"):
-        assert getattr(grown.limits, name)[:7].tolist() == getattr(fresh.limits, name).tolist(), name
+    same_rules(grown, fresh)
     assert len({*grown.engine.rules[grown.levels[0]].thresholds[:7, 3].tolist()}) == 7 and grown.engine.colour[:, 7:].max() == 0
     feed(replay, [*rain("R1", (95, 0)), *(Sample(f"G{number}", "level", at(99), 10.2 + number) for number in range(7))], own)
     assert {p["code"] for p in facts(replay) if p["new"] == "yellow"} == {f"G{number}" for number in (0, 2, 4, 6)}

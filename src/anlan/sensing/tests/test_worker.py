@@ -26,7 +26,7 @@ from anlan.kernel import clock
 from anlan.kernel.models import Fact
 from anlan.sensing import broker, ingest, queries, sources, worker
 from anlan.sensing.ingest import Sample
-from anlan.sensing.models import BatchStat, Reading, Refused, Series, Station, StreamPosition
+from anlan.sensing.models import BatchStat, Partition, Reading, Refused, Series, Station, StreamPosition
 from anlan.sensing.worker import Processor
 
 from .builders import act, at, put, source, station
@@ -363,6 +363,7 @@ def test_mqtt_device_lands_and_a_foreign_topic_does_not(actual, alice, server, h
     here(broker_)
     make_streams(broker_)
     running = Running(broker_.url())
+    until(lambda: Partition.objects.exclude(owner="").exists())  # what comes before the worker looks is copied once more to be sure, and refused twice
     try:
         now = clock.now()
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="gauge-1", protocol=mqtt.MQTTv311)

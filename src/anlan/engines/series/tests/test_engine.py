@@ -254,7 +254,7 @@ def test_an_engine_that_grew_says_what_one_laid_out_at_once_says(stream, step):
             size = min(there + step, SERIES)
             if size > engine.series:
                 engine.resize(max(size, 2 * engine.series))
-            engine.amend(there, tables(all_rules(), there, size))
+            engine.amend(np.arange(there, size), tables(all_rules(), there, size))
             there = size
         for each, out in ((whole, expected), (engine, got)):
             out += (each.tick(item[1]) if item[0] == "tick" else feed(each, item).transitions).rows()
@@ -270,16 +270,42 @@ def tables(rules, first, stop):
     ]
 
 
-def test_what_has_been_heard_of_is_not_amended():
+def test_rules_of_other_series_are_not_taken():
     engine = Engine(1, [rainstorm()])
-    feed(engine, (0, H, 10))
-    with pytest.raises(ValueError, match="other"):
-        engine.amend(0, [rainstorm()])
+    for series, rules in ((np.arange(2), [rainstorm()]), (np.arange(1, 2), [rainstorm()]), (np.arange(1), [])):
+        with pytest.raises(ValueError, match="other"):
+            engine.amend(series, rules)
     given = rainstorm()
     engine = Engine(1, [given])
     engine.resize(2)
-    engine.amend(1, [rainstorm()])
+    engine.amend(np.array([1]), [rainstorm()])
     assert given.thresholds.shape == (1, 4) and engine.rules[0].thresholds.tolist() == [[500, 500, 500, 1000]] * 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(streams, streams, st.sets(st.integers(0, SERIES - 1)), st.integers(1, 4))
+def test_series_under_other_limits_go_on_as_in_an_engine_built_anew(before, after, changed, factor):
+    """What a register changes of some series: the engine amended against one under the new limits with the readings put back."""
+    chosen = np.array(sorted(changed), np.int64)
+    rules = [replace(rule, thresholds=rule.thresholds.copy(), **{n: v.copy() for n in ("hysteresis", "after") if (v := getattr(rule, n)) is not None}) for rule in all_rules()]
+    for rule in rules:
+        limits = rule.thresholds[chosen]
+        rule.thresholds[chosen] = np.where(limits == NEVER, NEVER, limits // factor)
+    engine, _ = run(Engine(SERIES, all_rules(), keep=50), before, set())
+    engine.resize(SERIES)
+    anew = Engine(SERIES, rules, keep=50)
+    anew.clock = engine.clock
+    anew.newest[:], anew.last[:], anew.since[:] = engine.newest, engine.last, engine.since
+    anew.prime(*engine.readings())
+    anew.colour[:], anew.entered[:], anew.fallen[:] = engine.colour, engine.entered, engine.fallen
+    engine.amend(chosen, [replace(rule, thresholds=rule.thresholds[chosen], **{n: v[chosen] for n in ("hysteresis", "after") if (v := getattr(rule, n)) is not None}) for rule in rules])
+    for each in (engine, anew):
+        for index, rule in enumerate(rules):
+            if rule.kind == "level":
+                each.relearn(index, chosen)
+    assert engine.rejudge(chosen).rows() == anew.rejudge().rows()
+    assert run(engine, after, set())[1] == run(anew, after, set())[1]
+    assert engine.colour.tolist() == anew.colour.tolist()
 
 
 def test_random_stream_of_many_series_with_late_and_double_reports():
