@@ -101,9 +101,9 @@ class Gauges:
         self.client = self._connect()
 
     def _connect(self) -> mqtt.Client:
-        """A moment passes until the broker knows the source."""
+        """A moment passes until the broker knows the source; longer with 100,000 gauges, whose topics it reads one by one."""
         host, port = settings.ADDRESSES["mqtt"].removeprefix("mqtt://").rsplit(":", 1)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 180
         while True:
             client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="bench", protocol=mqtt.MQTTv311)
             client.username_pw_set("bench-gauges", self.word)
@@ -113,7 +113,7 @@ class Gauges:
             client.on_connect = lambda _c, _d, _f, code, _p, let_in=let_in: None if code.is_failure else let_in.set()  # type: ignore[misc]
             client.connect(host, int(port))
             client.loop_start()
-            if let_in.wait(2):
+            if let_in.wait(5):
                 return client
             client.loop_stop()
             client.disconnect()
