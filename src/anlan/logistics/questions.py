@@ -261,7 +261,7 @@ def allocate(raw: bytes, network: Path | None = None, *, budget: float = 10.0, g
     def worth(judged: dispatch.Judged) -> dict[str, Any]:
         return {"value": judged.value, "unmet_units": int(judged.unmet.sum()), "unmet_by_priority": judged.unmet_value, "unit_minutes": judged.unit_minutes}
 
-    reasons = {"not allowed": _("no depot that has it may release it to this place: widen the rule or ask the level it belongs to"), "point": _("no more goes through the transfer point in time"), "no way in time": _("no depot with it can be there in time"), "stock": _("the depots that can be there in time have no more of it"),
+    reasons = {"none": _("no depot has any of it"), "not allowed": _("no depot that has it may release it to this place: widen the rule or ask the level it belongs to"), "point": _("no more goes through the transfer point in time"), "no way in time": _("no depot with it can be there in time"), "stock": _("the depots that can be there in time have no more of it"),
                "trucks": _("the depots that still have it have no truck time left"), "worth less": _("what went instead is worth more for its truck time")}
     answer = worth(plan) | {
         "bound": plan.bound, "gap": plan.gap, "lines": [{**line(r, j, k), "units": units, "minutes": round(float(task.minutes[r, j]), 1)} for r, j, k, units in plan.lines],

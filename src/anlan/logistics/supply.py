@@ -371,11 +371,11 @@ def answer(frozen: Frozen, task: Task, lines: Sequence[Line], goal: str, *, boun
     missing: list[dict[str, Any]] = [{"j": j, "g": g, "units": units, "why": why} for j, g, units, why in dispatch.why_unmet(task, stub)]
     kept_back, reach = np.array(frozen.get("withheld", np.zeros(task.stock.shape)), float).reshape(task.stock.shape), task.open
     for one in missing:
-        if one["why"] in ("no way in time", "stock") and (reach[:, one["j"], one["g"]] & (kept_back[:, one["g"]][home] > 0)).any():
+        if one["why"] in ("none", "no way in time", "stock") and (reach[:, one["j"], one["g"]] & (kept_back[:, one["g"]][home] > 0)).any():
             one["why"] = "not allowed"
     for _r, j, k, _units in left:
         for one in missing:
-            if (one["j"], one["g"]) == (j, int(meant[k])) and one["why"] not in ("no way in time", "point"):
+            if (one["j"], one["g"]) == (j, int(meant[k])) and one["why"] not in ("none", "no way in time", "point"):
                 one["why"] = "shift"
     if hand:
         for one in missing:
@@ -477,7 +477,7 @@ def why_words(frozen: Frozen, why: dict[str, Any]) -> str:
 
 def unmet_words(why: str) -> str:
     return {
-        "no way in time": _("no depot that has it can be there in time"), "stock": _("the depots that can be there in time have no more of it"),
+        "none": _("none of the plan's depots has any of it"), "no way in time": _("no depot that has it can be there in time"), "stock": _("the depots that can be there in time have no more of it"),
         "hand": _("a line was set lower by hand; some is left"), "not allowed": _("more of it lies in depots of another level, which by the rules release no more: ask that level, or change the list “Who may release what”"), "point": _("no more goes through the transfer point in time"), "trucks": _("the depots that still have it have no truck time left"), "worth less": _("what went instead is worth more for its truck time"), "shift": _("no truck has time left in its shift"),
     }[why]
 

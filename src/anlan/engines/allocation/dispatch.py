@@ -596,7 +596,7 @@ def _value(task: Task, sent: np.ndarray, way: np.ndarray, news: np.ndarray, meas
 
 
 def why_unmet(task: Task, plan: Plan) -> list[tuple[int, int, int, str]]:
-    """(need, good, units, reason) for everything not met: nobody who has it may send it, no depot in time, stock, a transfer point, trucks, or worth less than what went instead."""
+    """(need, good, units, reason) for everything not met: nobody has any, nobody who has it may send it, no depot in time, stock, a transfer point, trucks, or worth less than what went instead."""
     sent, gate = table(task, plan.lines), gates(task)
     left, spare, room = task.stock - taken(task, sent), task.trucks - plan.truck_minutes, gate.room - through(task, gate, sent)
     free = np.array([min(room[w : gate.end[w]]) for w in range(room.size)] + [np.inf])
@@ -610,7 +610,7 @@ def why_unmet(task: Task, plan: Plan) -> list[tuple[int, int, int, str]]:
         with np.errstate(invalid="ignore"):
             passes = holds & (task.load[goes[own]][None] <= free[gate.cls[:, j, g]][:, None])
             carries = passes & (2 * task.driven[:, j][:, None] * task.load[goes[own]][None] <= spare[home][:, None])
-        reason = ("not allowed" if (anyone[:, j, own] & (task.stock[home][:, goes[own]] > 0)).any() else "no way in time") if not could.any() else "stock" if not holds.any() else "point" if not passes.any() else "trucks" if not carries.any() else "worth less"
+        reason = "none" if not (task.stock[:, goes[own]] > 0).any() else ("not allowed" if (anyone[:, j, own] & (task.stock[home][:, goes[own]] > 0)).any() else "no way in time") if not could.any() else "stock" if not holds.any() else "point" if not passes.any() else "trucks" if not carries.any() else "worth less"
         found.append((int(j), int(g), int(plan.unmet[j, g]), reason))
     return found
 
