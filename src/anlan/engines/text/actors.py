@@ -25,7 +25,7 @@ UNIT_END = "(?:" + "|".join([*sorted(_ENDS.split(), key=len, reverse=True), r"�
 VERB = (r"(?:科学|商(?![务贸业])|停止|按照|按|根据|依据|迅速|及时|立即|紧急|视情|负责(?!人|同志)|组织|指导|协调|派出|启动|做好|会同|主持|开展|加强|统一|统筹|牵头|配合|协助|督促|实行|下达|调|发布|向|率|赴|在|实时|密切|应|要|可|每日|每|会商|提出|决定|提供|落实|保障|需|须|"
         r"汇总|制定|制订|建立|通知|通报|报告|报送|监测|监视|检查|核查|抢修|救治|转移|安置|参与|承担|对|将|为|与|主动|适时|全力|积极|优先|第一时间|依法|尽快|进一步|必要时|召开|召集|申请|请求|宣布|坐镇|到岗|值班|赶赴|到|完成|严格|切实|认真|接|收集|搜集|指挥|动员|引导|指定|设立|成立|设置|抽调|巡查|预置|"
         r"运用|滚动|采取|抓好|抓|继续|强化|确保|支持|支援|监督|管理|处理|实施|审核|签发|联合|参加|跟踪|分析|研判|研究|评估|上报|转发|部署|调度|调动|调集|调配|调拨|恢复|关闭|疏散|撤离|救援|处置|维护|维持|组建|征用|增派|提前|协同|分别|统计|推进|安排|编辑|编制|保持|申报|调运|发放|拨付|筹集|储备|下拨|抢险|排查|管控|警戒|广泛|充分|保证|进入|建议|"
-        r"履行|叫应|因|针对|具体|注意|提醒|进|了解|掌握|随时|随|通过|利用|关注|结合|带领|带|全天|坚守|充实|立刻|马上|火速|尽量|避免|防范|防御|限制|暂停|共同|当|从|给予|尽|执行|受|把|依托|按需|出动|集结|待命|搜救|营救|扑救|扑灭|封锁|隔离|划定|疏导|清理|清除|拆除|加固|转达|传达|传递|播报|滚动|报请|报|请|提请|\d+(?:小时|分钟|日))")
+        r"履行|叫应|因|针对|具体|注意|提醒|进|了解|掌握|随时|随|通过|利用|关注|结合|带领|带|全天|坚守|充实|取消|立刻|马上|火速|尽量|避免|防范|防御|限制|暂停|共同|当|从|给予|尽|执行|受|把|依托|按需|出动|集结|待命|搜救|营救|扑救|扑灭|封锁|隔离|划定|疏导|清理|清除|拆除|加固|转达|传达|传递|播报|滚动|报请|报|请|提请|\d+(?:小时|分钟|日))")
 # A sentence that begins with a verb names nobody ("组织专家组赴现场" is no act of the 专家组), unless the verb is part of a name.
 NAMED_SO = re.compile(rf"(?:应急(?!响应|处置)|预报|监测|监视|指挥|救援|抢险|通信|管理|评估|宣传|保障|组织部|检查|巡查|转移|报道|调度|处置|统计|编辑|接待|联合|支援|警戒|维护|防范|防御|搜救|扑救)[^,、]{{0,6}}?{UNIT_END}")
 SUBJECTLESS = re.compile(rf"(?:{VERB}|派|使|让|和|或|及|等|经|由于|如|若|并|且|也|已|未|不|其中|包括|有是|指|提出|决定)")
@@ -111,8 +111,19 @@ def _split(text: str, a: int, b: int, found: tuple[int, int, str, str] | None) -
         yield Part(start, end, (start + said[0], start + said[1]) if said else None, said[2] if said else "", said[3] if said else "", DURATION.search(body))
 
 
+# "县应急局接到报告后,立即派出…": whoever acts stands in the circumstance itself.
+ON_HEARING = re.compile(rf"((?!接|收|到|根据|按)[^,。;:]{{1,30}}?{UNIT_END})(?=(?:接[到报]|收到|到达|抵达|赶到|获悉|得知)[^,。;]{{0,40}}(?:后|时),)")
+
+
 def who(body: str, bare: bool = False) -> tuple[int, int, str, str] | None:
     """(start, end, role, those it acts with) of the unit that acts in a sentence; None when none is named. `bare`: no circumstances before it."""
+    found = _who(body, bare)
+    if found is None and not bare and (heard := ON_HEARING.match(body)):
+        return 0, len(heard[1]), "", ""
+    return found
+
+
+def _who(body: str, bare: bool) -> tuple[int, int, str, str] | None:
     start = 0
     while not bare and (match := CIRCUMSTANCE.match(body, start)) and len(body) - match.end() >= 4:
         # Circumstances first ("根据…，", "当…时，"), then whoever acts.
@@ -137,7 +148,7 @@ def who(body: str, bare: bool = False) -> tuple[int, int, str, str] | None:
             continue  # "分管领导带队的检查组"
         if not re.match(rf"(?:,(?=应))?{VERB}", head[end:]) and not (re.search(STRONG, candidate) and re.match(r"[\u4e00-\u9fff]", head[end:]) and not re.match(rf"[长内外门员之]|主要|所属|系统|.{{0,8}}?{UNIT_END}", head[end:])):
             continue
-        if SUBJECTLESS.match(candidate) and not RELATIVE.match(candidate) and not NAMED_SO.match(candidate) and not re.match(r"当地|应急", candidate):
+        if SUBJECTLESS.match(candidate) and not RELATIVE.match(candidate) and not NAMED_SO.match(candidate) and not re.match(r"当地|应急|受灾", candidate):
             return None
         if "," in candidate or re.search(r"(?:会同|组织(?!部|委)|指导|协助|督促|派出|通知|要求|向|对(?!口|外)|负责(?!同志|人)|参加)(?!的)", candidate[1:]) and not re.search(r"的[^的]*$", candidate):
             return None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .actors import DURATION, UNIT_END, minutes, parts, who
-from .reader import CN, WALL, Clause, Paper
+from .reader import CN, READING, WALL, Clause, Paper
 from .thresholds import thresholds
 from .words import (
     ADJECTIVE,
@@ -36,11 +36,11 @@ ACTIONS = re.compile(r"响应行动|响应措施|应急措施|行动措施|处�
 NEITHER = re.compile(r"启动程序|启动与|响应终止|响应结束|职责|终止|解除|附则|术语|总则|培训|演练|保障$|恢复重建|善后")
 LEADIN = re.compile(r"(?:下列|以下|如下|上述)(?:情况|情形|条件|标准)(?:之一|中的)?|之一的?[，,:：]?\s*(?:时|启动|为)|符合.{0,10}(?:之一|条件)|有下列|达到以下")
 OTHER = re.compile(r"^[（(]?\d*[）)]?(?:其他|其它|符合其他|.{0,12}认为|.{0,8}需要启动|.{0,16}要求启动)")
-STARTS = re.compile(r"(?:启动|进入|实施|宣布|发布|为)(?:[^，,。;；]{0,10}?)(Ⅰ|Ⅱ|Ⅲ|Ⅳ|[ⅰ-ⅳ]|I{1,3}V?|IV|V|[一二三四])级(?:[（(][^）)]*[）)])?(?:[\u4e00-\u9fff]{0,8}?)(?:应急)?(响应|预警)")
+STARTS = re.compile(r"(?:启动|进入|实施|宣布|发布|为)(?:[^，,。;；]{0,16}?)(Ⅰ|Ⅱ|Ⅲ|Ⅳ|[ⅰ-ⅳ]|I{1,3}V?|IV|V|[一二三四])级(?:[（(][^）)]*[）)])?(?:[\u4e00-\u9fff]{0,8}?)(?:应急)?(响应|预警)")
 INLINE = re.compile(r"^(?:其中[,，]|[^,。;:]{0,14}(?:如下|标准为?):)?(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.]|[①-⑳●◆])?\s*([^,。;，；:：]{0,24}?)[:：]")
 NAMED_LEVEL = re.compile(rf"(?:-{{2}})?{LEVEL.pattern}[^,。;]{{0,12}}?响应[,。]")
 # "较大事故,是指…", and the grade as a line of its own that the page ran into its text: "较大森林火灾受害森林面积在…".
-MEANT = re.compile(r"^(?:[^;。:]{0,80}:)?(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.])?\s*(特别重大|重大|较大|一般)(?:[^,。;]{0,14}?,?是?指(?!挥|导|定|示)|[^,。;:为]{0,8}(?:灾害|事件|事故|险情|灾情|火灾|疫情)(?=受害|死亡|造成|过火|直接|[(（]?1[)）.、]))")
+MEANT = re.compile(r"^(?:[^;。:]{0,80}:)?(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.])?\s*(特别重大|特大|重大|较大|一般)(?:[^,。;]{0,14}?,?是?指(?!挥|导|定|示)|[^,。;:为]{0,8}(?:灾害|事件|事故|险情|灾情|火灾|疫情)(?=受害|死亡|造成|过火|直接|[(（]?1[)）.、]))")
 MEANS = re.compile(r"(?:初判为|定为|属于?|(?<![视认])为)(特别重大|重大|较大|一般|特大型|大型|中型|小型)[^,。;]{0,14}[。;]?$")
 
 
@@ -50,12 +50,13 @@ class _Slice:
     def __init__(self, source: str, start: int, end: int, skip: str = "") -> None:
         self.source = source
         # A backslash is what a converter left of a formula ("48\\h").
-        self.where = [k for k in range(start, end) if not source[k].isspace() and not "\ue000" <= source[k] <= "\uf8ff" and source[k] != "\\"]
+        gone = {k for match in READING.finditer(source, start, end) for k in range(*match.span())}
+        self.where = [k for k in range(start, end) if not source[k].isspace() and not "\ue000" <= source[k] <= "\uf8ff" and source[k] != "\\" and k not in gone]
         self.text = "".join(source[k] for k in self.where)
         if skip and self.text.startswith(skip):
             # Number and heading are no sentence of the clause.
             self.where, self.text = self.where[len(skip) :], self.text[len(skip) :]
-        self.text = simplified(self.text).translate(HALF_WIDTH)
+        self.text = re.sub(r"(?<![A-Za-z])l(?=[至~\d-])", "1", simplified(self.text).translate(HALF_WIDTH))  # a scanner's "l至4人"
 
     @property
     def gaps(self) -> list[int]:
@@ -306,7 +307,7 @@ def _mode(clause: Clause, chain: list[Clause], headed: set[int]) -> str:
     for depth, one in enumerate(chain):
         heading = plain(one.heading or (one.text if len(one.text) <= 20 else "")).rstrip(":")
         if depth and depth < 4:
-            tail = plain(one.text)[-80:]
+            tail = plain(one.text or one.heading)[-80:]
             if re.search(r"(?:采取|落实|做好|组织实施|开展)(?:以下|下列|如下|相应)?(?:[^,。;]{0,12})?(?:措施|工作|行动|任务)[:。]?$", tail) or ACTIONS.search(tail[-12:]) and tail[-1:] in ":。" and len(tail) < 24:
                 return "action"
             if LEADIN.search(tail) and not re.search(r"措施|工作组", tail[-20:]):

@@ -124,7 +124,10 @@ DRAWN = re.compile(rf"\s*{WALL}.*{WALL}\s*$")
 TABBED = re.compile(r"(?!\s*[\d.、()（）一二三四五六七八九十①-⑳]+\t)[^\t]*[^\t\s][^\t]*\t+(?!\s*\d*\s*$)[^\n]*\S")
 RULED = re.compile(r"\s*(?=.*[━─═\-].*[━─═\-])[\u2500-\u257f|:+\-\s]+$")
 PAGE_NUMBER = re.compile(r"\s*(?:[-—–－·]\s*\d{1,4}\s*[-—–－·]?|\d{1,4}\s*[-—–－·]|第\s*\d{1,4}\s*页(?:\s*[共/]\s*\d{1,4}\s*页)?|\d{1,4}\s*/\s*\d{1,4}|\d{1,3})\s*")
-REMAINS = re.compile(r"\[bookmark: [^\]]*\]")
+# What a converter left; and the reading of a character that mirrors of web pages put behind it ("災(zāi)害").
+TONED = "āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜü"
+READING = re.compile(rf"(?<=[\u4e00-\u9fff])[(（](?=[a-z]{{0,6}}[{TONED}])[a-z{TONED}]{{1,7}}[)）]")
+REMAINS = re.compile(rf"\[bookmark: [^\]]*\]|{READING.pattern}")
 LEADER = re.compile(r"(?:\.\s*){2,}\d*\s*$|…+\s*\.*\s*\d*\s*$|[-—]\d{1,3}[-—]\s*$|\s\.?\s*\d{1,3}\s*$")
 
 
@@ -192,10 +195,13 @@ def _lines(text: str, warnings: list[str]) -> list[_Line]:
         for place, size in jumps:
             if first < place <= last:
                 inner.append((place - first, size))
-        while match := REMAINS.search(stripped):
-            inner.append((match.start(), match.end() - match.start()))
-            stripped = stripped[: match.start()] + stripped[match.end() :]
+        gone = 0
+        for match in REMAINS.finditer(stripped) if "[" in stripped or "(" in stripped or "（" in stripped else ():
+            inner.append((match.start() - gone, len(match[0])))
+            gone += len(match[0])
             remains += 1
+        if gone:
+            stripped = REMAINS.sub("", stripped)
         if stripped:
             if stripped.startswith("#"):
                 cut = len(stripped) - len(stripped.lstrip("# "))
@@ -459,7 +465,7 @@ class _Tree:
                 self.warnings.append(f"{'.'.join(map(str, value))}: its chapter heading was not found")
                 return depth
         depth, one = tops[0]
-        if named and len(value) <= 3 and len(one.value) > 1 and 0 < value[0] - one.value[0] <= 4:
+        if named and len(value) <= 3 and len(one.value) > 1 and value > one.value and value[0] - one.value[0] <= 4:
             self.warnings.append(f"{'.'.join(map(str, value))}: chapters before it are missing")
             return depth
         return None
@@ -548,6 +554,9 @@ class _Writer:
         self.row_span: tuple[int, int] | None = None
         self.numbers = 0
         self.width = width
+        from .words import simplified  # words builds on this module
+
+        self.simplified = simplified
 
     def close(self) -> None:
         if self.now is not None:
@@ -575,7 +584,7 @@ class _Writer:
                 depth = next((k for k, one in enumerate(stack) if one.style == first.style and k), len(stack))
             self.open(depth, _Marker("label", (0,), "", 0), text[:-1], line, 0, len(text))
             return
-        words = re.sub(r"\s+", "", text)
+        words = self.simplified(re.sub(r"\s+", "", text)) if len(text) <= 40 else text
         if not front and self.tree.clauses and len(words) <= 30 and (LEVEL_LINE.fullmatch(words) or PART_LINE.fullmatch(words)) and not (self.parts and self.parts[-1][-1:] in "，,、"):
             part = bool(PART_LINE.fullmatch(words))
             stack = self.tree.stack
@@ -598,11 +607,12 @@ class _Writer:
             # Nor was a short line broken by the page: where papers have no empty lines, that tells a heading from the sentence below it.
             if start == 0 and end == len(text) and not whole and len(text) < 0.6 * self.width and marker.style in ("dec", "cn", "cnp", "one.", "one ", "one、") and _titled(rest):
                 whole = True
-            if start == 0 and end == len(text) and (words := re.sub(r"\s+", "", rest)) and (LEVEL_LINE.fullmatch(words) or PART_LINE.fullmatch(words)):
+            if start == 0 and end == len(text) and len(rest) <= 40 and (words := self.simplified(re.sub(r"\s+", "", rest))) and (LEVEL_LINE.fullmatch(words) or PART_LINE.fullmatch(words)):
                 whole = True  # known by its words
             heading = ""
             longest = 20 if marker.style.startswith(("arp", "circled", "arb", "dash")) else 45
-            if rest and len(rest) <= longest and rest[-1] not in END + "，,、" and not re.search(r"[。；;]|\d.*以[上下]", rest) and (whole or k + 1 < len(cuts) or marker.style in ("cn", "cnp")):
+            listed = longest == 20 and bool(re.search(r"\d", rest))  # "①造成20至49人中毒" says something, and heads nothing
+            if rest and not listed and len(rest) <= longest and rest[-1] not in END + "，,、" and not re.search(r"[。；;]|\d.*以[上下]", rest) and (whole or k + 1 < len(cuts) or marker.style in ("cn", "cnp")):
                 heading = rest
             self.open(depth, marker, heading, line, start, end)
             if rest and not heading:

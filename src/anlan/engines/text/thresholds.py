@@ -37,6 +37,7 @@ NAMED = re.compile(rf"(达到或(?:超过|可能超过)|达到或接近|将?超�
 OVER_MARK = re.compile(r"(\d+(?:\.\d+)?)(?:米|m)?(?:(?:~|-+|至|到)(\d+(?:\.\d+)?))?(?:米|m)(?:及?以上)?(?![³3/])")
 # An index has no unit to know it by.
 AIR = re.compile(r"(?:AQI|空气质量指数)(?:\([^)]{0,12}\))?(?:日均值|小时值|指数|将|预计|连续)*(>=|[≥>]|大于|超过|高于|达到或超过|达到|达)(\d{2,3})(?!\d|级)")
+AIR_RANGE = re.compile(r"(?:AQI|空气质量指数)(?:\([^)]{0,12}\))?(?:日均值|小时值|指数|将|预计|在|为|介于|达到|达)*(\d{2,3})[~-](\d{2,3})(?!\d|级)")
 VALUE = re.compile(rf"({NUMBER})(?:多|余)?({SCALES})?({UNIT})?")
 BEFORE = re.compile(r"(?P<less>(?:小于|低于|少于)(?:或|和)?等于|不足|不满|未满|未达到?|少于|低于|小于|降至|降到|≤|<=|<|[不未]超过|不大于|不高于)$|(?P<more>(?:大于|超过|高于)(?:或|和)?等于|>=|≥|不小于)$|(?P<over>超过|大于|高于|多于|超|>)$|(?P<reach>达到或超过|达到|达|至少|不少于|不低于|满)$")
 INCLUDED = r"\((?P<{}>不?)(?:含|包括)(?:本[数级]?|该数|\d[^)]*)?\)"
@@ -101,6 +102,10 @@ def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any]) -> li
     for match in AIR.finditer(segment):
         op = ">" if re.search(r">|大于|超过|高于", match[1]) and "≥" not in match[1] else ">="
         row("air_quality", op, int(match[2]), "", match.start(), match.end(), "", "pollution")
+        taken.append(match.span())
+    for match in AIR_RANGE.finditer(segment):
+        for op, index in ((">=", match[1]), ("<=", match[2])):
+            row("air_quality", op, int(index), "", match.start(), match.end(), "", "pollution")
         taken.append(match.span())
     last = 0
     sentence = text.rfind("。", 0, start) + 1
@@ -186,6 +191,8 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
         number, scale, unit = match[1], match[2] or "", match[3] or ""
         # What stands further off says nothing of this number, and a sentence of a megabyte stays cheap.
         before, after = segment[max(0, match.start() - 60) : match.start()], segment[match.end() : match.end() + 80]
+        if not unit and scale and scale[-1] in "万亿" and re.match("以[上下]", after) and re.search("经济损失|财产损失", before[-20:] + after[:30]):
+            unit = "元"  # "5000万以上1亿元以下直接经济损失"
         # 0.2~0.4万(含0.4万)平方公里; 3~5万人; 5%-10%; 6.5级至7.0级
         span = re.match(rf"(?:(?:~|-+|至|到)({NUMBER})({SCALES})?(?:\(含[^)]*\))?({UNIT})?)(以上)?", after)
         if span and not span[4] and (span[3] or unit) and not re.search(r"第$|附件$", before):
