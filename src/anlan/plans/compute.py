@@ -1,6 +1,7 @@
 """The one doorway between rows and the engine: compiled plans, known values, and what machines know of a place."""
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,9 +16,10 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from anlan.engines.conditions import Condition as Compiled
-from anlan.engines.conditions import Key, Outcome, PlanFile, read_plan
+from anlan.engines.conditions import Key, Outcome, PlaceSpec, PlanFile, compile_condition, read_plan
 from anlan.engines.conditions.coverage import covered_share, nearest
 from anlan.engines.conditions.planfile import ConditionEntry
+from anlan.engines.conditions.syntax import Literal, calls, parse
 from anlan.kernel.ids import derived_id
 from anlan.kernel.models import Region, RegionPath
 from anlan.kernel.models.base import home
@@ -533,7 +535,9 @@ def term_words(name: str, place: str) -> str:
 
 # --- from a document to a draft, and from a draft to a plan file ------------------------------------------------------
 
-DRAFT_PLACES = {"area": {"kind": "region", "label": {"zh": "本行政区域", "en": "The area"}}}
+DRAFT_PLACES = {"area": {"kind": "region", "label": {"zh": "本行政区域", "en": "The area"}}, "gauge": {"kind": "gauge", "label": {"zh": "测站", "en": "The gauge"}}}
+# A gauge in a sentence: 衡阳站, 归阳水文站. What sort of gauge it is (控制站) is no name.
+GAUGE = re.compile(r"(?:干流|控制站|[，、（）\s]|^)((?!控制|水位|水文|河流)[\u4e00-\u9fff]{2,4}?)(?:水文站|水位站|站|水位(?=[超达逼接]))")
 LEVEL_CODE = {"红色": "red", "橙色": "orange", "黄色": "yellow", "蓝色": "blue"}
 LEVEL_COLOUR = {"I": "red", "II": "orange", "III": "yellow", "IV": "blue", **LEVEL_CODE}
 
@@ -550,6 +554,8 @@ def read_document(raw: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     for row in found["conditions"]:
         before = items[-1] if items else None
         cel = row["cel"]
+        if '"gauge"' in cel and (named := GAUGE.search("".join(row["text"].split()))):
+            cel = cel.replace('"gauge"', f'"{named[1]}站"')
         # "30人以上、50人以下" is one statement in two thresholds.
         if before and before["row"]["clause"] == row["clause"] and before["row"]["quantity"] == row["quantity"] and row["level"] == before["row"]["level"] and row["op"] in ("<", "<=") \
                 and before["row"]["op"] in (">", ">=") and cel and before["found"]["when"] and row["span"][0] - before["end"] < 12:
@@ -557,7 +563,7 @@ def read_document(raw: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]]:
             before["end"] = max(before["end"], row["span"][1])
             continue
         items.append({"row": row, "kind": "condition", "clause": row["clause"], "start": row["span"][0], "end": row["span"][1],
-                      "found": {"level": LEVEL_CODE.get(row["level"], row["level"]), "when": cel, "why": "" if cel else "not exact"}})
+                      "found": {"level": LEVEL_CODE.get(row["level"], row["level"]), "when": cel, "why": "not exact" if not cel else "mark" if "mark(" in cel else ""}})
     for row in found["unmatched"]:
         items.append({"row": row, "kind": "condition", "clause": row["clause"], "start": row["span"][0], "end": row["span"][1],
                       "found": {"level": LEVEL_CODE.get(row["level"], row["level"]), "when": "", "why": row["why"]}})
@@ -574,10 +580,19 @@ def read_document(raw: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return draft, [{key: item[key] for key in ("kind", "clause", "start", "end", "found")} for item in items]
 
 
-def _compiled(when: str) -> Any:
-    from anlan.engines.conditions import PlaceSpec, compile_condition
+def draft_places(when: str) -> dict[str, PlaceSpec]:
+    """The places a drafted rule may name: the area, and any gauge or site by its name. Each is bound to a station when the plan is adopted."""
+    found = {"area": PlaceSpec("area", "region", {})}
+    for call in calls(parse(when)):
+        spec = vocabulary().get(call.name)
+        kinds = [kind for kind in spec.places if kind != "region"] if spec else []
+        if kinds and call.args and isinstance(call.args[0], Literal) and isinstance(name := call.args[0].value, str) and 0 < len(name) <= 60:
+            found.setdefault(name, PlaceSpec(name, kinds[0], {}))
+    return found
 
-    return compile_condition(when, vocabulary(), {"area": PlaceSpec("area", "region", {})})
+
+def _compiled(when: str) -> Any:
+    return compile_condition(when, vocabulary(), draft_places(when))
 
 
 def rule_fault(when: str) -> str:
@@ -621,12 +636,22 @@ def plan_of(draft: Any, items: Iterable[Any], key: str) -> dict[str, Any]:
         clauses.setdefault(code, {"title": {"zh": item.clause}, "text": {"zh": item.words[:6000]}})
         return code
 
+    places: dict[str, dict[str, Any]] = {"area": DRAFT_PLACES["area"]}
+
+    def rule(when: str) -> str:
+        """The rule with a key for each place that is named in Chinese."""
+        for name, spec in draft_places(when).items():
+            alias = next((key for key, row in places.items() if row["label"]["zh"] == name), name if name.isascii() and re.fullmatch(r"[A-Za-z0-9][\w.()-]*", name) else f"place{len(places)}")
+            places.setdefault(alias, DRAFT_PLACES.get(name) or {"kind": spec.kind, "label": {"zh": name}})
+            when = re.sub(rf"""(["']){re.escape(name)}\1""", f'"{alias}"', when)
+        return when
+
     conditions, actions = [], []
     for number, item in enumerate(rows, 1):
         now = item.now
         if item.kind == "condition":
             entry: dict[str, Any] = {"id": f"{now['level']}-{number}", "level": now["level"], "clause": clause(item), "label": {"zh": item.words[:280]}}
-            conditions.append(entry | ({"when": now["when"]} if item.state == "confirmed" else {"note": {"zh": "由人判断"}}))
+            conditions.append(entry | ({"when": rule(now["when"])} if item.state == "confirmed" else {"note": {"zh": "由人判断"}}))
         elif now["level"] in codes:
             entry = {"id": f"{now['level']}-a{number}", "level": now["level"], "post": post(now.get("post") or ""), "clause": clause(item), "text": {"zh": item.words[:6000]}}
             actions.append(entry | ({"deadline_min": int(now["deadline_min"])} if now.get("deadline_min") else {}))
@@ -639,5 +664,5 @@ def plan_of(draft: Any, items: Iterable[Any], key: str) -> dict[str, Any]:
     return {
         "anlan_plan": 1, "id": key, "title": {"zh": draft.title}, "number": draft.about.get("number", ""), "hazard": draft.hazard, "adopted": draft.about.get("date", ""), "source": draft.digest,
         **({"issuer": {"zh": draft.about["issuer"]}} if draft.about.get("issuer") else {}),
-        "places": DRAFT_PLACES, "posts": {code: {"zh": name} for code, name in posts.items()}, "levels": levels, "clauses": clauses, "conditions": conditions, "actions": actions,
+        "places": places, "posts": {code: {"zh": name} for code, name in posts.items()}, "levels": levels, "clauses": clauses, "conditions": conditions, "actions": actions,
     }

@@ -10,6 +10,7 @@ types checked against the vocabulary, the terms that are missing, the sentence e
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isinf
 
@@ -199,6 +200,14 @@ class Parser:
             self.expect(")")
             return node
         raise ConditionError("something is missing here" if kind == "end" else f"{text!r} is not expected here", self.text, start, "write a term, a number or a text")
+
+
+def calls(node: Node) -> Iterator[Call]:
+    """Every term asked in a tree."""
+    if isinstance(node, Call):
+        yield node
+    for part in (getattr(node, "args", ()) or getattr(node, "items", ()) or getattr(node, "operands", ()) or [getattr(node, name) for name in ("operand", "left", "right") if hasattr(node, name)]):
+        yield from calls(part)
 
 
 def parse(text: str) -> Node:

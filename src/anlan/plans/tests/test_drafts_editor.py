@@ -146,3 +146,48 @@ def test_by_keyboard_through_the_whole_plan(actual, alice, client, signed_in):
     assert seen == 5
     key = Draft.objects.get().pk
     assert web.post(f"/plans/drafts/{key}/publish", {"key": "county-relief"}).status_code == 302 and Draft.objects.get().state == "published"
+
+
+RIVER = """某县防汛应急预案
+
+1 总则
+
+规范防汛。
+
+2 响应
+
+2.1 Ⅳ级响应
+
+2.1.1 启动条件
+
+（1）湘江干流衡阳站水位达到56m；
+
+（2）衡山站水位超过警戒水位；
+
+（3）24小时降雨量达到100毫米。
+
+2.1.2 响应措施
+
+（1）县水利局在1小时内派出工作组。
+
+3 附则
+
+无。
+"""
+
+
+def test_each_gauge_is_called_by_its_name_and_a_mark_without_its_number_is_asked_for(actual, alice):
+    row = actions.draft(act(alice, actual), document=RIVER.encode())
+    level, mark, rain, order = row.items.all()
+    assert level.now["when"] == 'water_level("衡阳站") >= 56' and mark.now["when"] == 'water_level("衡山站") > mark("衡山站", "warning")' and mark.found["why"] == "mark"
+    with pytest.raises(Problem) as caught, translation.override("zh-hans"):
+        actions.decide_item(act(alice, actual), item=mark.pk, state="confirmed")
+    assert "没有特征值 'warning'" in str(caught.value.fields)
+    actions.decide_item(act(alice, actual), item=mark.pk, state="confirmed", said={"level": "IV", "when": 'water_level("衡山站") > 49'})
+    for item in (level, rain, order):
+        actions.decide_item(act(alice, actual), item=item.pk, state="confirmed")
+    plan = compute.plan_file(actions.publish_draft(act(alice, actual), draft=row.pk, key="county-river"))
+    assert [entry.when for entry in plan.conditions] == ['water_level("place1") >= 56', 'water_level("place2") > 49', 'rain_24h("area") >= 100']
+    assert {key: (place.kind, dict(place.label)["zh"]) for key, place in plan.places.items()} == {
+        "area": ("region", "本行政区域"), "place1": ("gauge", "衡阳站"), "place2": ("gauge", "衡山站"),
+    }
