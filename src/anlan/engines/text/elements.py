@@ -37,7 +37,8 @@ NEITHER = re.compile(r"启动程序|启动与|响应终止|响应结束|职责|�
 LEADIN = re.compile(r"(?:下列|以下|如下|上述)(?:情况|情形|条件|标准)(?:之一|中的)?|之一的?[，,:：]?\s*(?:时|启动|为)|符合.{0,10}(?:之一|条件)|有下列|达到以下")
 OTHER = re.compile(r"^[（(]?\d*[）)]?(?:其他|其它|符合其他|.{0,12}认为|.{0,8}需要启动|.{0,16}要求启动)")
 STARTS = re.compile(r"(?:启动|进入|实施|宣布|发布|为)(?:[^，,。;；]{0,16}?)(Ⅰ|Ⅱ|Ⅲ|Ⅳ|[ⅰ-ⅳ]|I{1,3}V?|IV|V|[一二三四])级(?:[（(][^）)]*[）)])?(?:[\u4e00-\u9fff]{0,8}?)(?:应急)?(响应|预警)")
-INLINE = re.compile(r"^(?:其中[,，]|[^,。;:]{0,14}(?:如下|标准为?):)?(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.]|[①-⑳●◆])?\s*([^,。;，；:：]{0,24}?)[:：]")
+INLINE = re.compile(r"^(?:其中[,，]|[^,。;:]{0,14}(?:如下|标准为?):|[^,。;:]{2,40}(?=[(（]1[)）]))?(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.]|[①-⑳●◆])?\s*([^,。;，；:：]{0,24}?)[:：]")
+RATED = re.compile(rf"响应(?:级别|等级)为{LEVEL.pattern}")
 NAMED_LEVEL = re.compile(rf"(?:-{{2}})?{LEVEL.pattern}[^,。;]{{0,12}}?响应[,。]")
 # "较大事故,是指…", and the grade as a line of its own that the page ran into its text: "较大森林火灾受害森林面积在…".
 MEANT = re.compile(r"^(?:[^;。:]{0,80}:)?(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.])?\s*(特别重大|特大|重大|较大|一般)(?:[^,。;]{0,14}?,?是?指(?!挥|导|定|示)|[^,。;:为]{0,8}(?:灾害|事件|事故|险情|灾情|火灾|疫情)(?=受害|死亡|造成|过火|直接|[(（]?1[)）.、]))")
@@ -348,6 +349,8 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
                 base = max(base, first + head.end()) if said in COLOURS else base  # "橙色预警:" is the level and no warning to wait for
             if named := NAMED_LEVEL.match(sentence):
                 running = ROMAN.get(named[1], named[1]), "response"
+            if rated := RATED.search(sentence):
+                running = ROMAN.get(rated[1], rated[1]), "response"
             level = _only(sentence) or running
             if meant := MEANT.match(sentence) or MEANS.search(sentence):
                 level = running = dict(ADJECTIVE)[meant[1]], "grade"

@@ -421,7 +421,7 @@ class _Tree:
             step = value[0] - one.value[0]
             if step == 1:
                 return depth
-            if not inline and 1 < step <= 3 and (depth > 0 or short):
+            if not inline and 1 < step <= 3 and (depth > 0 or short or style.startswith("arp")):
                 self.warnings.append(f"{marker.printed}: {step - 1} number(s) before it are missing")
                 return depth
             if value[0] == 1 and not inline and depth > 0 and depth == len(stack) - 1:

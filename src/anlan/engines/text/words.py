@@ -37,10 +37,10 @@ class Quantity:
 
 # The order decides when several words stand before a number: the nearest one wins, and among equals the first here.
 QUANTITIES = (
-    Quantity("deaths", r"死亡(?:\(?含失踪\)?|[和、/或]者?失踪|失踪)?|遇难|死亡或可能死亡", ("人", "名", "例"), after=r"(?:以上)?(?:急性)?(?:中毒)?死亡|遇难", term="deaths"),
-    Quantity("missing", r"失踪(?!\))|失联", ("人", "名"), after=r"失踪|失联", term="missing_persons"),
-    Quantity("injured", r"受伤|重伤|伤亡|中毒|(?:伤害|健康损害)(?:人数)?", ("人", "名"), after=r"(?:急性|严重|食物|职业|工业)*(?:重伤|受伤|伤亡|中毒|伤害|健康损害)", term="injured_persons"),
-    Quantity("trapped", r"被困|受困|涉险|遇险", ("人", "名"), after=r"被困|受困|涉险", term="trapped_persons"),
+    Quantity("deaths", r"死亡(?:\(?含失踪\)?|[和、/或]者?失踪|失踪)?|遇难|死亡或可能死亡", ("人", "名", "例"), after=r"(?:以上)?(?:人员|群众|游客|职工|矿工)?(?:急性)?(?:中毒)?死亡|遇难", term="deaths"),
+    Quantity("missing", r"失踪(?!\))|失联|下落不明", ("人", "名"), after=r"失踪|失联|下落不明", term="missing_persons"),
+    Quantity("injured", r"受伤|重伤|伤亡|中毒|(?:伤害|健康损害)(?:人数)?", ("人", "名"), after=r"(?:人员)?(?:急性|严重|食物|职业|工业)*(?:重伤|受伤|伤亡|中毒|伤害|健康损害)", term="injured_persons"),
+    Quantity("trapped", r"被困|受困|涉险|遇险|掩埋", ("人", "名"), after=r"(?:人员)?(?:被困|受困|涉险|遇险|被?掩埋|被埋)", term="trapped_persons"),
     Quantity("stranded", r"滞留(?:人员|旅客|乘客|游客|群众|司乘人员)?", ("人", "名"), after=r"(?:以上)?[^,。;]{0,6}滞留", term="stranded_persons"),
     Quantity("stranded_vehicles", r"滞留(?:车辆)?|车辆", ("辆",), after=r"[^,。;]{0,6}(?:滞留|车辆)", term="stranded_vehicles"),
     Quantity("cases", r"发病|病例|患病|确诊|感染", ("人", "例"), "epidemic", after=r"(?![并且或和及、])[^,、。;并且]{0,8}(?:(?<!死亡)病例|发病|患者)", term="cases_of_illness"),
