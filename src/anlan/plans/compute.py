@@ -571,6 +571,9 @@ def read_document(raw: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         if row["level"]:
             items.append({"row": row, "kind": "action", "clause": row["clause"], "start": row["span"][0], "end": row["span"][1],
                           "found": {"level": LEVEL_CODE.get(row["level"], row["level"]), "post": row["unit"], "deadline_min": row["minutes"]}})
+    for item in items:
+        if not source[item["start"] : item["end"]].strip():  # a condition of which only the beginning was found is shown to the end of its line
+            item["end"] = at if (at := source.find("\n", item["start"] + 1)) > 0 else len(source)
     items.sort(key=lambda item: (item["start"], item["kind"]))
     draft = {
         "title": paper.title[:300], "source": source, "hazard": next((row["hazard"] for row in found["conditions"] if row["hazard"]), ""),

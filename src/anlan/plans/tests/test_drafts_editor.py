@@ -2,17 +2,20 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import signal
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import translation
 
 from anlan.engines.text import files, reader
+from anlan.kernel.actions import Act
 from anlan.kernel.errors import Problem
 from anlan.kernel.models import Fact
 from anlan.plans import actions, compute, queries, words
-from anlan.plans.models import Draft, DraftItem
+from anlan.plans.models import ActionItem, Clause, Draft, DraftItem, PlanVersion
 
 from .builders import act
 
@@ -191,3 +194,42 @@ def test_each_gauge_is_called_by_its_name_and_a_mark_without_its_number_is_asked
     assert {key: (place.kind, dict(place.label)["zh"]) for key, place in plan.places.items()} == {
         "area": ("region", "本行政区域"), "place1": ("gauge", "衡阳站"), "place2": ("gauge", "衡山站"),
     }
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dies_at", ["draft", "publish"])
+def test_a_process_killed_in_the_middle_leaves_nothing_half_written(actual, alice, monkeypatch, dies_at):
+    """Two hundred items are being written, or the whole plan from them, when the process dies; the repeat under the same key does it whole."""
+    paper = PAPER.replace("（2）县财政局下拨资金。", "\n\n".join(f"（{n}）县财政局第{n}批下拨资金。" for n in range(2, 202)))
+    doing = act(alice, actual)
+
+    def do(doing):
+        if dies_at == "draft":
+            return actions.draft(doing, document=paper.encode())
+        return actions.publish_draft(doing, draft=Draft.objects.get().pk, key="county-relief")
+
+    if dies_at == "publish":
+        for item in actions.draft(act(alice, actual), document=paper.encode()).items.all():
+            actions.decide_item(act(alice, actual), item=item.pk, state="people" if item.kind == "condition" else "confirmed")
+
+    def tables():
+        return [(model.__name__, model.objects.count()) for model in (Draft, DraftItem, PlanVersion, Clause, ActionItem, Fact)] + list(Draft.objects.values_list("state", flat=True))
+
+    before = tables()
+    if (child := os.fork()) == 0:
+        from django.db import connections
+
+        for one in connections.all(initialized_only=True):
+            one.connection = None  # the parent's: not ours to close
+        state = Act.state
+        # All rows are written and the fact is not.
+        monkeypatch.setattr(Act, "state", lambda self, body, **more: os.kill(os.getpid(), signal.SIGKILL) if body.KIND in ("plans.PlanDrafted", "plans.DraftPublished") else state(self, body, **more))
+        try:
+            do(doing)
+        finally:
+            os._exit(1)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1]) and tables() == before
+    do(act(alice, actual, op_id=doing.op_id))
+    assert Draft.objects.get().state == ("open" if dies_at == "draft" else "published") and DraftItem.objects.filter(kind="action").count() == 201
+    if dies_at == "publish":
+        assert PlanVersion.objects.get(plan__key="county-relief").actionitems.count() == 201
