@@ -1,8 +1,8 @@
 """Which truck drives when with what (车次): a plan's flows put onto single trucks with a load, a shift and several trips.
 
 A trip goes from a depot to one need and back; it takes its whole time however little is on it. A truck is ready at some minute and must be back
-before its shift ends; what would come after its deadline is not loaded. Each truck that is free first takes the trip that is worth most for its time,
-first of what the plan says, then of whatever is still wanted and lies there; many orders of doing so are tried (seeded), later ones near the best, which is kept. What the
+before its shift ends; what would come after its deadline is not loaded. Each truck that is free first takes the trip that is worth most for its time: at first
+only what the plan says, and when no truck can carry more of that, whatever is still wanted and lies there. Where that leaves anything, many orders of doing so are tried (seeded), later ones near the best, which is kept. What the
 shifts have no room for is left over: it shows as unmet, never as late. Past a transfer point the loads go through one after the other, as fast as it lets them; a truck
 waits for its turn.
 """
@@ -70,7 +70,7 @@ def pack(
             now = np.asarray(rng.uniform(0.6, 1.4, needs)), float(rng.uniform(0.3, 1.1)), turn % 2 == 0
         else:
             now = taste * rng.uniform(0.8, 1.25, needs), max(0.1, haste + float(rng.uniform(-0.15, 0.15))), plan_first
-        found = _once(task, lines, trucks, handling, fill, beside, gates, *now)
+        found = _once(task, lines, trucks, handling, fill, beside, gates, turn == 0, *now)
         if best is None or (found.unmet_value, found.unit_minutes) < (best.unmet_value, best.unit_minutes):
             best, (taste, haste, plan_first) = found, now
         if not best.left and turn == 0 and best.unmet_value == 0:
@@ -79,7 +79,7 @@ def pack(
     return best
 
 
-def _once(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], handling: float, fill: bool, beside: Sequence[Line], gates: Sequence[float], taste: np.ndarray, haste: float, plan_first: bool) -> Packed:
+def _once(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], handling: float, fill: bool, beside: Sequence[Line], gates: Sequence[float], strict: bool, taste: np.ndarray, haste: float, plan_first: bool) -> Packed:
     goods = task.need.shape[1]
     measure, goes, meant, home = measures(goods, task.swaps), task.goes, task.meant, task.homes
     planned = table(task, lines)
@@ -96,6 +96,7 @@ def _once(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], handling: 
     ways = [[int(r) for r in np.flatnonzero(home == d)] for d in range(len(stock))]
     free = [max(one.ready, float(ready[one.depot])) for one in trucks]
     live = [k for k, one in enumerate(trucks) if one.load > 0]
+    parked: list[int] = []
     load, priority, deadline = task.load[goes], task.priority[:, meant] * (measure[goes] / measure[meant])[None], task.deadline[:, meant]
     trips: list[Trip] = []
     # What a person decided goes before everything else.
@@ -122,7 +123,7 @@ def _once(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], handling: 
                 # As much as goes through the door before it closes and before the truck must turn back.
                 door_room = np.inf if not point else max(0.0, (point.closes - at) * rate if np.isfinite(rate) else np.inf if at <= point.closes else 0.0)
                 door_room = min(door_room, (truck.until - at - way) * rate) if np.isfinite(rate) else door_room
-                for source, bonus in ((follow[r, j], 2.0 if plan_first else 1.0), (np.where(spare[r, j], stock[d, goes], 0), 1.0)):
+                for source, bonus in ((follow[r, j], 2.0 if plan_first else 1.0), *(() if strict else ((np.where(spare[r, j], stock[d, goes], 0), 1.0),))):
                     amount = np.where(can, np.minimum(np.minimum(source, missing), stock[d, goes]), 0)
                     if not amount.any():
                         continue
@@ -148,6 +149,10 @@ def _once(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], handling: 
                             choice = (score, arrive + last, back, at + last, r, j, cargo)
         if choice is None:
             live.remove(n)
+            if strict:
+                parked.append(n)
+            if strict and not live:
+                strict, live = False, parked
             continue
         _score, arrive, back, done, r, j, cargo = choice
         for k, units in cargo:

@@ -128,3 +128,12 @@ def test_what_stands_in_is_loaded_by_its_number_and_only_the_plan_where_a_person
     assert packed.trips[0].cargo == ((1, 1), (2, 4)) and packed.unmet_value == 0
     assert trips.pack(task, [(0, 0, 2, 2)], [Truck(0, 6.0)]).lines == [(0, 0, 1, 1), (0, 0, 2, 4)], "filled up"
     assert trips.pack(task, [(0, 0, 2, 2)], [Truck(0, 6.0)], fill=False).lines == [(0, 0, 2, 2)]
+
+
+def test_a_plan_that_fits_its_trucks_is_driven_as_it_is():
+    """A truck of the far depot is free at once and could serve the near village; the plan says the near depot does, on its second trip."""
+    task = Task(np.array([[10.0, 40.0], [40.0, 10.0]]), np.array([[8], [4]]), np.ones((2, 1)), np.full((2, 1), 1e9), np.array([[12], [12]]), np.array([1.0]), np.array([600.0, 600.0]))
+    plan = dispatch.solve(task, gap=0.0)
+    assert plan.lines == [(0, 0, 0, 8), (1, 1, 0, 4)]
+    packed = trips.pack(task, plan.lines, [Truck(0, 4.0, until=300.0), Truck(1, 4.0, until=300.0)])
+    assert packed.lines == plan.lines and packed.unit_minutes == plan.unit_minutes
