@@ -36,7 +36,7 @@ ACTIONS = re.compile(r"响应行动|响应措施|应急措施|行动措施|处�
 NEITHER = re.compile(r"启动程序|启动与|响应终止|响应结束|职责|终止|解除|附则|术语|总则|培训|演练|保障$|恢复重建|善后")
 LEADIN = re.compile(r"(?:下列|以下|如下|上述)(?:情况|情形|条件|标准)(?:之一|中的)?|之一的?[，,:：]?\s*(?:时|启动|为)|符合.{0,10}(?:之一|条件)|有下列|达到以下")
 OTHER = re.compile(r"^[（(]?\d*[）)]?(?:其他|其它|符合其他|.{0,12}认为|.{0,8}需要启动|.{0,16}要求启动)")
-STARTS = re.compile(r"(?:启动|进入|实施|宣布|发布|为)(?:[^，,。;；]{0,16}?)(Ⅰ|Ⅱ|Ⅲ|Ⅳ|[ⅰ-ⅳ]|I{1,3}V?|IV|V|[一二三四])级(?:[（(][^）)]*[）)])?(?:[\u4e00-\u9fff]{0,8}?)(?:应急)?(响应|预警)")
+STARTS = re.compile(r"(?:启动|进入|实施|宣布|发布|对应|为)(?:[^，,。;；]{0,16}?)(Ⅰ|Ⅱ|Ⅲ|Ⅳ|[ⅰ-ⅳ]|I{1,3}V?|IV|V|[一二三四])级(?:[（(][^）)]*[）)])?(?:[\u4e00-\u9fff]{0,8}?)(?:应急)?(响应|预警)")
 INLINE = re.compile(r"^(?:其中[,，]|[^,。;:]{0,14}(?:如下|标准为?):|[^,。;:]{2,40}(?=[(（]1[)）]))?(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.]|[①-⑳●◆])?\s*([^,。;，；:：]{0,24}?)[:：]")
 RATED = re.compile(rf"响应(?:级别|等级)为{LEVEL.pattern}")
 NAMED_LEVEL = re.compile(rf"(?:-{{2}})?{LEVEL.pattern}[^,。;]{{0,12}}?响应[,。]")
@@ -351,6 +351,9 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
                 running = ROMAN.get(named[1], named[1]), "response"
             if rated := RATED.search(sentence):
                 running = ROMAN.get(rated[1], rated[1]), "response"
+            elif first == 0 or text[first - 1] == "。":
+                # "死亡200人以上;转移100万人以上对应一级响应。": what the whole sentence starts, its parts do.
+                running = _only(text[first : text.find("。", first) + 1]) or running
             level = _only(sentence) or running
             if meant := MEANT.match(sentence) or MEANS.search(sentence):
                 level = running = dict(ADJECTIVE)[meant[1]], "grade"

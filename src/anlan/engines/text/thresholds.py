@@ -122,8 +122,10 @@ def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any]) -> li
             continue
         for op, value, _scale, unit in parts:
             unit = BASE.get(unit, unit)
+            if unit == "成":
+                value, unit = value * 10, "%"
             op = {"≥": ">=" if inclusive["above"] else ">", "≤": "<=" if inclusive["below"] else "<"}.get(op, op)
-            begin = max(_begin(segment, a), last)
+            begin = _begin(segment, a, last)
             if quantity.name in COUNTS and (noun := re.compile(COUNTS[quantity.name]).search(segment, a, b + 16)):
                 b = max(b, noun.end())
             row(quantity.name, op, tidy(value), unit, begin, b, _cel(quantity, op, value, unit, window, bool(FORECAST.search(segment[:a]))), quantity.hazard, **({"window": window} if window else {}))
@@ -170,12 +172,14 @@ def _cel(quantity: Quantity, op: str, value: float, unit: str, window: str, fore
     return f'{quantity.term}("area") {op} {tidy(value)}'
 
 
-def _begin(segment: str, a: int) -> int:
+def _begin(segment: str, a: int, last: int = 0) -> int:
     """Where the words that belong to a number begin: after the last stop before it."""
     begin = match.end() if (match := re.match(r"\(?\d+[).、]|\([一二三四五六七八九十]+\)|[①-⑳]|[a-z][).]|-{2}", segment)) and match.end() <= a else 0
     # Stops within brackets divide nothing: "3个以上县(市、区)日雨量".
     flat = re.sub(r"\([^()]*\)", lambda one: "#" * len(one[0]), segment[:a])
-    begin = max([begin] + [flat.rfind(stop) + 1 for stop in ";,。或、:\n"])
+    begin = max([begin, last] + [flat.rfind(stop) + 1 for stop in ";,。或、:\n"])
+    if (scope := re.match(r"\([^()]{1,12}\)", segment[begin:a])) and begin and segment[begin - 1] in "县市区省州":
+        begin += scope.end()  # "3个以上县(市、区)24小时降雨量": the bracket belongs to the county
     while begin < a and segment[begin] in "()者且达●•◆■▪·*○":
         begin += 1
     if numbered := re.match(r"\d{1,2}[.、](?=\d+(?:小时|天|日)[\u4e00-\u9fff])", segment[begin:a]):
@@ -227,7 +231,7 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
                 op = ">=" if word == "上" else "<="
         elif lead:
             op = "<=" if (lead["less"] or "").endswith(("≤", "<=", "不超过", "未超过", "等于", "不大于", "不高于")) else "<" if lead["less"] else ">" if lead["over"] else ">="
-        elif unit in ("小时", "天", "日") and re.match(r"(?:或[^,。;]{0,16}?\d+(?:小时|天))?(?:尚|仍|还)?未", after):
+        elif unit in ("小时", "天", "日") and re.match(r"(?:或[^,。;]{0,16}?\d+(?:小时|天))?(?:尚|仍|还)?(?:未|不能|无法)", after):
             op = ">="  # "48小时尚未扑灭明火"
         elif far := re.search(r"(超过|大于|高于)[\u4e00-\u9fff]{2,8}(?:面积|总数|人数|人口|负荷|总量|产值)的?$|(?:达到|达|占)[\u4e00-\u9fff]{2,10}(?:面积|总数|人数|人口|负荷|总量|产值)的?$", before):
             op = ">" if far[1] else ">="  # "超过耕地面积65%"

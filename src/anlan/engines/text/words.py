@@ -58,7 +58,7 @@ QUANTITIES = (
     Quantity("houses_damaged_households", r"倒塌|损坏房屋|倒损|房屋", ("户",), term="households_damaged"),
     Quantity("potential_loss", r"潜在(?:可能造成的|的)?(?:经济)?损失", ("元",), "geological", term="potential_loss"),
     Quantity("economic_loss_share", r"生产总值|GDP", ("%",), term="economic_loss_share"),
-    Quantity("economic_loss", r"经济损失|财产损失|损失", ("元",), after=r"(?:的)?(?:直接|间接)?(?:经济|财产)损失", term="economic_loss"),
+    Quantity("economic_loss", r"经济损失|财产损失|损失", ("元",), after=r"(?:的)?(?:直接|间接)?(?:经济|财产)?损失", term="economic_loss"),
     Quantity("crop_drought_share", r"(?:受|重)旱面积[^，；。]{0,14}|作物受旱", ("%",), "drought", term="crop_drought_share"),
     Quantity("water_shortage_share", r"缺水率", ("%",), "drought", term="urban_water_shortage"),
     Quantity("soil_moisture", r"土壤(?:相对)?(?:含水量|湿度|墒情)", ("%",), "drought", term="soil_moisture"),
@@ -67,7 +67,11 @@ QUANTITIES = (
     Quantity("snow", r"降雪(?:量)?|积雪(?:深度)?|雪深", ("毫米", "mm", "厘米", "cm"), "snow", after=r"(?:的)?(?:降雪|暴雪|大雪|积雪)", term="snow_24h"),
     Quantity("rain_area", r"笼罩面积|覆盖面积|面积达", ("平方公里", "km²", "平方千米"), term="heavy_rain_area"),
     Quantity("flooded_area", r"受灾面积|成灾面积|[受淹]淹面积|淹没面积|洪涝面积|(?:洪涝|渍涝|内涝)灾?害?(?:面积)?", ("亩", "公顷", "平方公里", "平方千米"), "flood", after=r"(?:的)?[^,。;]{0,4}(?:洪涝|内涝|渍涝|受灾|受淹|农田受)"),
-    Quantity("shortfall_share", r"(?:来水|蓄水|水量|降水|降雨|径流|流量)[^,。;]{0,20}(?:偏少|减少|偏枯)|偏少", ("%",), "drought"),
+    Quantity("shortfall_share", r"(?:来水|蓄水|水量|降水|降雨|径流|流量)[^,。;]{0,20}(?:偏少|减少|偏枯)|偏少", ("%", "成"), "drought"),
+    Quantity("surge", r"增水", ("厘米", "cm", "米", "m"), "storm_surge"),
+    Quantity("people_affected_share", r"受灾人[口数][^,。;]{0,16}占[^,。;]{0,10}", ("%",)),
+    Quantity("counties_share", r"", ("%",), after=r"(?:以上)?(?:的)?(?:县|市|区|乡|镇)"),
+    Quantity("heated_area", r"供[热暖]|停[热暖]", ("平方米",)),
     Quantity("border_distance", r"距[^,。;]{0,16}(?:界|边境|林区|居民|村|城区|设施)[^,。;]{0,4}", ("公里", "千米")),
     Quantity("participants", r"参与(?:人数|人员)?|聚集|围堵|规模", ("人", "名")),
     Quantity("sites", r"", ("处",)),
@@ -80,7 +84,7 @@ QUANTITIES = (
     Quantity("rivers", r"", ("条",), term="rivers"),
     Quantity("wind_force", r"风力|阵风|大风|平均风", ("级",), "wind", after=r"(?:以上)?(?:的)?(?:大风|阵风|风力)", term="wind_force"),
     Quantity("wind_speed", r"风速|阵风|大风", ("米/秒", "m/s", "米每秒"), "wind", term="wind_speed"),
-    Quantity("temperature_departure", r"(?:偏|低|高)[低高于]", ("摄氏度", "℃", "°C")),
+    Quantity("temperature_departure", r"偏[低高]|较(?:常年|历年|多年)[^,。;]{0,10}[低高]", ("摄氏度", "℃", "°C")),
     Quantity("temperature_drop", r"降温|降幅|下降|降低", ("摄氏度", "℃", "°C"), after=r"[^,。;]{0,4}(?:降温|降幅)"),
     Quantity("temperature", r"气温|温度|高温|低温", ("摄氏度", "℃", "°C"), after=r".", term="temperature"),
     Quantity("visibility", r"能见度", ("米", "m", "公里"), "fog", term="visibility"),
@@ -105,8 +109,8 @@ QUANTITIES = (
 BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
 BASE = {"mm": "毫米", "cm": "厘米", "m": "米", "km²": "平方公里", "平方千米": "平方公里", "名": "人", "立方米/秒": "立方米每秒", "m³/s": "立方米每秒", "m3/s": "立方米每秒",
         "个流量": "立方米每秒", "m/s": "米每秒", "米/秒": "米每秒", "℃": "摄氏度", "°C": "摄氏度", "年一遇": "年"}
-UNITS = sorted({unit for quantity in QUANTITIES for unit in quantity.units if unit}, key=len, reverse=True)
-UNIT = "|".join(map(re.escape, UNITS)) + "|个|座|条|处"
+UNITS = sorted({unit for quantity in QUANTITIES for unit in quantity.units if unit and unit != "成"}, key=len, reverse=True)
+UNIT = "|".join(map(re.escape, UNITS)) + "|个|座|条|处|成(?![员立为功品])"
 DISCRETE = {"级", "个", "座", "条", "处", "起", "度"}
 COUNTS = {"reservoirs": r"座[^，；。、]{0,8}(?:水库|水电站|大坝)", "rivers": r"条[^，；。、]{0,6}(?:河|江|流)", "counties": r"个[^，；。、或]{0,6}?(?:县|区县|市县|(?<!设)区)(?!\(?域)", "provinces": r"个[^，；。、]{0,6}?省",
           "cities": r"个[^，；。、]{0,6}?(?:市|城市|地区|地市)", "towns": r"个[^，；。、]{0,6}?(?:乡|镇)", "stations": r"个[^，；。、]{0,6}?(?:站|测站)",
