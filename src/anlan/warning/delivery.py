@@ -96,7 +96,7 @@ def _queue(alert: Alert, channel: Channel) -> None:
     asked, seen = Sum(), set()
 
     def fresh() -> Iterator[ports.Target]:
-        for target in ports.adapters()[channel.adapter].targets(channel, alert):
+        for target in ports.adapters()[channel.adapter].within(channel, alert):
             # 16 bytes of each are enough to know it again, and a million of them fit in memory.
             mark = hashlib.sha256(target.address[:300].encode()).digest()[:16]
             if mark not in seen:
@@ -338,6 +338,8 @@ def resend(act: Act, *, attempt: UUID) -> Attempt:
 @action("warning.test_channel")
 def note_test(act: Act, *, channel: UUID, ok: bool, error: str) -> None:
     row = act.lock(Channel, channel, check_version=False)
+    # The row itself says how the last try went; its version stays, a test changes nothing a second person confirmed.
+    Channel.objects.filter(pk=row.pk).update(**({"last_ok_at": act.now} if ok else {"last_error": error[:500], "last_error_at": act.now}))
     act.state(ChannelTested(channel=row.pk, ok=ok, error=error[:300]), about=row)
 
 

@@ -60,9 +60,6 @@ class DeviceAdapter(Adapter):
         for row in self.devices(channel, alert):
             yield Target(row.code, row.name, row.region_id)
 
-    def count(self, channel: Channel, alert: Alert) -> int:
-        return self.devices(channel, alert).count()
-
     def batch(self, channel: Channel) -> int:
         return 200  # one connection for many devices; each still gets its own message
 

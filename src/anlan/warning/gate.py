@@ -11,11 +11,12 @@ from typing import Any
 
 import orjson
 from django.conf import settings
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from anlan.kernel import clock
 from anlan.kernel.journal import canonical
-from anlan.kernel.models import Installation
+from anlan.kernel.models import Installation, RegionPath
 
 from . import issuers, ports
 from .models import Alert, AlertRegion, Channel, Standing
@@ -110,6 +111,13 @@ def takes_over(alert: Alert, channel: Channel) -> bool:
     return False
 
 
+def touches(channel: Channel, alert: Alert) -> bool:
+    """Whether the alert is for a place in, or around, the area a channel is registered for."""
+    keys = alert.region_ids
+    near = Q(ancestor=channel.region_id, descendant__in=keys) | Q(ancestor__in=keys, descendant=channel.region_id)
+    return str(channel.region_id) in keys or RegionPath.objects.filter(near, hierarchy="administrative").exists()
+
+
 TERMS = ("hazard", "colour", "least", "headline", "description", "instruction", "translations", "hours", "channels")
 WORDS = ("hazard", "colour", "headline", "description", "instruction", "translations", "channels")  # of these, what reaches the public
 
@@ -195,6 +203,8 @@ def may_be_sent(alert: Alert, channel: Channel) -> Verdict:
         return no(_("it has expired"))
     if channel.outward and str(channel.pk) not in alert.channels and not takes_over(alert, channel):
         return no(_("this channel was not chosen for it"))
+    if channel.outward and channel.region_id is not None and not touches(channel, alert):
+        return no(_("this channel is registered for {region}; the warning is for elsewhere").format(region=channel.region))
     # 5. What came before and after it, and what it holds.
     if Alert.plain.filter(predecessor=alert, state=Alert.ISSUED).exists():
         return no(_("a later message has overtaken it"))

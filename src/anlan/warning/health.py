@@ -9,8 +9,9 @@ from django.utils.translation import gettext_noop
 
 from anlan.kernel import clock, parties, realms, work
 from anlan.kernel.actions import Act, Actor, action
+from anlan.kernel.errors import Problem
 
-from . import devices, ports
+from . import delivery, devices, ports
 from .facts import ChannelHeard, ChannelSilent
 from .models import Channel
 from .passing import keepers_post
@@ -24,6 +25,8 @@ def listen() -> dict[str, int]:
     counts = {"known": 0, "unknown": 0}
     for channel in Channel.objects.filter(enabled=True, ended_at=None):
         adapter = ports.adapters().get(channel.adapter)
+        if adapter is not None:
+            _knock(channel, adapter)
         if adapter is None or type(adapter).collect is Adapter.collect:
             continue
         try:
@@ -34,6 +37,23 @@ def listen() -> dict[str, int]:
             continue
         counts = {key: counts[key] + found[key] for key in counts}
     return counts
+
+
+def _knock(channel: Channel, adapter: Adapter) -> None:
+    """Where a channel has to report and did not lately, ask whether its other side answers at all. Nothing is asked while nothing may leave."""
+    now = clock.now()
+    if not channel.heartbeat_minutes or (channel.heard_at and now - channel.heard_at < timedelta(minutes=channel.heartbeat_minutes) / 2):
+        return
+    try:
+        delivery.held_back(channel)
+    except Problem:
+        return
+    try:
+        found = adapter.alive(channel)
+    except Exception as error:  # whatever the other side does, the next channel is asked too
+        found = ports.Outcome(False, f"{type(error).__name__}: {error}"[:300])
+    if found is not None:
+        Channel.objects.filter(pk=channel.pk).update(**({"heard_at": now} if found.ok else {"last_error": found.error[:500], "last_error_at": now}))
 
 
 def watch() -> int:

@@ -76,7 +76,7 @@ def _hand_to(alert: Alert, channel: Channel, lost: list[Attempt]) -> tuple[set[U
     nowhere = any(row.region_id is None for row in lost)
     took: set[Any] = set()
     chosen = []
-    for target in ports.adapters()[channel.adapter].targets(channel, alert):
+    for target in ports.adapters()[channel.adapter].within(channel, alert):
         if target.region is None or nowhere:
             chosen.append(target)
             took |= {None} | (where if target.region is None else set())

@@ -116,10 +116,6 @@ def targets(channel: Channel, alert: Alert) -> Iterable[Target]:
             yield Target(number, f"{one.post.name} {one.person.name}", one.post.region_id)
 
 
-def count(channel: Channel, alert: Alert) -> int:
-    return len({target.address for target in targets(channel, alert)})
-
-
 def fill(template: Any, values: dict[str, Any]) -> Any:
     """The template with {names} replaced in every string; a string that is one name takes the value as it is. Nothing else is interpreted."""
     if isinstance(template, str):
@@ -158,6 +154,3 @@ class ByNumber(Adapter):
 
     def targets(self, channel: Channel, alert: Alert) -> Iterable[Target]:
         return targets(channel, alert)
-
-    def count(self, channel: Channel, alert: Alert) -> int:
-        return count(channel, alert)

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, final
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.utils.translation import gettext as _
+
+from anlan.kernel import outbound
+from anlan.kernel.errors import Problem
+from anlan.kernel.models import RegionPath
 
 from . import encoding
 from .models import Alert, Attempt, Channel
@@ -120,17 +125,44 @@ class Adapter(ABC):
         length = len(self.text(alert)) if limit else 0
         return _("its text has {length} characters; this channel carries {limit}").format(length=length, limit=limit) if length > limit > 0 else ""
 
+    @final
+    def within(self, channel: Channel, alert: Alert) -> Iterable[Target]:
+        """Its targets in the area it is registered for; one that lies nowhere counts, and our own posts are everywhere."""
+        if channel.region_id is None or not channel.outward:
+            return self.targets(channel, alert)
+        inside = set(RegionPath.objects.filter(hierarchy="administrative", ancestor=channel.region_id).values_list("descendant_id", flat=True)) | {channel.region_id}
+        return (target for target in self.targets(channel, alert) if target.region is None or target.region in inside)
+
     def count(self, channel: Channel, alert: Alert) -> int | None:
         """How many targets, for the words on the button; None when it is open to all."""
-        return sum(1 for _ in self.targets(channel, alert))
+        return len({target.address for target in self.within(channel, alert)})
 
     def test(self, channel: Channel) -> Outcome:
         """Say a test sentence to the channel's own test target."""
         return Outcome(False, "this channel has no test", permanent=True)
 
+    def alive(self, channel: Channel) -> Outcome | None:
+        """Knock, and say nothing to anybody: does the other side answer? None: it cannot be asked, and its own reports are all there is."""
+        return None
+
     def call(self, channel: Channel, number: str, text: str, reference: str) -> Outcome:
         """Reach one of our own people at a number: a call to the duty desk, never a warning."""
         return Outcome(False, "this channel reaches no single person", permanent=True)
+
+
+def web_address(text: Any) -> bool:
+    return urlsplit(str(text)).scheme in ("http", "https")
+
+
+def knock(url: str, hosts: Iterable[str] = ()) -> Outcome | None:
+    """Whether something behind a gateway's own address of health (`health_url`) answers; None where it has none."""
+    if not url:
+        return None
+    try:
+        answer = outbound.get(url, hosts=hosts, max_bytes=64 * 1024)
+    except Problem as problem:
+        return Outcome(False, str(problem), permanent=problem.kind is outbound.REFUSED)
+    return Outcome(answer.status < 400, "" if answer.status < 400 else f"the gateway answered {answer.status}")
 
 
 @cache

@@ -3,10 +3,13 @@ import base64
 import hashlib
 import hmac
 import json
+import queue
+import shutil
 import socket
 import struct
 import threading
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -14,13 +17,15 @@ from django.conf import settings as django_settings
 from django.urls import reverse
 from lxml import etree
 
-from anlan.kernel import clock, journal, work
+from anlan.engines import cap
+from anlan.kernel import clock, journal, places, work
 from anlan.kernel.errors import Problem
 from anlan.kernel.registers import actions as registers
 from anlan.runtime.testing import make_region
-from anlan.warning import actions, devices, encoding, health, ports, secrets, texts
-from anlan.warning.adapters.webhook.adapter import signature
+from anlan.warning import actions, delivery, devices, encoding, gate, health, ports, secrets, texts
+from anlan.warning.adapters.webhook.adapter import LIMIT, signature
 from anlan.warning.models import Alert, Attempt, Channel, Device, DeviceState, Receipt, ToneTest
+from anlan.warning.registers import health as state_of_channel
 
 from .builders import act, channel, draft, issued
 from .test_delivery import gateway  # noqa: F401
@@ -110,6 +115,8 @@ def test_smpp_sends_joined_parts_reads_refusals_and_fetches_receipts(actual, cou
     assert good.reference == "m2" and health.listen()["known"] == 1
     good.refresh_from_db()
     assert good.state == "delivered" and centre.confirmed and Channel.objects.get(pk=one.pk).heard_at
+    assert ports.adapters()["smpp"].alive(one).ok and ports.adapters()["smpp"].test(Channel(adapter="smpp", settings=one.settings | {"test_number": "13800000001"})).ok
+    assert "测试".encode("utf-16-be") in centre.messages[-1][3] + centre.messages[-2][3]
     secrets.keep("smpp", "wrong")
     assert not ports.adapters()["smpp"].test(Channel(adapter="smpp", settings=one.settings | {"test_number": "13800000001"})).ok
     centre.server.close()
@@ -177,6 +184,146 @@ def test_the_national_release_system_gets_a_file_by_the_layout(actual, county, a
     assert found.findtext("info/color") == "1" and found.findtext("sendTime").endswith("+08:00") and found.findtext("info/instruction") == "请立即转移至高处。"
 
 
+@pytest.fixture
+def web(settings):
+    """Any far side that speaks HTTP: each path answers what `says` holds for it; what came is kept."""
+    came, says = [], {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            came.append((self.command, self.path, body))
+            status, answer = says.get(self.path, (200, b'{"code": 0, "errcode": 0, "id": "m"}'))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_POST = do_GET
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings.OUTBOUND_ALLOW = ["127.0.0.1"]
+    server.came, server.says, server.url = came, says, f"http://127.0.0.1:{server.server_port}"
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def by_web(code, url):
+    """A channel of each kind that speaks HTTP: what it needs to be tried and asked whether it lives."""
+    secrets.keep("web", "s")
+    numbers = {"url": url + "/send", "body": {"n": "{number}", "t": "{text}"}, "numbers": ["13800000001"], "test_number": "13800000009", "health_url": url + "/health", "ok": {"path": "code", "value": 0}}
+    carrier = {"name": "甲", "url": url + "/send", "test_url": url + "/test", "health_url": url + "/health"}
+    return channel(code, heartbeat_minutes=10, settings={
+        "sms": numbers, "voice": numbers, "webhook": {"url": url + "/send", "secret": "web", "health_url": url + "/health"}, "cell_broadcast": {"carriers": [carrier]},
+        "release_12379": {"way": "api", "url": url + "/send", "test_url": url + "/test", "health_url": url + "/health", "division": "330381"},
+    }[code])
+
+
+@pytest.mark.parametrize("code", ["sms", "voice", "webhook", "cell_broadcast", "release_12379"])
+def test_a_channel_is_tried_and_asked_whether_it_lives_without_a_word_to_anybody(code, actual, county, duty_post, alice, web):
+    one = by_web(code, web.url)
+    assert ports.adapters()[code].problem(one.settings) == "" and delivery.test_channel(act(alice, actual), one).ok
+    (_way, path, body), = web.came
+    said = json.dumps(json.loads(body), ensure_ascii=False) if body[:1] == b"{" else body.decode()
+    assert path == ("/test" if code in ("cell_broadcast", "release_12379") else "/send") and "通道测试" in said
+    if code in ("sms", "voice"):
+        assert b"13800000009" in body and b"13800000001" not in body
+    if code == "cell_broadcast":
+        (found,) = cap.read(body).messages
+        assert found.valid and (found.alert.status, found.alert.scope) == ("Test", "Private")
+    one.refresh_from_db()
+    assert one.last_ok_at and state_of_channel(one) == "works"
+    # It lives as long as its gateway answers; when that stops, it falls silent and is somebody's work.
+    web.came.clear()
+    health.listen()
+    assert [(way, path) for way, path, _body in web.came] == [("GET", "/health")]
+    health.listen()
+    assert len(web.came) == 1  # heard lately: not asked again
+    web.says["/health"] = (503, b"")
+    Channel.objects.filter(pk=one.pk).update(heard_at=clock.now() - timedelta(minutes=11))
+    health.listen()
+    assert health.watch() == 1 and "503" in Channel.objects.get(pk=one.pk).last_error
+    assert work.waiting_for(alice, actual).filter(kind="warning.channel_silent").count() == 1
+    web.says["/health"] = (200, b"")
+    health.listen()
+    assert health.watch() == 1 and not work.waiting_for(alice, actual).filter(kind="warning.channel_silent").exists()
+    # A test that is refused says so on the entry.
+    web.says[path] = (500, b"broken")
+    assert not delivery.test_channel(act(alice, actual), one).ok
+    one.refresh_from_db()
+    assert "500" in one.last_error and state_of_channel(one) == "failing"
+
+
+def test_without_an_address_for_tests_what_rings_everybody_is_not_tried(actual, county, alice, web):
+    for code, settings_ in (("cell_broadcast", {"carriers": [{"name": "甲", "url": web.url}]}), ("release_12379", {"way": "api", "url": web.url, "division": "330381"})):
+        outcome = delivery.test_channel(act(alice, actual), channel(code, settings=settings_))
+        assert not outcome.ok and "test_url" in outcome.error
+    assert web.came == []
+
+
+def test_nothing_is_knocked_at_while_the_demonstration_or_a_restore_holds_the_channels(actual, web):
+    one = by_web("sms", web.url)
+    (django_settings.HOME / "demo.json").write_text("{}")
+    try:
+        health.listen()
+    finally:
+        (django_settings.HOME / "demo.json").unlink()
+    assert web.came == [] and Channel.objects.get(pk=one.pk).heard_at is None
+
+
+@pytest.mark.parametrize("code", ["text_file", "release_12379"])
+def test_a_drop_folder_lives_while_something_can_be_laid_there(code, actual, county, alice):
+    one = channel(code, heartbeat_minutes=10, settings={"folder": "drop", "way": "file", "division": "330381"})
+    assert delivery.test_channel(act(alice, actual), one).ok and "通道测试" in (django_settings.HOME / "outbox" / "drop" / "channel-test.txt").read_text()
+    health.listen()
+    assert Channel.objects.get(pk=one.pk).heard_at
+    Channel.objects.filter(pk=one.pk).update(heard_at=None)
+    folder = django_settings.HOME / "outbox" / "drop"
+    shutil.rmtree(folder)
+    folder.write_text("no folder")  # the share is gone
+    try:
+        health.listen()
+        assert Channel.objects.get(pk=one.pk).heard_at is None and Channel.objects.get(pk=one.pk).last_error
+    finally:
+        folder.unlink()
+
+
+@pytest.mark.parametrize("form", ["wecom_markdown", "wecom_text", "dingtalk", "feishu"])
+def test_a_robot_gets_a_warning_whole_or_not_at_all(form, actual, county, alice, bob, web, drain):
+    secrets.keep("robot", "k")
+    one = channel("webhook", settings={"url": web.url + "/robot", "secret": "robot", "format": form})
+    row = issued(alice, bob, actual, county, description="很长。" * 2200)
+    fits = issued(alice, bob, actual, county, description="上游强降雨。" * 20)
+    drain()
+    (said,) = Attempt.plain.filter(alert=row, channel=one)
+    assert said.state == "refused" and str(LIMIT[form]) in said.error
+    assert Attempt.plain.get(alert=fits, channel=one).state == "sent" and len(web.came) == 1 and ("上游强降雨。" * 20).encode() in web.came[0][2]
+
+
+def test_a_channel_speaks_in_the_area_it_is_registered_for(actual, county, county2, town, alice, bob, web, drain):
+    """A warning of the whole county leaves by a town's channel to that town only; one of the neighbour does not leave by it."""
+    body = {"url": web.url + "/send", "body": {"n": "{number}", "t": "{text}"}, "entries": [{"register": "warning.responsible", "phone": "mobile"}]}
+    one = channel("sms", region=town, settings=body)
+    village, far = make_region("东村", "village", town), make_region("远村", "village", county)
+    places.rebuild_paths()
+    for number, place in (("13800000001", village), ("13800000002", far)):
+        registers.create(act(alice, actual), register="warning.responsible", values={"code": number, "kind": "village", "place": place.name, "name": "甲", "mobile": number, "region": place.pk})
+    row = issued(alice, bob, actual, county)
+    drain()
+    assert ports.adapters()["sms"].count(one, row) == 1
+    assert [json.loads(body)["n"] for _way, _path, body in web.came] == ["13800000001"]
+    elsewhere = actions.compose(act(alice, actual), kind="call_down", hazard="11B03", colour="red", regions=[str(far.pk)], headline="叫应", channels=[str(one.pk)])
+    one.audience = "internal"
+    elsewhere = actions.issue(act(alice, actual), alert=elsewhere.pk)
+    verdict = gate.may_be_sent(elsewhere, one)
+    assert not verdict.ok and town.name in verdict.reason
+
+
 # --- devices ---------------------------------------------------------------------------------------------------------
 
 
@@ -232,6 +379,82 @@ def test_loudspeakers_play_over_a_broker_stop_what_they_played_and_report_back(a
         box.loop_stop()
     finally:
         server.kill()
+
+
+@pytest.fixture
+def bus(settings, tmp_path):
+    """A broker, and everything that is published on it: (port, topic → bodies in their order)."""
+    import paho.mqtt.client as mqtt
+
+    from anlan.sensing.tests.test_worker import Broker
+
+    settings.OUTBOUND_ALLOW = ["127.0.0.1"]
+    server, ready, heard = Broker(tmp_path), threading.Event(), queue.Queue()
+    box = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="listener", protocol=mqtt.MQTTv311)
+    try:
+        box.username_pw_set("anlan", "secret")
+        box.on_message = lambda _client, _data, message: heard.put((message.topic, message.payload))
+        box.on_subscribe = lambda *_: ready.set()
+        box.connect("127.0.0.1", server.mqtt)
+        box.subscribe("w/#", qos=1)
+        box.loop_start()
+        assert ready.wait(10)
+        secrets.keep("mq", "secret")
+        yield {"host": "127.0.0.1", "port": server.mqtt, "tls": False, "user": "anlan", "secret": "mq"}, heard
+        box.disconnect()
+        box.loop_stop()
+    finally:
+        server.kill()
+
+
+def test_cap_goes_out_over_a_broker_as_it_was_issued_and_the_line_is_tried_beside_it(actual, county, alice, bob, drain, bus):
+    broker, heard = bus
+    one = channel("cap_mqtt", settings={"broker": broker, "topic": "w/cap"}, heartbeat_minutes=10)
+    assert delivery.test_channel(act(alice, actual), one).ok
+    topic, body = heard.get(timeout=10)
+    assert topic == "w/cap/test" and "通道测试" in body.decode()
+    row = issued(alice, bob, actual, county)
+    drain()
+    assert heard.get(timeout=10) == ("w/cap", bytes(row.cap_xml)) and Attempt.plain.get(alert=row, channel=one).state == "sent"
+    health.listen()
+    assert Channel.objects.get(pk=one.pk).heard_at and heard.empty()  # the broker answers; nothing was said
+    one.settings["broker"]["port"] = 1
+    one.save()
+    Channel.objects.filter(pk=one.pk).update(heard_at=None)
+    health.listen()
+    assert Channel.objects.get(pk=one.pk).heard_at is None and Channel.objects.get(pk=one.pk).last_error
+
+
+def test_screens_show_sirens_sound_and_both_end_what_they_began(actual, town, alice, bob, drain, bus):
+    """A screen shows the text in its colour until its end; a siren sounds the place's own pattern, or says that none is set for this colour."""
+    broker, heard = bus
+    village = make_region("东村", "village", town)
+    made = {}
+    for kind, more in (("screen", {}), ("siren", {"patterns": {"red": "一分钟长鸣", "all_clear": "三声"}})):
+        made[kind] = channel(kind, settings={"broker": broker, "topic": "w/{device}/" + kind, **more})
+        Device.plain.create(code=kind, name=kind, kind=kind, channel=made[kind], region=village)
+        assert delivery.test_channel(act(alice, actual), made[kind]).ok
+        topic, body = heard.get(timeout=10)
+        assert topic == f"w/{kind}/{kind}" and json.loads(body)["action"] == "ping"  # nothing is shown, nothing sounds
+        devices.sound_tones(act(alice, actual), channel=made[kind].pk)
+        assert devices.ask_for_tones(made[kind]).ok and json.loads(heard.get(timeout=10)[1])["action"] == "tone"
+        said = devices.parse(json.dumps({"device": kind, "kind": "tone", "id": "x"}).encode())
+        assert devices.take_reports(made[kind], [said]) == {"known": 1, "unknown": 0} and ToneTest.objects.get(device__code=kind).ok
+    row = issued(alice, bob, actual, town)
+    drain()
+    told = dict(heard.get(timeout=10) for _one in made)
+    show, sound = json.loads(told["w/screen/screen"]), json.loads(told["w/siren/siren"])
+    assert (show["action"], show["colour"], show["until"]) == ("show", "red", row.expires.isoformat()) and "山洪红色预警" in show["text"] and show["priority"] == 4
+    assert (sound["action"], sound["pattern"]) == ("sound", "一分钟长鸣")
+    actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear")
+    drain()
+    told = dict(heard.get(timeout=10) for _one in made)
+    show, sound = json.loads(told["w/screen/screen"]), json.loads(told["w/siren/siren"])
+    assert sound["pattern"] == "三声" and [len(one["ends"]) for one in (show, sound)] == [1, 1]
+    blue = issued(alice, bob, actual, town, colour="blue")
+    drain()
+    attempt = Attempt.plain.get(alert=blue, channel=made["siren"])
+    assert attempt.state == "failed" and attempt.permanent and ports.adapters()["siren"].problem({"broker": broker, "topic": "w/{device}"})
 
 
 def test_a_device_speaks_for_itself_alone_and_only_through_its_own_channel(actual, town, alice, bob, client):

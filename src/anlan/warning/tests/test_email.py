@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from anlan.warning import secrets
-from anlan.warning.models import Attempt
+from anlan.warning import delivery, health, secrets
+from anlan.warning.models import Attempt, Channel
 
-from .builders import channel, issued
+from .builders import act, channel, issued
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +163,18 @@ def test_an_exercise_opens_no_connection(exercise, county, alice, bob, mail, cer
     issued(alice, bob, exercise, county)
     drain()
     assert box.letters == [] and box.signed_in == []
+
+
+def test_the_link_is_tried_by_a_letter_to_its_own_test_target_and_lives_while_the_server_signs_us_in(actual, county, alice, mail, certificate):
+    box, port = mail()
+    one = by_mail(port, certificate, test_to="link@county.test")
+    Channel.objects.filter(pk=one.pk).update(heartbeat_minutes=10)
+    assert delivery.test_channel(act(alice, actual), one).ok
+    (letter,) = box.letters
+    assert letter.to == ["link@county.test"] and "通道测试" in letter.message.get_content()
+    health.listen()
+    assert Channel.objects.get(pk=one.pk).heard_at and len(box.letters) == 1  # asked, and nothing written
+    secrets.keep("mail-password", "falsch")
+    Channel.objects.filter(pk=one.pk).update(heard_at=None)
+    health.listen()
+    assert Channel.objects.get(pk=one.pk).heard_at is None and "535" in Channel.objects.get(pk=one.pk).last_error

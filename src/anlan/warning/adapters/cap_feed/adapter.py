@@ -26,6 +26,9 @@ class CapFeed(Adapter):
             return Outcome(False, "it has no CAP message of its own", permanent=True)
         return Outcome(True, delivered=True, reference=alert.identifier)
 
+    def alive(self, channel: Channel) -> Outcome:
+        return Outcome(True)
+
     def test(self, channel: Channel) -> Outcome:
         return Outcome(True)
 

@@ -30,6 +30,9 @@ class CapMqtt(Adapter):
             return Outcome(False, "it has no CAP message of its own", permanent=True)
         return broker.publish(channel, [(channel.settings["topic"], bytes(alert.cap_xml))], retain=bool(channel.settings.get("retain")))
 
+    def alive(self, channel: Channel) -> Outcome:
+        return broker.publish(channel, [])
+
     def test(self, channel: Channel) -> Outcome:
         return broker.publish(channel, [(f"{channel.settings['topic']}/test", texts.TEST_SENTENCE.encode())])
 

@@ -9,7 +9,7 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
@@ -82,6 +82,13 @@ class Email(Adapter):
         return message
 
     def _deliver(self, channel: Channel, message: EmailMessage) -> Outcome:
+        return self._with(channel, lambda client: client.send_message(message), message["Message-ID"])
+
+    def alive(self, channel: Channel) -> Outcome:
+        return self._with(channel, lambda client: client.noop())
+
+    def _with(self, channel: Channel, do: Callable[[smtplib.SMTP], Any], reference: str = "") -> Outcome:
+        """Sign in to the server and do one thing there."""
         settings = channel.settings
         port = int(settings.get("port") or (465 if settings.get("tls") == "ssl" else 587))
         try:
@@ -99,7 +106,7 @@ class Email(Adapter):
                     client.starttls(context=context)
                 if settings.get("user"):
                     client.login(settings["user"], secrets.read(settings.get("secret", "")))
-                client.send_message(message)
+                do(client)
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _text in error.recipients.values()]
             return Outcome(False, f"the server refused the recipient ({', '.join(map(str, codes))})", permanent=all(code >= 500 for code in codes))
@@ -107,7 +114,7 @@ class Email(Adapter):
             return Outcome(False, f"the server answered {error.smtp_code}", permanent=error.smtp_code >= 500)
         except (smtplib.SMTPException, OSError) as error:
             return Outcome(False, f"{type(error).__name__}: {error}"[:300])
-        return Outcome(True, reference=message["Message-ID"])
+        return Outcome(True, reference=reference)
 
     def test(self, channel: Channel) -> Outcome:
         to = channel.settings.get("test_to") or channel.settings["from"]

@@ -66,6 +66,9 @@ class InApp(Adapter):
         put_on_desk(act, alert=alert.pk, post=UUID(attempt.target.removeprefix("post:")))
         return Outcome(True, delivered=True)
 
+    def alive(self, channel: Channel) -> Outcome:
+        return Outcome(True)
+
     def test(self, channel: Channel) -> Outcome:
         return Outcome(True)
 

@@ -1,6 +1,6 @@
 """Hand-off to the national release system (国家突发事件预警信息发布系统, 12379): a file in a drop folder, or a call of its interface.
 
-settings: {"way": "file", "folder": "release"} or {"way": "api", "url": "https://…", "secret": "name", "headers": {…}, "ok": {…}}, and
+settings: {"way": "file", "folder": "release"} or {"way": "api", "url": "https://…", "secret": "name", "headers": {…}, "ok": {…}, "test_url", "health_url"}, and
 "division": "330381", "organisation": "000" (its own codes). What the message looks like is data, not code: `data/release_12379.yaml`, or
 "layout" in the settings. Its format is not public: the shipped layout is UNVERIFIED, made after public descriptions of GB/T 35965.1;
 compare it with the interface paper the release system gives you before you switch this channel on.
@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 from django.utils.translation import gettext_lazy as _
@@ -20,12 +19,13 @@ from lxml import etree
 
 from anlan.kernel import clock, codes, outbound
 from anlan.kernel.errors import Problem
+from anlan.kernel.ids import new_id
 from anlan.kernel.models import RegionCode
 
 from ... import people, secrets, texts
 from ...models import Alert, Attempt, Channel
-from ...ports import Adapter, Outcome, Target
-from ..text_file.adapter import FOLDER, folder_of, write
+from ...ports import Adapter, Outcome, Target, knock, web_address
+from ..text_file.adapter import FOLDER, folder_of, writable, write
 
 
 @cache
@@ -83,8 +83,8 @@ class Release(Adapter):
             if not FOLDER.match(str(settings.get("folder", ""))):
                 return "folder is a plain name: small letters, digits, - and _"
         elif settings.get("way") == "api":
-            if urlsplit(str(settings.get("url", ""))).scheme not in ("http", "https"):
-                return "url must be an http or https address"
+            if not web_address(settings.get("url", "")) or not all(web_address(settings.get(field, "http:")) for field in ("test_url", "health_url")):
+                return "url, test_url and health_url are http or https addresses"
         else:
             return "way is file or api"
         form = settings.get("layout")
@@ -100,10 +100,14 @@ class Release(Adapter):
         if channel.settings["way"] == "file":
             write(folder_of(channel) / f"{name}.xml", body)
             return Outcome(True, reference=name)
+        answer = self._post(channel, channel.settings["url"], body, str(attempt.pk))
+        return Outcome(True, reference=name) if answer.ok else answer
+
+    def _post(self, channel: Channel, url: str, body: bytes, key: str) -> Outcome:
         secret = secrets.read(channel.settings.get("secret", ""))
-        headers = {"Content-Type": "application/xml; charset=utf-8", "Idempotency-Key": str(attempt.pk), **people.fill(channel.settings.get("headers", {}), {"secret": secret})}
+        headers = {"Content-Type": "application/xml; charset=utf-8", "Idempotency-Key": key, **people.fill(channel.settings.get("headers", {}), {"secret": secret})}
         try:
-            answer = outbound.request("POST", channel.settings["url"], headers=headers, content=body, max_bytes=64 * 1024)
+            answer = outbound.request("POST", url, headers=headers, content=body, max_bytes=64 * 1024)
         except Problem as problem:
             return Outcome(False, str(problem), permanent=problem.kind is outbound.REFUSED)
         if answer.status >= 300:
@@ -111,13 +115,19 @@ class Release(Adapter):
         ok = channel.settings.get("ok")
         if ok and people.pick(people.parsed(answer.content), ok["path"]) != ok["value"]:
             return Outcome(False, f"the interface refused: {answer.content[:200].decode('utf-8', 'replace')}", permanent=True)
-        return Outcome(True, reference=name)
+        return Outcome(True)
+
+    def alive(self, channel: Channel) -> Outcome | None:
+        return writable(channel) if channel.settings["way"] == "file" else knock(channel.settings.get("health_url", ""))
 
     def test(self, channel: Channel) -> Outcome:
         if channel.settings["way"] == "file":
             write(folder_of(channel) / "channel-test.txt", (texts.TEST_SENTENCE + "\n").encode())
             return Outcome(True)
-        return Outcome(False, "the interface has no test that reaches nobody", permanent=True)
+        if not channel.settings.get("test_url"):
+            return Outcome(False, "no test_url: the interface's own address would publish", permanent=True)
+        now = clock.now()
+        return self._post(channel, channel.settings["test_url"], message(channel, Alert(status="Test", msg_type="Alert", scope="Private", sent=now, headline=texts.TEST_SENTENCE, event=texts.TEST_SENTENCE)), str(new_id()))
 
 
 ADAPTER = Release()

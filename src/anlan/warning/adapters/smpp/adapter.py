@@ -143,6 +143,14 @@ class Smpp(people.ByNumber):
         finally:
             _close(client)
 
+    def alive(self, channel: Channel) -> Outcome:
+        client = None
+        try:
+            client = _open(channel)
+        finally:
+            _close(client)
+        return Outcome(True)
+
     def test(self, channel: Channel) -> Outcome:
         number = str(channel.settings.get("test_number", ""))
         if not people.NUMBER.match(number):

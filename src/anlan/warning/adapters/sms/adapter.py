@@ -2,7 +2,7 @@
 
 settings: {"url": "https://…", "secret": "name", "body": {…"{number}" "{text}" "{id}" "{secret}"…}, "form": false,
   "headers": {"Authorization": "Bearer {secret}"}, "ok": {"path": "code", "value": 0}, "reference": "id",
-  "numbers": ["138…"], "list": "name", "posts": true, "test_number": "138…", "prefix": "【安澜】", "segments": 8}
+  "numbers": ["138…"], "list": "name", "posts": true, "test_number": "138…", "prefix": "【安澜】", "segments": 8, "health_url": "https://…" (asked whether it lives)}
 Many in one call: "batch": 500, "each": {…"{number}" "{text}" "{id}"…}, "body": {"messages": "{messages}"}, and "results": where the
 answer lists one result a message, in their order; "ok" and "reference" are then looked up in each.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from django.utils.translation import gettext_lazy as _
 
@@ -21,7 +21,7 @@ from anlan.kernel.ids import new_id
 from ... import people, secrets, texts
 from ...models import Alert, Attempt, Channel
 from ...people import NUMBER, fill, parsed, pick
-from ...ports import Outcome
+from ...ports import Outcome, knock, web_address
 
 
 class Sms(people.ByNumber):
@@ -33,8 +33,10 @@ class Sms(people.ByNumber):
         return texts.short(alert)
 
     def problem(self, settings: dict[str, Any]) -> str:
-        if urlsplit(str(settings.get("url", ""))).scheme not in ("http", "https"):
+        if not web_address(settings.get("url", "")):
             return "url must be an http or https address"
+        if settings.get("health_url") and not web_address(settings["health_url"]):
+            return "health_url must be an http or https address"
         one = "each" if settings.get("batch") else "body"
         body = json.dumps(settings.get(one, ""), ensure_ascii=False)
         if "{number}" not in body or "{text}" not in body:
@@ -104,6 +106,9 @@ class Sms(people.ByNumber):
             return Outcome(False, f"the gateway refused: {json.dumps(answer, ensure_ascii=False)[:200]}", permanent=True)
         reference = pick(answer, settings["reference"]) if settings.get("reference") else ""
         return Outcome(True, reference=str(reference or ""))
+
+    def alive(self, channel: Channel) -> Outcome | None:
+        return knock(channel.settings.get("health_url", ""))
 
     def test(self, channel: Channel) -> Outcome:
         number = str(channel.settings.get("test_number", ""))

@@ -38,6 +38,14 @@ def write(path: Path, content: bytes) -> None:
     os.replace(part, path)
 
 
+def writable(channel: Channel) -> Outcome:
+    """Whether something can be laid there now: a share that is gone or a full disk says so before a warning does."""
+    probe = folder_of(channel) / ".alive"
+    write(probe, b"")
+    probe.unlink()
+    return Outcome(True)
+
+
 class TextFile(Adapter):
     code = "text_file"
     name = _("Text file in a drop folder")
@@ -55,6 +63,9 @@ class TextFile(Adapter):
             write(folder / f"{stem}.cap", bytes(alert.cap_xml))
         write(folder / f"{stem}.txt", (texts.plain(alert) + "\n").encode())
         return Outcome(True, delivered=True, reference=f"{stem}.txt")
+
+    def alive(self, channel: Channel) -> Outcome:
+        return writable(channel)
 
     def test(self, channel: Channel) -> Outcome:
         write(folder_of(channel) / "channel-test.txt", (texts.TEST_SENTENCE + "\n").encode())

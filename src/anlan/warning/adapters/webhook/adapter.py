@@ -1,6 +1,6 @@
 """A signed webhook, or the group robot of a work messenger (企业微信 WeCom, 钉钉 DingTalk, 飞书 Feishu).
 
-settings: {"url": "https://…", "format": "anlan" | "wecom_markdown" | "wecom_text" | "dingtalk" | "feishu", "secret": "name", "sign": "name", "hosts": []}
+settings: {"url": "https://…", "format": "anlan" | "wecom_markdown" | "wecom_text" | "dingtalk" | "feishu", "secret": "name", "sign": "name", "hosts": [], "health_url": "https://…"}
 anlan: JSON, signed with HMAC-SHA256 over "timestamp.body" in X-Anlan-Signature (algorithm named); the receiver drops old
 timestamps and repeated X-Anlan-Delivery. Robots: the robot's key is the secret, put where the address says {secret}; `sign` names the
 secret it is signed with (加签), where the group asks for that.
@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from anlan.kernel import clock, outbound
@@ -23,7 +24,7 @@ from anlan.kernel.ids import new_id
 
 from ... import secrets, texts
 from ...models import Alert, Attempt, Channel
-from ...ports import Adapter, Outcome, Target
+from ...ports import Adapter, Outcome, Target, knock, web_address
 
 FORMATS = ("anlan", "wecom_markdown", "wecom_text", "dingtalk", "feishu")
 LIMIT = {"wecom_markdown": 4096, "wecom_text": 2048, "dingtalk": 18_000, "feishu": 18_000}  # bytes of content the robot takes; the last two take 20 KB in all
@@ -52,6 +53,8 @@ class Webhook(Adapter):
     def problem(self, settings: dict[str, Any]) -> str:
         if urlsplit(str(settings.get("url", ""))).scheme not in ("http", "https"):
             return "url must be an http or https address"
+        if settings.get("health_url") and not web_address(settings["health_url"]):
+            return "health_url must be an http or https address"
         if settings.get("format", "anlan") not in FORMATS:
             return f"format must be one of {', '.join(FORMATS)}"
         if not secrets.NAME.match(str(settings.get("secret", ""))):
@@ -75,18 +78,34 @@ class Webhook(Adapter):
             body = self._robot(form, texts.heading(alert), texts.plain(alert), alert.colour)
         return self._post(channel, body, str(attempt.pk))
 
-    def _robot(self, form: str, heading: str, text: str, colour: str) -> dict[str, Any]:
+    def misfit(self, channel: Channel, alert: Alert) -> str:
+        form = channel.settings.get("format", "anlan")
+        if form in LIMIT and (size := len(self._words(form, texts.heading(alert), texts.plain(alert), alert.colour).encode())) > LIMIT[form]:
+            return gettext("its text has {length} bytes; this robot carries {limit}").format(length=size, limit=LIMIT[form])
+        return super().misfit(channel, alert)
+
+    def alive(self, channel: Channel) -> Outcome | None:
+        return knock(channel.settings.get("health_url", ""), channel.settings.get("hosts", ()))
+
+    def _words(self, form: str, heading: str, text: str, colour: str) -> str:
+        """What stands in the robot's message, before it is measured."""
+        rest = _plain(text.removeprefix(heading).strip())
         if form == "dingtalk":
-            body = f"### {_plain(heading)}\n\n" + "\n\n".join(_plain(text.removeprefix(heading).strip()).split("\n"))
-            return {"msgtype": "markdown", "markdown": {"title": _plain(heading)[:60] or "安澜", "text": cut(body, LIMIT[form])}, "at": {"isAtAll": colour in ("red", "orange")}}
+            return f"### {_plain(heading)}\n\n" + "\n\n".join(rest.split("\n"))
+        if form == "wecom_markdown":
+            return f'### <font color="{WECOM_COLOUR.get(colour, "comment")}">{_plain(heading)}</font>\n{rest}'
+        return text if form == "wecom_text" else _plain(text)
+
+    def _robot(self, form: str, heading: str, text: str, colour: str) -> dict[str, Any]:
+        words = cut(self._words(form, heading, text, colour), LIMIT[form])  # a warning that is too long never came here: `misfit`
+        if form == "dingtalk":
+            return {"msgtype": "markdown", "markdown": {"title": _plain(heading)[:60] or "安澜", "text": words}, "at": {"isAtAll": colour in ("red", "orange")}}
         if form == "feishu":
             everybody = '<at user_id="all"></at> ' if colour in ("red", "orange") else ""
-            return {"msg_type": "text", "content": {"text": everybody + cut(_plain(text), LIMIT[form])}}
+            return {"msg_type": "text", "content": {"text": everybody + words}}
         if form == "wecom_text":
-            return {"msgtype": "text", "text": {"content": cut(text, LIMIT[form]), "mentioned_list": ["@all"] if colour in ("red", "orange") else []}}
-        rest = text.removeprefix(heading).strip()
-        content = f'### <font color="{WECOM_COLOUR.get(colour, "comment")}">{_plain(heading)}</font>\n{_plain(rest)}'
-        return {"msgtype": "markdown", "markdown": {"content": cut(content, LIMIT[form])}}
+            return {"msgtype": "text", "text": {"content": words, "mentioned_list": ["@all"] if colour in ("red", "orange") else []}}
+        return {"msgtype": "markdown", "markdown": {"content": words}}
 
     def _post(self, channel: Channel, body: dict[str, Any], key: str) -> Outcome:
         settings = channel.settings
