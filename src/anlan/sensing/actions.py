@@ -24,7 +24,7 @@ from anlan.engines.series import NEVER
 from anlan.kernel import access, clock, due, journal, search
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.errors import REASON_NEEDED
-from anlan.kernel.ids import derived_id
+from anlan.kernel.ids import derived_id, new_id
 from anlan.kernel.models import RegisterChange
 from anlan.kernel.registers import actions as registers
 from anlan.kernel.registers import get as register_of
@@ -69,6 +69,7 @@ from .rules import RuleSpec
 CRS = {"EPSG:4326": "WGS84", "EPSG:4490": "CGCS2000", **{name: name for name in FRAMES}}
 TICK = "sensing.tick"
 TICK_SUBJECT = "sensing:clock"
+SILENT_AT_ONCE = 2000  # gauges told silent in one transaction: when a province's network fails, no gauge that still reports waits long
 DEAF_S = 60  # the worker has not caught up for so long: silence of gauges cannot be told from our own
 
 
@@ -472,7 +473,8 @@ def _deaf(realm: Any) -> bool:
 
 @action("sensing.tick")
 def tick(act: Act) -> int:
-    """Tell the room the realm's time: gauges fall silent, colours nobody feeds become unknown. Arms the next tick."""
+    """Tell the room the realm's time: gauges fall silent, colours nobody feeds become unknown. Arms the next tick: at once where more fell
+    silent than one transaction takes, since no batch is judged while it runs."""
     state = questions.alone(act.realm)
     now = math.floor(act.now.timestamp())
     moved = 0
@@ -484,27 +486,33 @@ def tick(act: Act) -> int:
         return 0
     revision = state.revision + 1
     rows = list(
-        Series.objects.select_for_update().filter(realm_id=act.realm.pk, silent=0, silent_at__lte=moment(now), station__active=True).order_by("station__code", "quantity")
+        Series.objects.select_for_update(of=("self",)).filter(realm_id=act.realm.pk, silent=0, silent_at__lte=moment(now), station__active=True).select_related("station")
+        .order_by("station__code", "quantity")[:SILENT_AT_ONCE]
     )
     if rows:
         registry = compute.registry(only={row.station_id for row in rows})
         judged = compute.rising(act.realm.pk, registry, rows, act.now.month)
-        signals = []
+        rising: list[tuple[Series, UUID]] = []
+        facts = []
         for row in rows:
-            measure, is_rising, spec = judged[row.pk]
+            measure, is_rising, _spec = judged[row.pk]
             if act.realm.is_actual and any(begins <= now < ends for begins, ends, _why in registry.by_id[row.station_id].maintenance):
                 is_rising = False  # it was switched off
-            row.silent, row.revision = 2 if is_rising else 1, revision
-            row.save(update_fields=["silent", "revision"])
-            signals += _fell_silent(act, registry.by_id[row.station_id], row, measure, is_rising, spec, now, revision)
-            moved += 1
-        _write_signals(signals)
+            facts.append((_silent_fact(registry.by_id[row.station_id], row, measure, is_rising, now), row.station, None, None, new_id()))
+            if is_rising:
+                rising.append((row, facts[-1][-1]))
+        act.state_many(facts)
+        Series.objects.filter(pk__in=[row.pk for row in rows]).update(silent=1, revision=revision)
+        Series.objects.filter(pk__in=[row.pk for row, _cause in rising]).update(silent=2)
+        _write_signals([signal for row, cause in rising if (signal := _rising_signal(act, registry.by_id[row.station_id], row, judged[row.pk][2], now, revision, cause))])
+        moved += len(rows)
     moved += _settle_waiting(act, now, revision)
     moved += _grow_stale(act, now, revision)
     if moved:
         state.revision = revision
     state.ticked_at = moment(now)
-    following = _next_tick(act.realm.pk, now)
+    # A timer fires once for each moment: the next part's is another one, and due already.
+    following = moment(now) - timedelta(microseconds=revision) if len(rows) == SILENT_AT_ONCE else _next_tick(act.realm.pk, now)
     if following:
         due.at(act, following, TICK, subject=TICK_SUBJECT)
     state.tick_at = following
@@ -512,25 +520,24 @@ def tick(act: Act) -> int:
     return moved
 
 
-def _fell_silent(
-    act: Act, station: StationInfo, row: Series, measure: int, is_rising: bool, spec: RuleSpec | None, now: int, revision: int
-) -> list[Signal]:
+def _silent_fact(station: StationInfo, row: Series, measure: int, is_rising: bool, now: int) -> GaugeSilent:
     quantity = QUANTITIES[row.quantity]
     assert row.last_time is not None  # it has a moment of falling silent, so it was heard
-    newest = int(row.last_time.timestamp())
-    cause = act.state(
-        GaugeSilent(
-            station=station.id, code=station.code, name=station.name, region=station.region, quantity=row.quantity, rising=is_rising,
-            last_time=row.last_time, last_value=quantity.value(row.last_value), unit=quantity.unit, measure=quantity.value(measure), silent_s=now - newest,
-        ),
-        subject=f"station:{station.id}", region=station.region,
+    return GaugeSilent(
+        station=station.id, code=station.code, name=station.name, region=station.region, quantity=row.quantity, rising=is_rising,
+        last_time=row.last_time, last_value=quantity.value(row.last_value), unit=quantity.unit, measure=quantity.value(measure), silent_s=now - int(row.last_time.timestamp()),
     )
-    if not is_rising or spec is None or not spec.colour:
-        return []
-    change = Change(station, spec, now, 0, spec.colour, now - newest, newest, row.last_flags, quantity.whole(spec.rising_from or 0))
-    signal = _change(act, change, cause)
+
+
+def _rising_signal(act: Act, station: StationInfo, row: Series, spec: RuleSpec | None, now: int, revision: int, cause: UUID) -> Signal | None:
+    """What a gauge says that fell silent while its value rose, where the rule has a colour for that."""
+    if spec is None or not spec.colour:
+        return None
+    assert row.last_time is not None
+    newest = int(row.last_time.timestamp())
+    signal = _change(act, Change(station, spec, now, 0, spec.colour, now - newest, newest, row.last_flags, QUANTITIES[row.quantity].whole(spec.rising_from or 0)), cause)
     signal.revision = revision
-    return [signal]
+    return signal
 
 
 def _settle_waiting(act: Act, now: int, revision: int) -> int:

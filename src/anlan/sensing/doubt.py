@@ -43,6 +43,7 @@ LIST = "reading_quality"
 FIVE_MINUTES = 300
 STEPS = {"level": "level_step", "soil": "soil_step"}
 NEIGHBOURS = 20  # nearest ones that are asked
+COMPARED_AT_ONCE = 5000  # gauges whose neighbours of a day are held beside one another: 20 MB
 
 
 def limit(name: str) -> float:
@@ -364,29 +365,25 @@ def compare(realm: UUID, now: int) -> dict[int, tuple[int, dict[str, Any]]]:
     table = near([row[1] for row in found], [row[2] for row in found], limit("reach_km"), NEIGHBOURS)
     out: dict[int, tuple[int, dict[str, Any]]] = {}
     stuck_h, wet, amount, factor = int(limit("stuck_hours")), limit("stuck_mm"), limit("bias_mm"), limit("bias_factor")
-    silent_zero = np.zeros(len(keys), np.int64)
-    for i in range(len(keys)):
-        others = mm[:, table[i][table[i] >= 0]]
-        heard = (~np.isnan(others)).sum(1) >= least
-        if not heard.any():
-            continue
-        middle = np.full(hours, np.nan)
-        middle[heard] = np.nanmedian(others[heard], axis=1)
-        both = heard & ~np.isnan(mm[:, i])
-        flags, why = 0, {}
-        raining = both & (middle >= wet)
-        zero = raining & (mm[:, i] == 0)
-        spoke = np.flatnonzero(both & (mm[:, i] > 0))
-        silent_zero[i] = int(zero[spoke[-1] + 1 if len(spoke) else 0 :].sum())
-        if silent_zero[i] >= stuck_h:
-            flags |= STUCK
-            why["stuck_zero"] = {"hours": int(silent_zero[i]), "around": round(float(middle[zero].sum()), 1), "unit": "mm"}
-        own, theirs = float(mm[both, i].sum()), float(middle[both].sum())
-        if both.sum() >= hours // 2 and not flags and ((theirs >= amount and own * factor < theirs) or (own >= amount and own > factor * theirs)):
-            flags |= BIAS
-            why["bias"] = {"own": round(own, 1), "around": round(theirs, 1), "hours": int(both.sum()), "unit": "mm"}
-        if flags:
-            out[int(keys[i])] = (flags, why)
+    for begin in range(0, len(keys), COMPARED_AT_ONCE):
+        mine = np.arange(begin, min(begin + COMPARED_AT_ONCE, len(keys)))
+        own, around = mm[:, mine], np.where(table[mine] >= 0, mm[:, table[mine]], np.nan)  # (hours, n), (hours, n, NEIGHBOURS)
+        heard = (~np.isnan(around)).sum(2) >= least
+        middle = np.full(own.shape, np.nan)
+        middle[heard] = np.nanmedian(around[heard], axis=1)
+        both = heard & ~np.isnan(own)
+        zero = both & (middle >= wet) & (own == 0)
+        # Hours of rain all around since it last said anything but zero.
+        spoke = np.where(both & (own > 0), np.arange(hours)[:, None], -1).max(axis=0)
+        stuck = (zero & (np.arange(hours)[:, None] > spoke)).sum(0)
+        ours, theirs = (np.where(both, values, 0).sum(0) for values in (own, middle))
+        bias = (both.sum(0) >= hours // 2) & (stuck < stuck_h) & (((theirs >= amount) & (ours * factor < theirs)) | ((ours >= amount) & (ours > factor * theirs)))
+        for i in np.flatnonzero((stuck >= stuck_h) | bias).tolist():
+            if bias[i]:
+                said = BIAS, {"bias": {"own": round(float(ours[i]), 1), "around": round(float(theirs[i]), 1), "hours": int(both[:, i].sum()), "unit": "mm"}}
+            else:
+                said = STUCK, {"stuck_zero": {"hours": int(stuck[i]), "around": round(float(middle[zero[:, i], i].sum()), 1), "unit": "mm"}}
+            out[int(keys[mine[i]])] = said
     return out
 
 

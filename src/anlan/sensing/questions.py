@@ -172,8 +172,8 @@ def compare_later(act: Act) -> None:
 @action("sensing.compare")
 def compare(act: Act) -> int:
     """Hold each rain gauge against its neighbours over the last hours. What they say of it, all its next readings carry, until they say otherwise."""
-    state = alone(act.realm)
     found = doubt.compare(act.realm.pk, int(act.now.timestamp()))
+    state = alone(act.realm)  # of a province the comparison takes seconds: batches go on meanwhile
     rows = Series.objects.select_for_update().filter(Q(pk__in=found) | Q(suspect__gt=0), realm_id=act.realm.pk, quantity="rain").order_by("pk")
     changed = [row for row in rows if (row.suspect, row.suspect_why) != found.get(row.pk, (0, {}))]
     for row in changed:

@@ -154,6 +154,27 @@ def test_silence_and_silence_while_rising_on_the_realms_clock(actual, replay):
     assert [p["code"] for p in facts(replay, "sensing.GaugeSilent")] == ["L1", "L2", "L1"]
 
 
+def test_a_whole_network_that_falls_silent_is_told_in_parts(actual, replay, monkeypatch):
+    """As many as fit in a transaction at a time, all of them in the same minute of the realm's clock."""
+    monkeypatch.setattr(actions, "SILENT_AT_ONCE", 3)
+    for number in range(7):
+        station(actual, f"L{number}", ("level",), silent_after_s=600)
+    put(replay, 60)
+    feed(replay, [sample for number in range(7) for sample in level(f"L{number}", (0, 2), (30, 2 + 0.05 * number), (60, 2 + 0.1 * number))])
+    put(replay, 72)
+    sweep()
+    rows = {row.station.code: row for row in Series.objects.filter(realm=replay).select_related("station")}
+    assert {code: row.silent for code, row in rows.items()} == {f"L{number}": 2 if number >= 3 else 1 for number in range(7)}
+    assert len({row.revision for row in rows.values()}) == 3
+    told = facts(replay, "sensing.GaugeSilent")
+    assert sorted(p["code"] for p in told) == sorted(rows) and {p["silent_s"] for p in told} == {720}
+    raised = {signal.station.code: signal for signal in Signal.objects.of(replay).filter(rule__endswith="silence").select_related("station")}
+    assert {code: signal.colour for code, signal in raised.items()} == {f"L{number}": 3 for number in range(3, 7)}
+    for signal in raised.values():
+        cause = Fact.objects.get(pk=Fact.objects.get(pk=signal.fact).cause_id)
+        assert (cause.kind, cause.subject) == ("sensing.GaugeSilent", f"station:{signal.station_id}")
+
+
 def test_a_colour_nobody_feeds_becomes_unknown_and_comes_back(actual, replay):
     station(actual, silent_after_s=1800)
     put(replay, 61)
