@@ -59,7 +59,8 @@ function options(data) {
   });
   return {
     textStyle: { fontFamily: token('font'), color: ink }, grid: grids, xAxis: xs, yAxis: ys, series, animation: false, backgroundColor: token('surface'),
-    legend: series.length > panels.length ? { top: 0, right: 84, textStyle: { color: soft }, itemHeight: 8 } : undefined,
+    // Beside the axis' name, whatever the width.
+    legend: series.length > panels.length ? { type: 'scroll', top: 0, left: '40%', right: 8, textStyle: { color: soft }, itemHeight: 8 } : undefined,
     axisPointer: { link: [{ xAxisIndex: 'all' }], lineStyle: { color: soft } },
     // Rich text, not HTML: the content security policy allows no inline style, and names are data.
     tooltip: { trigger: 'axis', renderMode: 'richText', backgroundColor: token('raised'), borderColor: line, textStyle: { color: ink, fontSize: 12 }, formatter: (items) => [stamp(items[0].value[0]), ...items.map((item) => `${item.seriesName}: ${item.value[1] ?? say('unknown')} ${panels[item.axisIndex]?.unit ?? ''}${item.value[2] ? ` (${item.value[2]})` : ''}`)].join('\n') },
