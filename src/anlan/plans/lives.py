@@ -200,7 +200,7 @@ def tree(binding: PlanBinding, realm: Any) -> list[dict[str, Any]]:
         for post in bound.get(role) or [binding.default_post]:
             duties = shift.on_duty(post, now, realm)
             item = tests.get(post.pk)
-            faults = [word for word, wrong in ((_("role not bound"), role not in bound), (_("nobody on duty"), not duties), (_("no second person"), len({duty.person.pk for duty in duties}) < 2), (_("no number"), not post.phone)) if wrong]
+            faults = [word for word, wrong in ((_("role not bound"), role not in bound), (_("post abolished"), not post.active), (_("nobody on duty"), not duties), (_("no second person"), len({duty.person.pk for duty in duties}) < 2), (_("no number"), not post.phone)) if wrong]
             took = round((item.closed_at - item.since).total_seconds() / 60, 1) if item and item.state == WorkItem.DONE and item.closed_at else None
             out.append({"role": in_words(label), "post": post_name(post.pk), "phone": post.phone, "duties": [duty.person.name for duty in duties], "faults": faults, "test": item, "took": took,
                         "silent": bool(item and item.state == WorkItem.OPEN and item.due_at and item.due_at < now)})

@@ -117,6 +117,12 @@ def findings(plan: PlanFile, beside: Iterable[PlanFile] = ()) -> list[Finding]:
             missing = [level.code for level in levels if rank[low] < level.rank < rank[high]]
             if missing:
                 out.append(Finding("level_left_out", "advice", upper.condition, {"term": str(key), "lower": low, "higher": high, "missing": missing}))
+    never = [entry for entry in plan.conditions if entry.compiled and not _possible(entry.compiled)]
+    out += [Finding("condition_never_met", "fault", entry.key, {"level": entry.level}) for entry in never]
+    out += [
+        Finding("level_unreachable", "fault", level.code) for level in plan.levels
+        if (own := [entry for entry in plan.conditions if entry.level == level.code]) and all(entry in never for entry in own)
+    ]
     out += _gaps(plan, rank)
     # Terms used two ways: at one place both from above and from below, or with units nobody could mean together.
     ways: dict[Key, set[bool]] = {}
@@ -146,6 +152,31 @@ def _shared(at: Mapping[str, list[Threshold]]) -> set[str]:
 
 def _edge(rows: list[Threshold], rising: bool) -> float:
     return min(row.value for row in rows) if rising else max(row.value for row in rows)
+
+
+def _possible(compiled: Any) -> bool:
+    """Whether some values meet it: not where each branch wants one number above and below at once (x > 50 && x < 30)."""
+    tree = compiled.tree
+    for branch in tree.operands if isinstance(tree, Logic) and tree.op == "||" else (tree,):
+        spans: dict[Key, list[float]] = {}
+        strict: set[Key] = set()
+        for part in branch.operands if isinstance(branch, Logic) and branch.op == "&&" else (branch,):
+            if not (isinstance(part, Binary) and part.op in COMPARE and isinstance(part.left, Call) and part.left.name not in ("mark", "at_least")):
+                continue
+            value = compiled._mark(part.right) if isinstance(part.right, Call) and part.right.name == "mark" else part.right.value if isinstance(part.right, Literal) else None
+            if not isinstance(value, float) or part.op == "!=":
+                continue
+            key = compiled._key(part.left)
+            low_high = spans.setdefault(key, [float("-inf"), float("inf")])
+            if part.op != "<" and part.op != "<=":
+                low_high[0] = max(low_high[0], value)
+            if part.op != ">" and part.op != ">=":
+                low_high[1] = min(low_high[1], value)
+            if part.op in ("<", ">"):
+                strict.add(key)
+        if all(low < high or (low == high and key not in strict) for key, (low, high) in spans.items()):
+            return True
+    return False
 
 
 def _gaps(plan: PlanFile, rank: Mapping[str, int]) -> Iterator[Finding]:
@@ -193,6 +224,18 @@ def _against(plan: PlanFile, other: PlanFile) -> Iterator[Finding]:
             found[name] = min(found.get(name, row.value), row.value)
         return found
 
+    def tasks(one: PlanFile) -> dict[tuple[str, str], tuple[str, set[str]]]:
+        """Who does it, by level and words."""
+        found: dict[tuple[str, str], tuple[str, set[str]]] = {}
+        for action in one.actions:
+            words = "".join((action.text.get("zh") or action.text.get("en", "")).split()).rstrip("。.；;")
+            found.setdefault((action.level, words), (action.key, set()))[1].add(one.posts[action.post].get("zh") or one.posts[action.post].get("en", ""))
+        return found
+
+    ours, others = tasks(plan), tasks(other)
+    for at in sorted(set(ours) & set(others)):
+        if not ours[at][1] & others[at][1]:
+            yield Finding("unit_differs", "advice", ours[at][0], {"here": sorted(ours[at][1]), "there": sorted(others[at][1]), "other": other.key})
     here, there = numbers(plan), numbers(other)
     for name in sorted(set(here) & set(there)):
         if here[name] != there[name] and name[1] not in ("water_level", "discharge", "level_forecast_peak"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.utils import translation
 
 from anlan.kernel import parties
 from anlan.kernel.errors import Problem
@@ -102,6 +103,10 @@ def test_cards_and_the_contact_tree(actual, alice, county, duty_post, commander_
     assert rows["市水利局"]["took"] is not None and rows["市气象局"]["faults"]
     for path in (f"/plans/adopted/{binding.pk}/cards", "/plans/matrix", "/plans/laws?law=防汛"):
         assert web.get(path).status_code == 200
+    duty_post.active = False
+    duty_post.save(update_fields=["active"])
+    with translation.override("zh-hans"):
+        assert any("岗位已撤销" in map(str, row["faults"]) for row in lives.tree(binding, actual)), "a post that exists no more is named before the day"
 
 
 def test_a_version_shows_its_faults_its_own_tests_and_what_they_never_touch(actual, alice, client, signed_in):

@@ -1,6 +1,7 @@
 """A plan looked at before the day: levels that overlap or leave gaps, warnings that set off nothing, its own table tests, changes in words."""
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,40 @@ def test_a_plan_in_order_has_nothing_to_say():
         ({"IV": 'deaths("city") >= 3 && deaths("city") < 10', "III": 'deaths("city") >= 20 && deaths("city") < 50'}, "gap_between_levels"),
         ({"IV": 'temperature("city") < 0', "III": 'temperature("city") > 35'}, "term_used_two_ways"),
         ({"IV": 'water_level("g") > mark("g", "warning")', "III": 'water_level("g") > 50'}, "levels_overlap"),
+        ({"IV": 'deaths("city") >= 3', "III": 'deaths("city") > 50 && deaths("city") < 30'}, "condition_never_met"),
+        ({"IV": 'deaths("city") >= 3', "III": 'deaths("city") > 50 && deaths("city") < 30 || water_level("g") < 50 && water_level("g") >= mark("g", "warning")'}, "level_unreachable"),
     ],
 )
 def test_levels_that_cannot_be_meant_so(conditions, kind):
     assert kind in kinds(plan(conditions))
+
+
+def test_what_some_value_meets_is_no_fault():
+    assert not {"condition_never_met", "level_unreachable"} & set(kinds(plan({"IV": 'deaths("city") >= 3 && deaths("city") <= 3', "III": 'deaths("city") > 50 && deaths("city") < 30 || injured_persons("city") > 7'})))
+
+
+def test_a_level_without_a_rule_an_action_or_a_limit_and_a_post_without_a_part():
+    base = dict(plan({"IV": 'deaths("city") >= 3', "III": 'deaths("city") >= 9'}, posts={"boss": {"zh": "指挥长"}, "idle": {"zh": "闲职"}}).data)
+    base["conditions"] = [base["conditions"][0], {"id": "III-1", "level": "III", "clause": "c", "note": {"zh": "由人判断"}}]
+    base["actions"] = [{"id": "IV-a", "level": "IV", "post": "boss", "clause": "c", "text": {"zh": "值班"}}]
+    one, troubles = read_plan(yaml.safe_dump(base, allow_unicode=True, sort_keys=False), VOCABULARY)
+    assert one is not None, troubles
+    assert {(row.kind, row.where) for row in lint.findings(one)} >= {("level_only_by_person", "III"), ("level_without_action", "III"), ("actions_without_deadline", "IV"), ("post_without_part", "idle")}
+
+
+def test_a_level_nobody_may_sign():
+    """A file is refused when its signer is no post of it; a plan made otherwise is found."""
+    one = plan({"IV": 'deaths("city") >= 3'})
+    nobody = replace(one, levels=tuple(replace(level, approver="") for level in one.levels))
+    assert "level_nobody_signs" in [row.kind for row in lint.findings(nobody)]
+
+
+def test_the_same_task_given_to_another_unit_by_the_higher_plan():
+    mine = plan({"IV": 'deaths("city") >= 3'})
+    theirs = plan({"IV": 'deaths("city") >= 3'}, id="province", posts={"boss": {"zh": "省防指"}}, actions=[{"id": "a", "level": "IV", "post": "boss", "clause": "c", "text": {"zh": "值 班。"}}])
+    (found,) = [row for row in lint.findings(mine, [theirs]) if row.kind == "unit_differs"]
+    assert found.data == {"here": ["指挥长"], "there": ["省防指"], "other": "province"}
+    assert not [row for row in lint.findings(mine, [mine]) if row.kind == "unit_differs"]
 
 
 def test_a_rain_rule_that_all_levels_share_is_no_overlap():
