@@ -38,6 +38,8 @@ LEADIN = re.compile(r"(?:下列|以下|如下|上述)(?:情况|情形|条件|标
 OTHER = re.compile(r"^[（(]?\d*[）)]?(?:其他|其它|符合其他|.{0,12}认为|.{0,8}需要启动|.{0,16}要求启动)")
 STARTS = re.compile(r"(?:启动|进入|实施|宣布|发布|对应|为)(?:[^，,。;；]{0,16}?)(Ⅰ|Ⅱ|Ⅲ|Ⅳ|[ⅰ-ⅳ]|I{1,3}V?|IV|V|[一二三四])级(?:[（(][^）)]*[）)])?(?:[\u4e00-\u9fff]{0,8}?)(?:应急)?(响应|预警)")
 INLINE = re.compile(r"^(?:其中[,，]|[^,。;:]{0,14}(?:如下|标准为?):|[^,。;:]{2,40}(?=[(（]1[)）]))?(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.]|[①-⑳●◆])?\s*([^,。;，；:：]{0,24}?)[:：]")
+# "蓝色预警对应50毫米以上,黄色预警对应100毫米以上": a level to each part.
+COLOURED = re.compile(r"[^,。;:]{0,4}?([红橙黄蓝]色)预警(?:对应|为|是)")
 RATED = re.compile(rf"响应(?:级别|等级)为{LEVEL.pattern}")
 NAMED_LEVEL = re.compile(rf"(?:-{{2}})?{LEVEL.pattern}[^,。;]{{0,12}}?响应[,。]")
 # "较大事故,是指…", and the grade as a line of its own that the page ran into its text: "较大森林火灾受害森林面积在…".
@@ -359,12 +361,16 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
                 level = running = dict(ADJECTIVE)[meant[1]], "grade"
             if sentence.endswith("。") and running and running[1] == "grade" and not INLINE.match(sentence):
                 running = here
+        if level is None and COLOURED.match(sentence):
+            level = ("", "warning")  # each part says its own
         if level is None or mode == "level" and _acts(piece, sentence, first, chain, level, titled, inclusive, out):
             continue
         at = first
-        for segment in re.split(r"(?<=,)(?=或)|(?<=,)(?=或者)", sentence):
+        for segment in re.split(r"(?<=,)(?=或)|(?<=,)(?=[红橙黄蓝]色预警(?:对应|为|是))", sentence):
             a, b = at, at + len(segment)
             at = b
+            if here is None and (coloured := COLOURED.match(segment)):
+                level = coloured[1], "warning"
             inner = segment.strip(";,。")
             if a < base:
                 inner = segment[base - a :].strip(";,。")

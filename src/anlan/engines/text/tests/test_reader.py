@@ -256,3 +256,24 @@ def test_the_seed_of_one_line_is_read():
     by = numbers(paper)
     assert [by[key].heading for key in "二三四五"] == ["指导思想、基本原则和发展目标", "主要任务", "重点工程", "规划实施保障"]
     assert by["三(二)/4"].text.startswith("进一步深化隐患排") and any("48 page marks" in warning for warning in paper.warnings)
+
+
+def test_a_level_alone_on_its_line_heads_what_stands_below_it():
+    paper = reader.read("某市公路应急预案\n\n1总则\n\n1.1编制目的\n\n为了应急。\n\n1.2事故分级\n\n重大事件\n\n（Ⅱ级）\n\n（1）交通中断24小时以上的；\n\n（2）死亡10人以上的；\n\n一般事件\n\n（Ⅳ级）\n\n（1）交通中断6小时以上的；\n\n2组织体系\n\n市政府成立指挥部。")
+    assert [(clause.level, clause.number or clause.heading) for clause in paper.clauses[1:]] == [
+        (1, "1"), (2, "1.1"), (2, "1.2"), (3, "重大事件"), (3, "（Ⅱ级）"), (4, "（1）"), (4, "（2）"), (3, "一般事件"), (3, "（Ⅳ级）"), (4, "（1）"), (1, "2"),
+    ]
+
+
+def test_cells_parted_by_tabs_are_a_table_and_a_list_with_tabs_is_none():
+    paper = reader.read("某市应急预案\n\n1 总则\n\n级别\t死亡人数\nⅠ级\t30人以上\nⅡ级\t10人以上\n\n2 职责\n\n（一）\t市应急局负责统筹。\n（二）\t市水利局负责调度。\n")
+    assert [clause.text for clause in paper.clauses if clause.kind == "table"] == ["级别\t死亡人数\nⅠ级\t30人以上\nⅡ级\t10人以上"]
+    assert "2(二)" in numbers(paper)
+
+
+def test_readings_that_a_web_mirror_put_behind_characters_are_not_the_papers():
+    source = "某市應急預(yù)案\n\n1 總則\n\n1.1 目的\n\n加強(qiáng)氣象災(zāi)害（AQI）防范。\n"
+    paper = reader.read(source)
+    clause = paper.clauses[-1]
+    assert clause.text == "加強氣象災害（AQI）防范。"
+    assert source[slice(*clause.span)].endswith("加強(qiáng)氣象災(zāi)害（AQI）防范。")
