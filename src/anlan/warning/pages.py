@@ -470,6 +470,27 @@ def responsible(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("kernel:register", args=["warning.responsible"]))
 
 
+@require_GET
+def words(request: HttpRequest) -> HttpResponse:
+    """The prepared words of every hazard for one colour, as written, as read aloud and in English; over all colours, what is missing or hard to take in."""
+    access.require(request.actor, "warning.read")
+    colour = request.GET.get("colour", "red")
+    if colour not in texts.COLOUR_ZH:
+        raise Http404
+    found = texts.gaps()
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for hazard, of, language, why in found:
+        lacking.setdefault((hazard, of), []).append(f"{language} {why}")
+    rows = []
+    for code, one in hazards.table().items():
+        said = texts.prepared(code, colour)
+        spoken = texts.spoken(f"{said['headline']}。{said['description']}{said['instruction']}")
+        rows.append({"code": code, "hazard": one, "said": said, "spoken": spoken, "lacking": lacking.get((code, colour), [])})
+    return render(request, "warning/words.html", {
+        "rows": rows, "colour": colour, "colours": [(code, sum(of == code for _hazard, of, _language, _why in found)) for code in texts.COLOUR_ZH], "cells": len(rows) * len(texts.COLOUR_ZH) * len(texts.LANGUAGES), "lacking": len({one[:3] for one in found}),
+    })
+
+
 @require_POST
 def channel_do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
     row = Channel.objects.filter(pk=key).first()
@@ -674,6 +695,7 @@ urlpatterns = [
     path("channels", channels, name="channels"),
     path("devices", device_list, name="devices"),
     path("responsible", responsible, name="responsible"),
+    path("words", words, name="words"),
     path("compose/words", compose_words, name="compose_words"),
     path("compose/area", compose_area, name="compose_area"),
     path("compose/map", draw_map, name="draw_map"),

@@ -542,3 +542,14 @@ def test_whoever_writes_gets_the_words_and_is_told_what_is_missing(actual, count
     kinds = {kind for kind, _where in texts.remarks(Alert.plain.get(pk=row.pk))}
     assert kinds == {"no_advice", "no_english", "long"}
     assert client.get(reverse("warning:alert", args=[row.pk])).status_code == 200
+
+
+def test_the_page_of_words_shows_each_hazard_and_what_is_missing(actual, alice, client, signed_in, monkeypatch):
+    signed_in(client, alice)
+    page = client.get(reverse("warning:words"))
+    assert page.context["lacking"] == 0 and page.context["cells"] == len(page.context["rows"]) * 8
+    assert "A flash flood is coming." in page.content.decode() and client.get(reverse("warning:words") + "?colour=pink").status_code == 404
+    whole = texts._entry
+    monkeypatch.setattr(texts, "_entry", lambda hazard, colour: {} if (hazard, colour) == ("X-FLASHFLOOD", "blue") else whole(hazard, colour))
+    page = client.get(reverse("warning:words") + "?colour=blue")
+    assert page.context["lacking"] == 2 and "what: missing" in page.content.decode()
