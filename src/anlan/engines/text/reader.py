@@ -323,7 +323,7 @@ MARKERS: tuple[tuple[str, re.Pattern], ...] = (
     ("dash", re.compile(r"(——|--)\s*(?=[\u4e00-\u9fffⅠ-Ⅻ])")),
 )
 INLINE = ("cnp", "arp", "one", "circled", "cn")
-UNITS = re.compile(r"\s*(?:米|m|M|毫米|mm|公里|km|千米|小时|h|分钟|天|日|月|年|人|座|条|个|县|处|起|级|万|亿|%|％|～|~|吨|户|间|站|次|名|支|台|时|℃|°)")
+UNITS = re.compile(r"\s*(?:米|m|M|毫米|mm|公里|km|千米|小时|h|分钟|天|日|月|年|人|座|条|个|县|处(?!置|理)|起|级|万|亿|%|％|～|~|吨|户|间|站|次|名|支|台|时|℃|°)")
 
 
 def _marker(text: str, at: int, style: str, pattern: re.Pattern) -> _Marker | None:
@@ -410,6 +410,9 @@ class _Tree:
                 if one.style.startswith("one") and depth == 0 and value[0] == one.value[0] + 1:
                     if one.style != style and any(below.style == style and below.value[0] + 1 == value[0] for below in stack[1:]):
                         break  # a list of this very style is open and has the number next
+                    return 0
+                if one.style == style and depth == 0 and 1 < value[0] - one.value[0] <= 9 and len(title) <= 12 and _titled(title) and stack[-1].style == "dec":
+                    self.warnings.append(f"{marker.printed}: {value[0] - one.value[0] - 1} number(s) before it are missing")
                     return 0
         exact = any(one.style == style for one in stack)
         for depth in range(len(stack) - 1, -1, -1):
@@ -506,6 +509,8 @@ LEVEL_LINE = re.compile(
     rf"(?:启动)?[(（]?{_NUMERAL}级[)）]?(?:[(（](?:{_GRADES}|[红橙黄蓝]色(?:预警)?)[)）])?(?:[\u4e00-\u9fff]{{0,8}}?(?:应急)?(?:响应|预警))?(?:的?(?:启动)?(?:条件|标准))?[:：]?"
     rf"|(?:{_GRADES})[\u4e00-\u9fff]{{0,12}}?(?:事件|事故|灾害|险情|灾情|火灾|疫情)(?:[(（]{_NUMERAL}级[)）])?[:：]?|[红橙黄蓝]色(?:等级)?预警(?:[(（]{_NUMERAL}级[)）])?(?:标准|条件)?[:：]?"
 )
+# The same behind a number, with what it is of: "（1）地质灾害气象风险蓝色预警".
+LEVEL_OF = re.compile(rf"(?!.*(?:启动|发布|达到|进入|宣布))[\u4e00-\u9fff]{{2,14}}(?:{_NUMERAL}级(?:应急)?(?:响应|预警)|[红橙黄蓝]色(?:等级)?预警(?:信号)?)(?:[(（][^()（）]{{2,8}}[)）])?[:：]?")
 PART_LINE = re.compile(r"(?:应急)?(?:响应)?(?:启动|触发|发布)(?:条件|标准|情形)[:：]?|响应(?:条件|标准)[:：]?|(?:应急)?(?:响应|处置|应对)(?:措施|行动)[:：]?")
 ANNEX = re.compile(rf"附\s*[件录表图]\s*(?:[\d{CN}A-Z]{{1,3}})?\s*(?:[:：].*)?$")
 
@@ -607,7 +612,7 @@ class _Writer:
             # Nor was a short line broken by the page: where papers have no empty lines, that tells a heading from the sentence below it.
             if start == 0 and end == len(text) and not whole and len(text) < 0.6 * self.width and marker.style in ("dec", "cn", "cnp", "one.", "one ", "one、") and _titled(rest):
                 whole = True
-            if start == 0 and end == len(text) and len(rest) <= 40 and (words := self.simplified(re.sub(r"\s+", "", rest))) and (LEVEL_LINE.fullmatch(words) or PART_LINE.fullmatch(words)):
+            if start == 0 and end == len(text) and len(rest) <= 40 and (words := self.simplified(re.sub(r"\s+", "", rest))) and (LEVEL_LINE.fullmatch(words) or LEVEL_OF.fullmatch(words) or PART_LINE.fullmatch(words)):
                 whole = True  # known by its words
             heading = ""
             longest = 20 if marker.style.startswith(("arp", "circled", "arb", "dash")) else 45
