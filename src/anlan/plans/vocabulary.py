@@ -32,6 +32,12 @@ def label(term: str) -> str:
     return in_words(spec.label) if spec else term
 
 
+def key_words(text: str) -> str:
+    """A key as the engine writes it, "rain_24h(city)", with the term in words."""
+    term, bracket, rest = text.partition("(")
+    return label(term) + (f" ({rest}" if bracket else "")
+
+
 def value_words(term: str, value: Any) -> str:
     """A value of a term for a reader, with its unit."""
     from django.utils.translation import gettext as _
@@ -57,8 +63,9 @@ QUALIFIER_WORDS = {
 
 
 def qualifier_words(qualifier: str) -> str:
-    words = QUALIFIER_WORDS["en" if (get_language() or "").startswith("en") else "zh"]
-    return ", ".join(words.get(part, part) for part in qualifier.split("|") if part)
+    language = "en" if (get_language() or "").startswith("en") else "zh"
+    words = QUALIFIER_WORDS[language]
+    return {"en": ", ", "zh": ""}[language].join(words.get(part, part) for part in qualifier.split("|") if part)
 
 
 def source_words(source: str) -> str:

@@ -13,7 +13,7 @@ from anlan.kernel import codes
 from anlan.kernel.models import Region
 from anlan.kernel.shell import localname, together
 
-from .vocabulary import in_words, qualifier_words
+from .vocabulary import in_words, key_words, qualifier_words
 
 FACT_WORDS: dict[str, Any] = {
     "plans.PlanVersionAdded": _("Version {number} of plan {key} added"),
@@ -88,7 +88,8 @@ CHANGES: dict[str, Any] = {
 
 def finding_words(finding: Any) -> str:
     """A finding of lint as a sentence."""
-    values = {key: ", ".join(map(str, value)) or "–" if isinstance(value, (list, tuple)) else value for key, value in finding.data.items()}
+    told = {key: [key_words(str(one)) for one in value] if key == "asks" else key_words(value) if key == "term" else value for key, value in finding.data.items()}
+    values = {key: ", ".join(map(str, value)) or "–" if isinstance(value, (list, tuple)) else value for key, value in told.items()}
     if "colour" in values:
         values["warning"] = qualifier_words(f"{values['hazard']}|{values['colour']}")
     return str(FINDINGS[finding.kind]).format(where=finding.where, **values)

@@ -19,7 +19,7 @@ from anlan.engines.conditions import (
     syntax,
 )
 from anlan.engines.text import files, reader
-from anlan.plans import faults
+from anlan.plans import faults, words
 from anlan.plans.vocabulary import vocabulary
 
 SAYING = {"fail": (0, 2), "want": (2,), "ConditionError": (0, 3), "refuse": (2, 3), "fault": (1, 2), "append": (0,)}
@@ -80,3 +80,13 @@ def test_a_faulty_file_a_value_and_a_warning_are_named_in_chinese():
         _text, (warning,) = files.text_of("某县防汛应急预案\n".encode("gb18030"))
         assert faults.said(warning) == "按 gb18030 编码读取"
         assert faults.said("what no engine says") == "what no engine says"
+
+
+def test_a_finding_names_terms_and_warnings_in_words():
+    from anlan.engines.conditions.lint import Finding
+
+    with translation.override("zh-hans"):
+        overlap = words.finding_words(Finding("levels_overlap", "fault", "III-1", {"term": "rain_24h(city)", "value": 50, "lower": "IV", "higher": "III"}))
+        silent = words.finding_words(Finding("warning_without_action", "fault", "blue", {"hazard": "rainstorm", "colour": "blue", "counties": 1, "asks": ["typhoon_forecast(city)"]}))
+    assert "rain_24h" not in overlap and "24小时雨量" in overlap and "(city)" in overlap
+    assert "暴雨蓝色" in silent and "typhoon_forecast" not in silent
