@@ -8,6 +8,7 @@ waits for its turn.
 """
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -54,10 +55,11 @@ class Packed:
 
 
 def pack(
-    task: Task, lines: Sequence[Line], trucks: Sequence[Truck], *, handling: float = 0.0, tries: int = 24, seed: int = 1, fill: bool = True, beside: Sequence[Line] = (), gates: Sequence[float] = (),
+    task: Task, lines: Sequence[Line], trucks: Sequence[Truck], *, handling: float = 0.0, tries: int = 24, seed: int = 1, budget: float = 5.0, fill: bool = True, beside: Sequence[Line] = (), gates: Sequence[float] = (),
 ) -> Packed:
-    """`handling` minutes to unload at each need. A good without load takes no room; a unit larger than every truck is left over. `fill`: what is still wanted is loaded too, not
+    """Ends after `tries`, or after `budget` CPU seconds with the best so far. `handling` minutes to unload at each need. A good without load takes no room; a unit larger than every truck is left over. `fill`: what is still wanted is loaded too, not
     only what the plan says. `beside`: lines others carry; `gates`: from when each transfer point has a hand free."""
+    began = time.process_time()
     rng = np.random.default_rng(seed)
     needs = task.minutes.shape[1]
     best: Packed | None = None
@@ -73,7 +75,7 @@ def pack(
         found = _once(task, lines, trucks, handling, fill, beside, gates, turn == 0, *now)
         if best is None or (found.unmet_value, found.unit_minutes) < (best.unmet_value, best.unit_minutes):
             best, (taste, haste, plan_first) = found, now
-        if not best.left and turn == 0 and best.unmet_value == 0:
+        if (not best.left and turn == 0 and best.unmet_value == 0) or time.process_time() - began > budget:
             break
     assert best is not None
     return best
@@ -106,11 +108,12 @@ def _once(task: Task, lines: Sequence[Line], trucks: Sequence[Truck], handling: 
         n = min(live, key=lambda one: (free[one], -trucks[one].load, one))
         truck, d, now = trucks[n], trucks[n].depot, free[n]
         choice: tuple[float, float, float, float, int, int, list[tuple[int, int]]] | None = None
+        asking = wanted.any(axis=1)
         for r in ways[d]:
             t = int(task.past[r])
             point = task.points[t] if t >= 0 and task.points else None
             rate = point.per_minute if point else np.inf
-            for j in range(task.minutes.shape[1]):
+            for j in np.flatnonzero(asking & follow[r].any(axis=1) if strict else asking).tolist():
                 way = float(drive[r, j])
                 if not np.isfinite(task.minutes[r, j]) or now + 2 * way + handling > truck.until + 1e-9:
                     continue
