@@ -17,7 +17,7 @@ import numpy as np
 from django.db import connection
 
 from anlan.engines.series import NEVER
-from anlan.engines.series.quality import near
+from anlan.engines.series.quality import Near, near
 from anlan.kernel import codes
 
 from .ingest import Columns, StationInfo
@@ -328,11 +328,11 @@ class Neighbours:
         rows = sorted((station.code, station.id, station.place) for station in stations if station.active and station.place and "rain" in station.quantities)
         self.keys = [key for _code, key, _place in rows]
         self.index = {key: number for number, key in enumerate(self.keys)}
-        self.table = near([place[0] for *_, place in rows], [place[1] for *_, place in rows], limit("reach_km"), NEIGHBOURS)
+        self.near = Near([place[0] for *_, place in rows], [place[1] for *_, place in rows], limit("reach_km"), NEIGHBOURS)
 
     def of(self, station: UUID) -> list[UUID]:
         number = self.index.get(station)
-        return [] if number is None else [self.keys[other] for other in self.table[number].tolist() if other >= 0]
+        return [] if number is None else [self.keys[other] for other in self.near.of(np.array([number]))[0].tolist() if other >= 0]
 
 
 # --- once an hour: against the neighbours over a day -------------------------------------------------------------------

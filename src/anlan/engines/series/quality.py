@@ -56,18 +56,29 @@ class Reason:
         return f"{self.flag}: own {self.own:g}, median of {self.neighbours} neighbours {self.around:g}; {self.times} intervals"
 
 
+class Near:
+    """The nearest others of each gauge within reach, found when asked."""
+
+    def __init__(self, lon: Any, lat: Any, reach_km: float, most: int) -> None:
+        lon, lat = np.radians(np.asarray(lon, float)), np.radians(np.asarray(lat, float))
+        self._xyz = np.column_stack((np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)))
+        self._most, self._chord = most, np.nextafter(2 * np.sin(reach_km / (2 * _EARTH_KM)), np.inf)
+        self._tree = cKDTree(self._xyz) if len(self._xyz) else None
+
+    def of(self, gauges: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(len(gauges), most): nearest first, equally near ones in the order given; -1 where there are no more."""
+        if self._tree is None or not len(gauges):
+            return np.full((len(gauges), self._most), -1, np.int64)
+        # One more than asked for, since the nearest to a gauge is the gauge itself, or one at the very same place.
+        gap, found = self._tree.query(self._xyz[gauges], self._most + 1, distance_upper_bound=self._chord)
+        found = np.where(np.isfinite(gap) & (found != gauges[:, None]), found, -1)
+        order = np.lexsort((found, gap, found < 0), axis=1)[:, : self._most]
+        return np.take_along_axis(found, order, 1).astype(np.int64)
+
+
 def near(lon: Any, lat: Any, reach_km: float, most: int) -> NDArray[np.int64]:
-    """(N, most): the nearest others within reach, nearest first; -1 where there are no more."""
-    lon, lat = np.radians(np.asarray(lon, float)), np.radians(np.asarray(lat, float))
-    xyz = np.column_stack((np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)))
-    chord = 2 * np.sin(reach_km / (2 * _EARTH_KM))
-    if not len(xyz):
-        return np.zeros((0, most), np.int64)
-    # One more than asked for, since the nearest to a gauge is the gauge itself, or one at the very same place.
-    gap, found = cKDTree(xyz).query(xyz, most + 1, distance_upper_bound=np.nextafter(chord, np.inf))
-    found = np.where(np.isfinite(gap) & (found != np.arange(len(xyz))[:, None]), found, -1)
-    order = np.lexsort((found, gap, found < 0), axis=1)[:, :most]  # equally far: in the order given
-    return np.take_along_axis(found, order, 1).astype(np.int64)
+    """(N, most): the nearest others within reach of every gauge."""
+    return Near(lon, lat, reach_km, most).of(np.arange(len(lon)))
 
 
 class Network:
