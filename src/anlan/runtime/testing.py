@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +298,25 @@ def signed_in() -> Callable[[Any, Any], Any]:
         return client
 
     return sign_in
+
+
+@pytest.fixture
+def far_side(settings: Any) -> Iterator[Callable[..., Any]]:
+    """far_side(Handler, name=value…): somebody else's web server, which we may reach; its `url`, and the values its handler goes by."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(handler: type[BaseHTTPRequestHandler], **values: Any) -> Any:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Quiet", (handler,), {"log_message": lambda *_: None}))
+        servers.append(server)
+        vars(server).update(values, url=f"http://127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        settings.OUTBOUND_ALLOW = ["127.0.0.1"]
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
 """Our feed out, and other people's feeds in: conditional requests, links, failures with cause and remedy, and no call to a private address."""
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from django.urls import reverse
@@ -23,7 +22,7 @@ from .test_take_in import message
 
 
 @pytest.fixture
-def site(settings):
+def site(far_side):
     """A web site on a free port: path → (status, headers, body); requests are kept."""
     pages, seen = {}, []
 
@@ -40,16 +39,7 @@ def site(settings):
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    settings.OUTBOUND_ALLOW = ["127.0.0.1"]
-    server.pages, server.seen, server.url = pages, seen, f"http://127.0.0.1:{server.server_port}"
-    yield server
-    server.shutdown()
-    server.server_close()
+    return far_side(Handler, pages=pages, seen=seen)
 
 
 def feed_of(site, alice, actual, path="/feed", **extra):

@@ -2,8 +2,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -37,9 +36,6 @@ def encoded(points):
 
 
 class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *_words):
-        pass
-
     def say(self, status, body):
         text = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
@@ -86,14 +82,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def other(settings):
-    settings.OUTBOUND_ALLOW = ["127.0.0.1"]
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked, server.instead, server.url = [], None, f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def other(far_side):
+    return far_side(Handler, asked=[], instead=None)
 
 
 CLOSED = {"type": "Feature", "properties": {"kind": "closed"}, "geometry": {"type": "Point", "coordinates": [120.005, 30.0]}}

@@ -9,7 +9,7 @@ import socket
 import struct
 import threading
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -185,7 +185,7 @@ def test_the_national_release_system_gets_a_file_by_the_layout(actual, county, a
 
 
 @pytest.fixture
-def web(settings):
+def web(far_side):
     """Any far side that speaks HTTP: each path answers what `says` holds for it; what came is kept."""
     came, says = [], {}
 
@@ -201,16 +201,7 @@ def web(settings):
 
         do_POST = do_GET
 
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    settings.OUTBOUND_ALLOW = ["127.0.0.1"]
-    server.came, server.says, server.url = came, says, f"http://127.0.0.1:{server.server_port}"
-    yield server
-    server.shutdown()
-    server.server_close()
+    return far_side(Handler, came=came, says=says)
 
 
 def by_web(code, url):

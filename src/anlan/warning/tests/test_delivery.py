@@ -2,9 +2,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from django.conf import settings as django_settings
@@ -23,7 +22,7 @@ from .builders import act, channel, draft, issued
 
 
 @pytest.fixture
-def gateway(settings):
+def gateway(far_side):
     """A text message and webhook gateway on a free port; `answers` are given in turn, the last one for ever."""
     seen, answers = [], [(200, {"code": 0, "id": "m-1"})]
 
@@ -38,16 +37,7 @@ def gateway(settings):
             self.end_headers()
             self.wfile.write(raw)
 
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    settings.OUTBOUND_ALLOW = ["127.0.0.1"]
-    server.seen, server.answers, server.url = seen, answers, f"http://127.0.0.1:{server.server_port}"
-    yield server
-    server.shutdown()
-    server.server_close()
+    return far_side(Handler, seen=seen, answers=answers)
 
 
 def sms(gateway, **extra):
