@@ -58,14 +58,20 @@ def best_of(task: Task) -> float:
     return float(found.fun)
 
 
+def against_best(task, seed):
+    """Our plan, which the judge values as it does itself and whose bound holds, and the best there is."""
+    plan, best = dispatch.solve(task, gap=0.0), best_of(task)
+    judged = dispatch.judge(task, plan.lines)
+    assert not judged.breaks and judged.value == plan.value, seed
+    assert plan.bound <= best + 1e-3 and best <= plan.value + 1e-3, (seed, plan.bound, best, plan.value)
+    return plan, best
+
+
 def test_small_questions_against_the_integer_program():
     apart = []
     for seed in range(48):
         task = question(seed)
-        plan, best = dispatch.solve(task, gap=0.0), best_of(task)
-        judged = dispatch.judge(task, plan.lines)
-        assert not judged.breaks and judged.value == plan.value, seed
-        assert plan.bound <= best + 1e-3 and best <= plan.value + 1e-3, (seed, plan.bound, best, plan.value)
+        plan, best = against_best(task, seed)
         apart.append((plan.value - best) / max(best, 1))
         if not np.isfinite(task.trucks).any():
             assert plan.value == pytest.approx(best, abs=0.5), "without trucks the answer is exact"
@@ -157,10 +163,7 @@ def test_stand_ins_and_transfer_points_against_the_integer_program():
     apart, used = [], [0, 0]
     for seed in range(90):
         task = joint(seed)
-        plan, best = dispatch.solve(task, gap=0.0), best_of(task)
-        judged = dispatch.judge(task, plan.lines)
-        assert not judged.breaks and judged.value == plan.value, seed
-        assert plan.bound <= best + 1e-3 and best <= plan.value + 1e-3, (seed, plan.bound, best, plan.value)
+        plan, best = against_best(task, seed)
         apart.append((plan.value - best) / max(best, 1))
         used[0] += any(k >= task.need.shape[1] for _r, _j, k, _u in plan.lines)
         used[1] += any(task.past[r] >= 0 for r, *_rest in plan.lines)
