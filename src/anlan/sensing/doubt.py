@@ -105,7 +105,7 @@ class Limits:
         if quantity.frozen_s:
             self.frozen[places] = np.maximum(quantity.frozen_s, int(limit("frozen_reports")) * interval)
         if self.realm == book.registry.actual:
-            self.worked_on = sorted({*self.worked_on, *places.tolist()} - {place for place, station in zip(places.tolist(), stations, strict=True) if not station.maintenance})
+            self.worked_on = sorted({*self.worked_on} - {*places.tolist()} | {place for place, station in zip(places.tolist(), stations, strict=True) if station.maintenance})
         # A rise is asked about where somebody entered which rain gauges lie upstream.
         asked = np.array([bool(station.upstream.get("rain")) for station in stations], bool)
         self.fall[places] = self.level[places] = self.rise[places] = NEVER
