@@ -130,6 +130,14 @@ def open_browser(chromium: Any, server: Server, client: Any, signed_in: Callable
         page.on("console", lambda message: page.faults.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: page.faults.append(str(error)))
         page.base = server.url
+        click = page.click
+
+        def arrive(*where: Any, **how: Any) -> None:
+            """A link's page stands there before the scripts that hear what is done on it."""
+            click(*where, **how)
+            page.wait_for_load_state()
+
+        page.click = arrive
         pages.append(page)
         return page
 
