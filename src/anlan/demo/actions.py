@@ -35,6 +35,7 @@ from anlan.kernel.models import (
 )
 from anlan.kernel.registers import actions as registers
 from anlan.kernel.registers import get
+from anlan.sensing.models import RuleSet
 from anlan.warning.models import RANK
 
 from . import backtest, dangers, records, teams, town_hall, villages
@@ -382,17 +383,19 @@ def give_sign_ins(act: Act, *, accounts: list[dict[str, str]]) -> int:
 
 
 @action("demo.ask_backtest")
-def ask_backtest(act: Act, *, events: list, own: dict, horizon_h: float) -> Backtest:
-    """Ask how thresholds would have done in documented events; a job of flow.py works it out. Needs warning.compose: who writes warnings may ask what they are worth."""
+def ask_backtest(act: Act, *, events: list, own: dict, horizon_h: float, sets: list | None = None) -> Backtest:
+    """Ask how thresholds, or versions of this installation's rule sets (their keys), would have done in documented events; a job of flow.py works it out. Needs warning.compose: who writes warnings may ask what they are worth."""
     access.require(act, "warning.compose")
     chosen = [name for name in records.known() if name in events]
     colours = {colour: float(value) for colour, value in own.items() if colour in RANK and colour and 0 < float(value) < 1e9}
-    if not chosen or not 0 < horizon_h <= 72 or len(colours) != len(own):
+    versions = list(RuleSet.objects.filter(pk__in=sets or []).order_by("name", "label"))
+    if not chosen or not 0 < horizon_h <= 72 or len(colours) != len(own) or len(versions) != len(set(sets or [])) or (own and versions):
         raise BAD_BACKTEST()
     row = act.create(
-        Backtest, events=chosen, own=colours, horizon_h=horizon_h, asked_by=act.actor.person_id, at=act.now, of=sum(backtest.tries(name, colours or None) for name in chosen),
+        Backtest, events=chosen, own=colours, sets=[str(one.pk) for one in versions], horizon_h=horizon_h, asked_by=act.actor.person_id, at=act.now,
+        of=sum(backtest.tries(name, colours or None, bool(versions)) for name in chosen),
     )
-    act.state(BacktestAsked(backtest=row.pk, events=chosen, own=colours, horizon_h=horizon_h), about=row)
+    act.state(BacktestAsked(backtest=row.pk, events=chosen, own=colours, sets=[str(one) for one in versions], horizon_h=horizon_h), about=row)
     return row
 
 

@@ -5,7 +5,7 @@ One event is no statistics: the answer names how few impacts and days it rests o
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from django.utils.translation import gettext as _
 
 from anlan.engines.scores import Score, episodes, score, worth
 from anlan.kernel import shell
+from anlan.sensing import preview, rules
+from anlan.sensing.models import Station
 from anlan.warning.models import COLOURS
 
 from . import records
@@ -30,18 +32,25 @@ class Stopped(Exception):
     """Whoever asked wants no more of it."""
 
 
-def backtest(event: str, horizon: timedelta = timedelta(hours=6), own: dict[str, float] | None = None, tell: Callable[[], bool] = lambda: True) -> dict[str, Any]:
+def backtest(
+    event: str, horizon: timedelta = timedelta(hours=6), own: dict[str, float] | None = None, tell: Callable[[], bool] = lambda: True, sets: Sequence[str] = (),
+    gauges: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
     """{event, source digest, stations: [{rules: [{colour, threshold, score…}], thresholds: [{…}]}], limits}: every station's series of the pack.
 
-    `own`: thresholds by colour in place of those the record's documents set. `tell` is called for each threshold tried; False from it ends in Stopped.
+    `own`: thresholds by colour in place of those the record's documents set. `sets`: texts of rule sets (sensing.rules), judged by the engine that judges
+    readings, in place of thresholds; what a rule leaves to the gauge comes of `gauges` ({code: {quantity: thresholds}}) or of the record.
+    `tell` is called for each threshold tried; False from it ends in Stopped. sensing.bad_rules.
     """
+    read = [rules.parse(text) for text in sets]
     record = records.load(event)
     named = record.about.get("backtest", {})
     impacts = [row for row in record.rows if row.kind == "incident" and row.has_hour and row.id in named.get("impacts", [row.id])]
     answer: dict[str, Any] = {
         "event": event, "digest": record.digest, "horizon_h": horizon / timedelta(hours=1), "own": bool(own),
+        "sets": [{name: head[name] for name in ("name", "label", "title", "title_zh")} for head, _specs in read],
         "impacts": [{"row": row.id, "time": row.time, "text": row.text, "source": row.source} for row in impacts],
-        "stations": [_station(record, station, impacts, int(horizon.total_seconds()), own, tell) for station in record.about.get("stations", [])],
+        "stations": [_station(record, station, impacts, int(horizon.total_seconds()), own, tell, [spec for _head, specs in read for spec in specs], gauges or {}) for station in record.about.get("stations", [])],
     }
     return worded(answer)
 
@@ -58,16 +67,27 @@ def worded(answer: dict[str, Any]) -> dict[str, Any]:
     for impact in answer["impacts"]:
         row = next((one for one in record.rows if one.id == impact["row"]), None)
         impact["text"] = (row.text_zh if language == "zh" else row.text) if row else impact["text"]
+    sets = answer.setdefault("sets", [])
+    for one in sets:
+        one["words"] = f"{one['title_zh' if language == 'zh' else 'title']} ({one['name']}@{one['label']})"
     for station in answer["stations"]:
+        if sets and not station["rules"]:
+            answer["limits"].append(_("No rule of the chosen sets judges {quantity}; rules of silence and rules for single regions are not tried.").format(quantity=shell.VALUE_WORDS["quantity"](station["quantity"])))
         station["name"] = stations.get(station["station"], {}).get("name" if language == "zh" else "name_en", station["station"])
         for rule in station["rules"]:
             rule["label"] = str(dict(COLOURS)[rule["colour"]])
     return answer
 
 
-def tries(event: str, own: dict[str, float] | None = None) -> int:
+def gauges_here(event: str) -> dict[str, dict[str, Any]]:
+    """The thresholds of the record's gauges as they stand in this installation's register, where they were entered."""
+    codes = [station["code"] for station in records.load(event).about.get("stations", [])]
+    return dict(Station.plain.filter(code__in=codes, ended_at=None).values_list("code", "thresholds"))
+
+
+def tries(event: str, own: dict[str, float] | None = None, sets: bool = False) -> int:
     """How many thresholds will be tried."""
-    return sum(STEPS + len(own or station["thresholds"]) for station in records.load(event).about.get("stations", []))
+    return sum(STEPS + (0 if sets else len(own or station["thresholds"])) for station in records.load(event).about.get("stations", []))
 
 
 def _whole(folder: Path, station: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -81,23 +101,36 @@ def _whole(folder: Path, station: dict[str, Any]) -> tuple[np.ndarray, np.ndarra
     return np.array(at, np.int64), np.array(values, np.float64)
 
 
-def _station(record: records.Record, station: dict[str, Any], impacts: list[records.Row], horizon: int, own: dict[str, float] | None, tell: Callable[[], bool]) -> dict[str, Any]:
+def _station(record: records.Record, station: dict[str, Any], impacts: list[records.Row], horizon: int, own: dict[str, float] | None, tell: Callable[[], bool],
+             specs: list[rules.RuleSpec], gauges: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     at, values = _whole(record.folder, station)
     moments = [int(row.when.timestamp()) for row in impacts if isinstance(row.when, datetime)]
     begin, end, rest = int(at[0]), int(at[-1]), int(REST.total_seconds())
 
-    def tried(threshold: float) -> dict[str, Any]:
-        if not tell():
-            raise Stopped
-        starts = episodes(at, values, threshold, rest)
+    def tried(threshold: float, starts: list[int] | None = None) -> dict[str, Any]:
+        if starts is None:
+            if not tell():
+                raise Stopped
+            starts = episodes(at, values, threshold, rest)
         return {"threshold": threshold, "alarms": [datetime.fromtimestamp(start, UTC).isoformat() for start in starts]} | _told(score(starts, moments, horizon, begin, end))
 
     least, most = float(np.nanmin(values[values > 0])), float(np.nanmax(values))
     thresholds = own or station["thresholds"]
+    here = gauges.get(station["code"], {}).get(station["quantity"]) or {**station["thresholds"], "source": station["source"]}
+
+    def judged() -> list[dict[str, Any]]:
+        found = []
+        for spec, colour, stretches in preview.spans(specs, station["quantity"], at, values, here):
+            place = rules.COLOUR_NAMES.index(colour)
+            limit, hours = (spec.thresholds[place] if spec.thresholds else here[colour]), spec.windows_s[place] / 3600
+            starts = [begin for number, (begin, _end) in enumerate(stretches) if not number or begin - stretches[number - 1][1] > rest]
+            found.append({"colour": colour, "rule": spec.code, "kind": spec.kind, "window_h": hours} | tried(float(limit or 0), starts))
+        return sorted(found, key=lambda one: (-rules.COLOUR_NAMES.index(one["colour"]), one["rule"]))
+
     return {
-        "station": station["code"], "quantity": station["quantity"], "unit": station["unit"], "source": "" if own else station["source"],
+        "station": station["code"], "quantity": station["quantity"], "unit": station["unit"], "source": "" if own else here.get("source", "") if specs else station["source"],
         "from": datetime.fromtimestamp(begin, UTC).isoformat(), "until": datetime.fromtimestamp(end, UTC).isoformat(), "values": int((~np.isnan(values)).sum()),
-        "rules": [{"colour": colour} | tried(float(thresholds[colour])) for colour, _label in COLOURS if colour in thresholds],
+        "rules": judged() if specs else [{"colour": colour} | tried(float(thresholds[colour])) for colour, _label in COLOURS if colour in thresholds],
         "thresholds": [tried(round(float(step), 2)) for step in np.geomspace(max(least, most / 1000), most, STEPS)],
     }
 
@@ -130,6 +163,7 @@ def drawn(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
             station["unit_name"] = station["unit"].replace("m3", "m³")
             taken: list[float] = []
             for rule in station["rules"]:
+                rule["limit"] = f"{rule['threshold']:g}" + (f" / {rule['window_h']:g} h" if rule.get("window_h") else "")
                 points = [(40 + 300 * ratio, 220 - 200 * max(0.0, value)) for ratio, value in rule["worth"] if value is not None]
                 rule["curve"] = " ".join(f"{x:.0f},{y:.0f}" for x, y in points)
                 for name in ("detected", "false_share"):
@@ -145,12 +179,12 @@ def drawn(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def rows(answers: list[dict[str, Any]]) -> list[list[Any]]:
     """The same as a sheet: a line for each rule and each threshold tried."""
-    found: list[list[Any]] = [["event", "station", "quantity", "unit", "colour", "threshold", "hits", "misses", "false_alarms", "quiet", "detected", "false_share", "success", "leads_min", *(f"worth_{ratio}" for ratio in RATIOS)]]
+    found: list[list[Any]] = [["event", "station", "quantity", "unit", "rule", "window_h", "colour", "threshold", "hits", "misses", "false_alarms", "quiet", "detected", "false_share", "success", "leads_min", *(f"worth_{ratio}" for ratio in RATIOS)]]
     for answer in answers:
         for station in answer["stations"]:
             for one in [*station["rules"], *station["thresholds"]]:
                 found.append([
-                    answer["event"], station["station"], station["quantity"], station["unit"], one.get("colour", ""), one["threshold"], one["hits"], one["misses"], one["false_alarms"], one["quiet"],
+                    answer["event"], station["station"], station["quantity"], station["unit"], one.get("rule", ""), one.get("window_h", ""), one.get("colour", ""), one["threshold"], one["hits"], one["misses"], one["false_alarms"], one["quiet"],
                     one["detected"], one["false_share"], one["success"], " ".join(map(str, one["leads_min"])), *(value for _ratio, value in one["worth"]),
                 ])
     return found

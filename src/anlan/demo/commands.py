@@ -40,7 +40,9 @@ def register(sub: Any) -> None:
     test_parser.add_argument("--horizon-h", type=float, default=6.0, help=_("hours before an incident within which an alarm counts"))
     test_parser.add_argument("--json", action="store_true", help=_("answer as JSON"))
     test_parser.add_argument("--page", metavar="FILE", default="", help=_("write it as a page"))
-    test_parser.set_defaults(func=backtest, services=None)
+    test_parser.add_argument("--rules", action="append", default=[], metavar="SET", help=_("judge by a rule set in place of thresholds: a file, or the name of one that comes with Anlan; may be repeated"))
+    test_parser.add_argument("--here", dest="services", action="store_const", const="data", default=None, help=_("look rule sets (NAME or NAME@LABEL) and the gauges' thresholds up in this installation"))
+    test_parser.set_defaults(func=backtest)
 
     rehearse_parser = sub.add_parser("rehearse", help=_("run a plan file over a recorded event: which level when, beside what was done, and what was never touched"))
     rehearse_parser.add_argument("plan", type=Path, help=_("plan file (YAML), or the name of a plan that comes with Anlan"))
@@ -63,11 +65,13 @@ def register(sub: Any) -> None:
 def backtest(args: argparse.Namespace) -> int:
     """One answer for each event; nothing is run, only records are read."""
     from datetime import timedelta
-    from pathlib import Path
 
     from . import backtest as tests
 
-    answers = [tests.backtest(event, timedelta(hours=args.horizon_h)) for event in args.event]
+    sets = [_rule_text(name, args.services is not None) for name in args.rules]
+    answers = [
+        tests.backtest(event, timedelta(hours=args.horizon_h), sets=sets, gauges=tests.gauges_here(event) if args.services is not None else None) for event in args.event
+    ]
     if args.page:
         Path(args.page).write_text(tests.page(answers), encoding="utf-8")
     if args.json:
@@ -80,11 +84,33 @@ def backtest(args: argparse.Namespace) -> int:
         for station in answer["stations"]:
             for rule in station["rules"]:
                 leads = ", ".join(str(lead) for lead in rule["leads_min"]) or "—"
-                print(_("  {station} {colour} {threshold:g} {unit}: {hits} hits, {misses} misses, {false} false alarms; lead {leads} min").format(
-                    station=station["station"], colour=rule["colour"], threshold=rule["threshold"], unit=station["unit"], hits=rule["hits"],
+                window = f" / {rule['window_h']:g} h" if rule.get("window_h") else ""
+                print(_("  {station} {colour} {threshold:g} {unit}{rule}: {hits} hits, {misses} misses, {false} false alarms; lead {leads} min").format(
+                    station=station["station"], colour=rule["colour"], threshold=rule["threshold"], unit=station["unit"] + window, hits=rule["hits"], rule=f" ({rule['rule']})" if "rule" in rule else "",
                     misses=rule["misses"], false=rule["false_alarms"], leads=leads,
                 ))
     return 0
+
+
+def _rule_text(name: str, here: bool) -> str:
+    """The text of a rule set: a file, NAME or NAME@LABEL of this installation, or one that comes with Anlan. demo.no_rules."""
+    from anlan.sensing import rules
+    from anlan.sensing.models import RuleSet
+
+    from .errors import NO_RULES
+
+    if Path(name).is_file():
+        return Path(name).read_text(encoding="utf-8")
+    shipped = dict(rules.default_files())
+    if here:
+        of, _at, label = name.partition("@")
+        row = RuleSet.objects.filter(name=of, **({"label": label} if label else {"in_force": True})).order_by("-created_at").first()
+        if row is not None:
+            return row.text
+        shipped = {str(one): "" for one in RuleSet.objects.order_by("name", "label")}
+    elif name in shipped:
+        return shipped[name]
+    raise NO_RULES(name=name, known=", ".join(shipped))
 
 
 def _broker(args: argparse.Namespace) -> Any:

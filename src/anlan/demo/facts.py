@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from anlan.kernel.journal import fact
+from anlan.kernel.journal import fact, upcaster
 
 
 @fact("demo.CityLoaded")
@@ -46,14 +46,20 @@ class SignInsGiven:
     accounts: list
 
 
-@fact("demo.BacktestAsked")
+@fact("demo.BacktestAsked", version=2)
 class BacktestAsked:
-    """Somebody asked how the rules would have done in documented events."""
+    """Somebody asked how the rules would have done in documented events. `sets`: versions of rule sets, as name@label."""
 
     backtest: UUID
     events: list
     own: dict
+    sets: list
     horizon_h: float
+
+
+@upcaster("demo.BacktestAsked", from_version=1)
+def _asked_1(payload: dict) -> dict:
+    return {**payload, "sets": []}
 
 
 @fact("demo.BacktestEnded")

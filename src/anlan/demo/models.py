@@ -17,6 +17,7 @@ class Backtest(RealmRow):
     state = models.CharField(max_length=8, choices=STATES, default=WAITING)
     events = models.JSONField(help_text="names of event packs")
     own = models.JSONField(default=dict, blank=True, help_text="{colour: threshold}; empty: those of the record's own documents")
+    sets = models.JSONField(default=list, db_default=models.Value([], models.JSONField()), blank=True, help_text="keys of rule sets of this installation, judged in place of thresholds")  # type: ignore[call-overload]
     horizon_h = models.FloatField(help_text="hours before an incident within which an alarm counts")
     asked_by = models.UUIDField(null=True)
     at = models.DateTimeField()

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from anlan.kernel import access, shell
 from anlan.kernel.models import Person
+from anlan.sensing.models import RuleSet
 from anlan.warning.models import COLOURS
 
 from . import actions, backtest, records
@@ -48,22 +49,26 @@ def backtests(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         data = request.POST
         try:
+            chosen = data.getlist("sets") if data.get("rules") == "sets" else []
+            sets = [UUID(key) for key in chosen]
             own = {code: float(value) for code, _label in COLOURS if code and data.get("rules") == "own" and (value := data.get(code, "").strip())}
             horizon = float(data.get("horizon_h", ""))
         except ValueError:
             raise BAD_BACKTEST() from None
-        if data.get("rules") == "own" and not own:
+        if (data.get("rules") == "own" and not own) or (data.get("rules") == "sets" and not sets):
             raise BAD_BACKTEST()
-        row = actions.ask_backtest(request.act(), events=data.getlist("events"), own=own, horizon_h=horizon)  # type: ignore[attr-defined]
+        row = actions.ask_backtest(request.act(), events=data.getlist("events"), own=own, sets=sets, horizon_h=horizon)  # type: ignore[attr-defined]
         return HttpResponseRedirect(reverse("demo:backtest", args=[row.pk]))
     rows = Backtest.objects.seen_by(request.actor, request.realm).defer("answer").order_by("-at")  # type: ignore[attr-defined]
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
-    packs = _packs()
+    packs, versions = _packs(), list(RuleSet.objects.order_by("name", "-in_force", "-created_at"))
+    told = {str(one.pk): str(one) for one in versions}
     names, people = {one["code"]: one["name"] for one in packs}, dict(Person.objects.filter(pk__in=[row.asked_by for row in page]).values_list("pk", "name"))
     for row in page:
         row.names, row.person = [names.get(event, event) for event in row.events], people.get(row.asked_by, "")
+        row.set_names = [told.get(key, key) for key in row.sets]
     return render(request, "demo/backtests.html", {
-        "packs": packs, "page": page, "colours": [pair for pair in COLOURS if pair[0]], "may_ask": access.may(request.actor, "warning.compose"),  # type: ignore[attr-defined]
+        "packs": packs, "page": page, "versions": versions, "chinese": (get_language() or "zh").startswith("zh"), "colours": [pair for pair in COLOURS if pair[0]], "may_ask": access.may(request.actor, "warning.compose"),  # type: ignore[attr-defined]
     })
 
 

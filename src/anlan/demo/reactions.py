@@ -9,6 +9,7 @@ from anlan.kernel.actions import Act, Actor
 from anlan.kernel.errors import Problem
 from anlan.kernel.ids import derived_id
 from anlan.kernel.journal import FactView
+from anlan.sensing.models import RuleSet
 
 from . import actions, backtest
 from .models import Backtest
@@ -33,7 +34,8 @@ def run_backtest(fact: FactView) -> None:
 
     act = Act(Actor.machine("demo"), fact.realm, op_id=derived_id("demo.end_backtest", row.pk), cause=fact.id)
     try:
-        answer = [backtest.backtest(event, timedelta(hours=row.horizon_h), row.own or None, tell) for event in row.events]
+        sets = [one.text for one in RuleSet.objects.filter(pk__in=row.sets).order_by("name", "label")]
+        answer = [backtest.backtest(event, timedelta(hours=row.horizon_h), row.own or None, tell, sets, backtest.gauges_here(event)) for event in row.events]
     except backtest.Stopped:
         actions.end_backtest(act, backtest=row.pk, outcome=Backtest.STOPPED, answer=[])
     except Problem as problem:

@@ -1,9 +1,9 @@
-"""What other rules would have said of the last storm: the same stored readings judged under both, and the alarms compared."""
+"""What other rules would have said: of the last storm, the same stored readings judged under both and the alarms compared; or of any series from elsewhere."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 from uuid import UUID
@@ -11,11 +11,12 @@ from uuid import UUID
 import numpy as np
 from django.db.models import Max
 
-from anlan.engines.series import Engine
+from anlan.engines.series import NEVER, Engine
 
 from . import compute, history, rules
+from .ingest import StationInfo
 from .models import Series, Signal
-from .quantities import COLOURS, UNJUDGED
+from .quantities import COLOURS, QUANTITIES, UNJUDGED
 from .rules import RuleSpec
 
 STORM = timedelta(hours=72)
@@ -79,6 +80,38 @@ def alarms(registry: compute.Registry, specs: Sequence[RuleSpec], series: Iterab
                 if new > 0:
                     found.setdefault((rows[index].station_id, quantity, new), at)
     return found, count, whole
+
+
+def spans(specs: Sequence[RuleSpec], quantity: str, at: np.ndarray, value: np.ndarray, own: Mapping[str, Any]) -> list[tuple[RuleSpec, str, list[tuple[int, int]]]]:
+    """When each rule would have shown each of its colours or a higher one over one series that is not of this installation: (begin, end) in seconds.
+
+    `at` whole seconds, `value` in the quantity's unit, NaN for what is missing; `own`: the thresholds of its gauge, for rules that leave them to the
+    gauge. Rules of silence and rules bound to regions say nothing of it.
+    """
+    chosen = [spec for spec in specs if spec.quantity == quantity and spec.kind != "silence" and not spec.regions]
+    gauge = StationInfo(UUID(int=0), "", "", None, frozenset({quantity}), "", True, True, 0, {quantity: dict(own)}, 0, False)
+    engine = Engine(1, compute.engine_rules(compute.Registry(0, {}, {}, set(), [], {}), chosen, [gauge]))
+    known = ~np.isnan(value)
+    whole = np.array([QUANTITIES[quantity].whole(one) for one in value[known].tolist()], np.int64)
+    moved = engine.fold(np.zeros(len(whole), np.int64), at[known].astype(np.int64), whole).transitions
+    found = []
+    for index, spec in enumerate(chosen):
+        own_moves = moved.pick(moved.rule == index)
+        months = set(spec.months)
+        for colour, limit in enumerate(compute.limits(spec, gauge)[0], 1):
+            if limit == NEVER:
+                continue
+            stretches, since = [], None
+            for when, new in zip(own_moves.time.tolist(), own_moves.new.tolist(), strict=True):
+                if new >= colour and since is None:
+                    since = when
+                elif new < colour and since is not None:
+                    stretches.append((since, when))
+                    since = None
+            if since is not None:
+                stretches.append((since, int(at[-1])))
+            found.append((spec, COLOURS[colour], [one for one in stretches if not months or datetime.fromtimestamp(one[0], UTC).month in months]))
+    return found
 
 
 def compare(realm: Any, text: str, stations: Any) -> dict[str, Any] | None:
