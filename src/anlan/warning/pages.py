@@ -183,7 +183,7 @@ def alert(request: HttpRequest, key: UUID) -> HttpResponse:
         "whom": _whom(compute.area_of(row), [UUID(key) for key in row.region_ids], row.drawn) if row.drawn else None,
         "map_url": reverse("warning:alert_map", args=[row.pk]), "now": clock.now(request.realm), "arrival": arrival.of(row),
         "may_resend": access.may(request.actor, "warning.issue_internal"), "calling": work.waiting_for(request.actor, request.realm).filter(kind=passing.CALL, subject=f"alert:{row.pk}").exists(),
-        "kept_whole": queries.nobody_skipped(row, most=5000), "speech": texts.speech(row) if row.kind != Alert.OUTSIDE else "", "size": encoding.measure(texts.short(row)) if row.kind != Alert.OUTSIDE else None,
+        "kept_whole": queries.nobody_skipped(row, most=5000), "speech": [(language, texts.speech(row, language)) for language in dict.fromkeys([row.language, *sorted(row.translations)])] if row.kind != Alert.OUTSIDE else [], "size": encoding.measure(texts.short(row)) if row.kind != Alert.OUTSIDE else None,
         "remarks": texts.remarks(row) if row.kind not in (Alert.OUTSIDE, Alert.RELAY) and row.state in (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED) else [],
     }
     if request.headers.get("HX-Request") and not request.headers.get("HX-Boosted"):
@@ -485,7 +485,9 @@ def words(request: HttpRequest) -> HttpResponse:
     for code, one in hazards.table().items():
         said = texts.prepared(code, colour)
         spoken = texts.spoken(f"{said['headline']}。{said['description']}{said['instruction']}")
-        rows.append({"code": code, "hazard": one, "said": said, "spoken": spoken, "lacking": lacking.get((code, colour), [])})
+        written_en = f"{said['headline_en']}. {said['description_en']}"
+        spoken_en = texts.spoken(written_en, "en")
+        rows.append({"code": code, "hazard": one, "said": said, "spoken": spoken, "spoken_en": spoken_en if spoken_en != written_en else "", "lacking": lacking.get((code, colour), [])})
     return render(request, "warning/words.html", {
         "rows": rows, "colour": colour, "colours": [(code, sum(of == code for _hazard, of, _language, _why in found)) for code in texts.COLOUR_ZH], "cells": len(rows) * len(texts.COLOUR_ZH) * len(texts.LANGUAGES), "lacking": len({one[:3] for one in found}),
     })

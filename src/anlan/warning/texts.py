@@ -151,19 +151,35 @@ SPOKEN = [
 ]
 
 
-def spoken(text: str) -> str:
-    """Chinese text as it is read aloud."""
-    for pattern, said in SPOKEN:
+SPOKEN_EN = [
+    (r"https?://\S+", ""), (r"\s*(?:mm/h)\b", " millimetres an hour"), (r"(?<=\d)\s*mm\b", " millimetres"), (r"(?<=\d)\s*km/h\b", " kilometres an hour"), (r"(?<=\d)\s*m/s\b", " metres a second"),
+    (r"(?<=\d)\s*km\b", " kilometres"), (r"(?<=\d)\s*cm\b", " centimetres"), (r"(?<=\d)\s*m³/s", " cubic metres a second"), (r"(?<=\d)\s*m\b", " metres"), (r"(?<=\d)\s*h\b", " hours"), (r"(?<![\d.])-(\d+(?:\.\d+)?)\s*(?:℃|°C)", r"minus \1 degrees Celsius"),
+    (r"(?<=\d)\s*(?:℃|°C)", " degrees Celsius"), (r"(?<=\d)\s*%", " percent"), (r"(?<!\d)0?(\d{1,2}):00(?!\d)", r"\1 o'clock"), (r"(?<!\d)0?(\d{1,2}):(\d{2})(?!\d)", r"\1 \2"),
+    ("≥", " at least "), ("≤", " at most "), (r"(?<=\d)\s*[~–]\s*(?=\d)", " to "), ("Ⅰ", "1"), ("Ⅱ", "2"), ("Ⅲ", "3"), ("Ⅳ", "4"), (r"[()\[\]\"“”]", ""), (r"\b1 (millimetre|metre|kilometre|centimetre|hour)s\b", r"1 \1"),
+]
+
+
+def spoken(text: str, language: str = "zh") -> str:
+    """A text as it is read aloud: in Chinese, or as English speakers do."""
+    for pattern, said in SPOKEN if language.startswith("zh") else SPOKEN_EN:
         text = re.sub(pattern, said, text)
     return re.sub(r"\s+", " ", text).strip()
 
 
-def speech(alert: Alert) -> str:
-    """What a loudspeaker or a call says: attention, who says it, what, what to do; a drill or test says so first. The device repeats it."""
-    if not alert.language.startswith("zh"):
-        parts = [f"Attention. {alert.issuer_name}.", heading(alert) + ".", alert.description, alert.instruction]
-        return re.sub(r"\s+", " ", " ".join(part for part in parts if part)).strip()
+def speech(alert: Alert, language: str = "") -> str:
+    """What a loudspeaker or a call says: attention, who says it, what, what to do; a drill or test says so first. The device repeats it.
+
+    `language`: one of the alert's own or of its translations; the alert's own when it is left out.
+    """
     calm = alert.msg_type == "Cancel" or alert.silent
+    language = language or alert.language
+    if not language.startswith("zh"):
+        said = alert.translations.get(language) or {"headline": alert.headline, "description": alert.description, "instruction": alert.instruction}
+        mark = {"Exercise": "This is an exercise. ", "Test": "This is a test, not a warning. "}.get(alert.status, "")
+        heard = [spoken(said.get(part, ""), language) for part in ("headline", "description", "instruction")]
+        # Who speaks is named where the name can be said in that language.
+        who = f"{spoken(alert.issuer_name, language)}. " if alert.issuer_name.isascii() or not language.startswith("en") else ""
+        return f"{mark}{'Please listen' if calm else 'Attention, attention'}. {who}{' '.join(one if one[-1:] in '.!?' else f'{one}.' for one in heard if one)}"
     opening = "大家请听。" if calm else "注意，注意。"
     mark = {"Exercise": "现在是演练。", "Test": "现在是测试，不是预警。"}.get(alert.status, "")
     lines = [alert.headline, alert.description, alert.instruction]

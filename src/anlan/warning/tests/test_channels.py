@@ -416,12 +416,12 @@ def test_cap_goes_out_over_a_broker_as_it_was_issued_and_the_line_is_tried_besid
     assert Channel.objects.get(pk=one.pk).heard_at is None and Channel.objects.get(pk=one.pk).last_error
 
 
-def test_screens_show_sirens_sound_and_both_end_what_they_began(actual, town, alice, bob, drain, bus):
-    """A screen shows the text in its colour until its end; a siren sounds the place's own pattern, or says that none is set for this colour."""
+def test_screens_show_sirens_sound_loudspeakers_speak_and_each_ends_what_it_began(actual, town, alice, bob, drain, bus):
+    """A screen shows the text in its colour until its end; a siren sounds the place's own pattern, or says that none is set for this colour. Each is tried without a sound."""
     broker, heard = bus
     village = make_region("东村", "village", town)
     made = {}
-    for kind, more in (("screen", {}), ("siren", {"patterns": {"red": "一分钟长鸣", "all_clear": "三声"}})):
+    for kind, more in (("screen", {}), ("siren", {"patterns": {"red": "一分钟长鸣", "all_clear": "三声"}}), ("loudspeaker", {})):
         made[kind] = channel(kind, settings={"broker": broker, "topic": "w/{device}/" + kind, **more})
         Device.plain.create(code=kind, name=kind, kind=kind, channel=made[kind], region=village)
         assert delivery.test_channel(act(alice, actual), made[kind]).ok
@@ -436,7 +436,7 @@ def test_screens_show_sirens_sound_and_both_end_what_they_began(actual, town, al
     told = dict(heard.get(timeout=10) for _one in made)
     show, sound = json.loads(told["w/screen/screen"]), json.loads(told["w/siren/siren"])
     assert (show["action"], show["colour"], show["until"]) == ("show", "red", row.expires.isoformat()) and "山洪红色预警" in show["text"] and show["priority"] == 4
-    assert (sound["action"], sound["pattern"]) == ("sound", "一分钟长鸣")
+    assert (sound["action"], sound["pattern"]) == ("sound", "一分钟长鸣") and json.loads(told["w/loudspeaker/loudspeaker"])["speech"].startswith("注意，注意。")
     actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear")
     drain()
     told = dict(heard.get(timeout=10) for _one in made)
@@ -520,8 +520,18 @@ def test_every_hazard_colour_and_language_has_plain_words(actual):
 
 def test_the_spoken_form_says_signs_and_times_as_people_do(actual, county, alice):
     assert texts.spoken("3小时雨量100.5mm，-3℃，风速20m/s，40%，08:05，18:00，Ⅰ级，【甲】") == "3小时雨量100.5毫米，零下3摄氏度，风速每秒20米，百分之40，8点5分，18点整，一级，甲"
-    row = draft(alice, actual, county, status="Test")
+    row = draft(alice, actual, county, status="Test", translations={"en": {"headline": "Red warning: flash flood", "description": "60 mm in 3 h, at 08:05", "instruction": "Go to high ground."}})
     assert texts.speech(row).startswith("现在是测试，不是预警。注意，注意。")
+    assert texts.speech(row, "en") == "This is a test, not a warning. Attention, attention. Red warning: flash flood. 60 millimetres in 3 hours, at 8 05. Go to high ground."
+
+
+def test_the_spoken_form_in_english():
+    known = {
+        "100.5 mm in 3 h, -3 °C, wind 20 m/s, 40 %, 08:05, 18:00": "100.5 millimetres in 3 hours, minus 3 degrees Celsius, wind 20 metres a second, 40 percent, 8 05, 18 o'clock",
+        "level Ⅱ (20 mm/h), 150 m³/s, 1 m": "level 2 20 millimetres an hour, 150 cubic metres a second, 1 metre", "Stay 5–10 km away. https://a.example/b": "Stay 5 to 10 kilometres away.",
+    }
+    for written, said in known.items():
+        assert texts.spoken(written, "en") == said
 
 
 def test_whoever_writes_gets_the_words_and_is_told_what_is_missing(actual, county, alice, client, signed_in):

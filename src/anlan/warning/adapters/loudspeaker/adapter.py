@@ -23,7 +23,8 @@ class Loudspeaker(DeviceAdapter):
         return texts.speech(alert)
 
     def body(self, channel: Channel, alert: Alert) -> dict[str, Any] | None:
-        return {"action": "play", "speech": texts.speech(alert), "language": alert.language, "repeat": int(channel.settings.get("repeat", 3 if alert.msg_type != "Cancel" else 1))}
+        others = {language: texts.speech(alert, language) for language in sorted(alert.translations) if language != alert.language}
+        return {"action": "play", "speech": texts.speech(alert), "language": alert.language, "speeches": others, "repeat": int(channel.settings.get("repeat", 3 if alert.msg_type != "Cancel" else 1))}
 
 
 ADAPTER = Loudspeaker()
