@@ -167,6 +167,7 @@ def demo(args: argparse.Namespace) -> int:
         city, today = storm.grow(SEED), clock.local(clock.now()).date()
         actions.enter_teams(city, today)
         means.enter(city, today, lambda name: str(actions.key("unit", SEED, name)))
+        means.let_speak(city)
         actions.play_dangers(SEED, dangers.of(city, today))
 
     leaving = threading.Event()

@@ -19,11 +19,16 @@ from anlan.engines.geo.names import person_names
 from anlan.kernel import realms
 from anlan.kernel.actions import Act, Actor
 from anlan.kernel.ids import derived_id
+from anlan.kernel.models import Account
+from anlan.kernel.registers import actions as registers
 from anlan.kernel.registers import get, importing, reading
 from anlan.resources import actions
 from anlan.resources.models import Item, Stock, Warehouse
+from anlan.warning import devices
+from anlan.warning.models import Channel
+from anlan.warning.ports import Report
 
-from . import teams
+from . import teams, villages
 
 NOTE = teams.NOTE
 # code, name, class, unit, box holds, kg of one, keeps days, rotated before, lot sizes from–to, family's share of a store's
@@ -131,6 +136,27 @@ def tables(city: City, today: date, unit: Any) -> Iterator[Table]:
         for n, area in enumerate([city.city, *city.counties, *city.towns])
     ])
     yield from _people(city, squad, today, rng)
+    yield Table("warning.device", ["code", "name", "kind", "channel", "keeper_name", "keeper_phone", "region", "point.lon", "point.lat"], [
+        [f"LB{village.code}", f"{village.name}大喇叭（虚构）", "loudspeaker", LOUD, keeper, f"12911{number:06d}", village.code, village.lon, village.lat] for number, (village, keeper, _said) in enumerate(_speaking(city))
+    ])
+
+
+LOUD = "村村响大喇叭(虚构)"  # half-width, as the register keeps it
+
+
+def _speaking(city: City) -> list[tuple[Area, str, tuple[str, ...]]]:
+    """Villages with a loudspeaker, who minds it, and what it says of itself: most report and played their last test tone, some only report, some are silent."""
+    rng = np.random.default_rng([city.seed, 131])
+    every = villages.of(city)
+    drawn = zip(every, person_names(len(every), rng), rng.random((len(every), 3)).tolist(), strict=True)
+    return [(village, keeper, () if silent > 0.95 else ("heartbeat", "tone") if tone < 0.93 else ("heartbeat",)) for village, keeper, (has, silent, tone) in drawn if has < 0.96]
+
+
+def let_speak(city: City) -> int:
+    """What the loudspeakers say when the demonstration begins, as they would say it over their broker; how many were heard."""
+    loud = Channel.objects.filter(name=LOUD, ended_at=None).first()
+    said = [Report(kind, device=f"LB{village.code}", text="synthetic") for village, _keeper, kinds in _speaking(city) for kind in kinds]
+    return devices.take_reports(loud, said)["known"] if loud else 0
 
 
 def _stores(city: City, towns: list[Area], rng: np.random.Generator) -> list[tuple[str, str, str, Area, str]]:
@@ -263,6 +289,14 @@ def _chinese(text: Any) -> str:
 def enter(city: City, today: date, unit: Any) -> dict[str, int]:
     """Take the sheets over by the registers' import, and the lots by the ledger; what is there already is left as it is. Returns how many rows are new."""
     actual, counts = realms.actual(), {}
+
+    def person() -> Actor:
+        return Actor.of(Account.objects.get(name="duty"), second_factor=True)  # no machine enters what speaks to people
+
+    if not Channel.objects.filter(name=LOUD, ended_at=None).exists():
+        # Heard of once a week is enough here: between two starts of the demonstration nobody reports.
+        settings = {"broker": {"host": "loudspeakers.invalid", "port": 8883}, "topic": "village/{device}/play", "status": "village/+/status"}
+        registers.create(Act(person(), actual), register="warning.channel", values={"name": LOUD, "adapter": "loudspeaker", "settings": settings, "heartbeat_minutes": 10080})
     for table in tables(city, today, unit):
         declared = get(table.register)
         if declared.rows().exists():
@@ -270,7 +304,7 @@ def enter(city: City, today: date, unit: Any) -> dict[str, int]:
         rows = [[value.isoformat() if isinstance(value, date) else "是" if value is True else "否" if value is False else value for value in row] for row in table.rows]
         sheet = reading.Sheet(f"{_chinese(declared.label)}（虚构）", [list(table.head), *rows], hashlib.sha256(repr(rows).encode()).hexdigest(), 0)
         mapping = importing.Mapping(0, {name: at for at, name in enumerate(table.head)})
-        done = importing.run(Act(Actor.machine("demo"), actual), declared, sheet, mapping, verified=True)
+        done = importing.run(Act(person() if table.register.startswith("warning.") else Actor.machine("demo"), actual), declared, sheet, mapping, verified=True)
         if done.refused:
             raise ValueError(f"{table.register}: {done.refused[0].as_json()} and {len(done.refused) - 1} more")
         counts[table.register] = done.written

@@ -8,6 +8,7 @@ from anlan.kernel.actions import Act, Actor
 from anlan.resources import means as reads
 from anlan.resources import supplies
 from anlan.resources.models import Expert, Member, Shelter, Stock, Warehouse
+from anlan.warning import devices
 
 pytestmark = pytest.mark.django_db
 
@@ -24,4 +25,8 @@ def test_the_city_has_stores_people_shelters_and_experts(actual):
     machine = Actor.machine("test")
     assert supplies.below_minimum(machine, actual, today) and supplies.expiring(machine, actual, today)
     rates = reads.equipment_rates(machine, today)
+    # Loudspeakers: most villages have one that is heard and sounded its tone; the rest are named.
+    assert means.let_speak(city) > 1000
+    spoken = devices.coverage(machine, clock.now())
+    assert spoken["count"] == 800 and 75 < spoken["rate"] < 92 and min(spoken["states"].values()) > 10
     assert all(0 < rates[name][2] < 100 for name in ("q14", "q15", "q16")) and 0 < reads.training(machine, today)["q20"][2] < 100
