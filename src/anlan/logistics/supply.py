@@ -280,7 +280,10 @@ def solve(frozen: Frozen, manual: Sequence[dict[str, Any]], before: Sequence[Lin
 
         task, fold = _variant(base, goal)
         plan = dispatch.solve(task, budget=budget, rounds=rounds, hear=hear)
-        found[goal] = answer(frozen, base, fold(plan.lines), goal, bound=plan.bound if goal == "fast" else None)
+        def pack_on(value: float = plan.value, bound: float = plan.bound, hear: Callable[..., bool] = hear, going: list[bool] = going) -> bool:
+            return going[0] and hear(rounds, value, bound)
+
+        found[goal] = answer(frozen, base, fold(plan.lines), goal, bound=plan.bound if goal == "fast" else None, hear=pack_on)
         if not going[0]:
             break
     return found
@@ -329,7 +332,7 @@ def _variant(base: Task, goal: str) -> tuple[Task, Callable[[Sequence[Line]], li
     return task, fold
 
 
-def answer(frozen: Frozen, task: Task, lines: Sequence[Line], goal: str, *, bound: float | None = None, hand: bool = False) -> dict[str, Any]:
+def answer(frozen: Frozen, task: Task, lines: Sequence[Line], goal: str, *, bound: float | None = None, hand: bool = False, hear: Callable[[], bool] = lambda: True) -> dict[str, Any]:
     """Lines put onto trucks and judged: {lines, trips, unmet, numbers, breaks}. `hand`: a person's plan, of which nothing is filled up."""
     home, past, goes, meant = task.homes, task.past, task.goes, task.meant
     goods = task.need.shape[1]
@@ -354,7 +357,7 @@ def answer(frozen: Frozen, task: Task, lines: Sequence[Line], goal: str, *, boun
     left: list[Line] = []
     made: list[trips.Trip] = []
     if counted:
-        packed = trips.pack(task, bound_, trucks, handling=frozen["handling"], fill=not hand, beside=free, gates=doors)
+        packed = trips.pack(task, bound_, trucks, handling=frozen["handling"], fill=not hand, beside=free, gates=doors, hear=hear)
         made, left = packed.trips, packed.left
         lines = sorted([*free, *packed.lines])
     for trip in made:

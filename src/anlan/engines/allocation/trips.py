@@ -9,7 +9,7 @@ waits for its turn.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,8 +56,9 @@ class Packed:
 
 def pack(
     task: Task, lines: Sequence[Line], trucks: Sequence[Truck], *, handling: float = 0.0, tries: int = 24, seed: int = 1, budget: float = 5.0, fill: bool = True, beside: Sequence[Line] = (), gates: Sequence[float] = (),
+    hear: Callable[[], bool] = lambda: True,
 ) -> Packed:
-    """Ends after `tries`, or after `budget` CPU seconds with the best so far. `handling` minutes to unload at each need. A good without load takes no room; a unit larger than every truck is left over. `fill`: what is still wanted is loaded too, not
+    """Ends after `tries`, after `budget` CPU seconds, or when `hear` (asked after each try) says no, with the best so far. `handling` minutes to unload at each need. A good without load takes no room; a unit larger than every truck is left over. `fill`: what is still wanted is loaded too, not
     only what the plan says. `beside`: lines others carry; `gates`: from when each transfer point has a hand free."""
     began = time.process_time()
     rng = np.random.default_rng(seed)
@@ -75,7 +76,7 @@ def pack(
         found = _once(task, lines, trucks, handling, fill, beside, gates, turn == 0, *now)
         if best is None or (found.unmet_value, found.unit_minutes) < (best.unmet_value, best.unit_minutes):
             best, (taste, haste, plan_first) = found, now
-        if (not best.left and turn == 0 and best.unmet_value == 0) or time.process_time() - began > budget:
+        if (not best.left and turn == 0 and best.unmet_value == 0) or time.process_time() - began > budget or not hear():
             break
     assert best is not None
     return best

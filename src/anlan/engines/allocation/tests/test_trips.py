@@ -137,3 +137,19 @@ def test_a_plan_that_fits_its_trucks_is_driven_as_it_is():
     assert plan.lines == [(0, 0, 0, 8), (1, 1, 0, 4)]
     packed = trips.pack(task, plan.lines, [Truck(0, 4.0, until=300.0), Truck(1, 4.0, until=300.0)])
     assert packed.lines == plan.lines and packed.unit_minutes == plan.unit_minutes
+
+
+def test_whoever_stops_gets_the_best_of_the_tries_made():
+    """Three loads that no order fits into one shift: every try goes on for the best, and stops after the one in which somebody says so."""
+    asked = []
+
+    def hear() -> bool:
+        asked.append(1)
+        return len(asked) < 3
+
+    task = Task(np.array([[30.0, 40.0, 50.0]]), np.array([[4], [4], [4]]), np.ones((3, 1)), np.full((3, 1), 1e9), np.array([[12]]), np.array([1.0]), np.array([np.inf]))
+    lines = [(0, 0, 0, 4), (0, 1, 0, 4), (0, 2, 0, 4)]
+    packed = trips.pack(task, lines, [Truck(0, 4.0, until=100.0)], hear=hear, budget=60.0)
+    assert len(asked) == 3 and packed.trips and packed.left
+    trips.pack(task, lines, [Truck(0, 4.0, until=100.0)], tries=10, budget=60.0, hear=lambda: not asked.append(1))
+    assert len(asked) == 13
