@@ -1,6 +1,7 @@
 """Pages: clearing times and who is cut off; plans of supply from the needs to the waybill. Lists and case pages are the loops'."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -196,7 +197,7 @@ def plan(request: HttpRequest, key: UUID) -> HttpResponse:
     for load in context["loads"]:
         load.state_label = context["transport"].state_label(load.state)
     if version is not None:
-        context |= _shown(row, version, by)
+        context |= _shown(row, version, by, request.GET.get("q", "").strip()[:60], request.GET.get("only", ""))
     return render(request, "logistics/plan.html", context)
 
 
@@ -227,8 +228,13 @@ def _search(row: SupplyPlan) -> dict[str, Any]:
     }
 
 
-def _shown(row: SupplyPlan, version: PlanVersion, by: str) -> dict[str, Any]:
-    """The tables of a version in words."""
+def _names(q: str, *words: str) -> bool:
+    """Whether one of the words holds what is looked for."""
+    return not q or any(q.casefold() in word.casefold() for word in words)
+
+
+def _shown(row: SupplyPlan, version: PlanVersion, by: str, q: str = "", only: str = "") -> dict[str, Any]:
+    """The tables of a version in words; of the lines those that hold `q` and are `only` late, set by hand or not met."""
     frozen, answer = version.frozen, version.answer
     lines = [
         {
@@ -240,6 +246,8 @@ def _shown(row: SupplyPlan, version: PlanVersion, by: str) -> dict[str, Any]:
     ]
     began = datetime.fromisoformat(frozen["at"])
     groups: list[dict[str, Any]] = []
+    fits: dict[str, Callable[[dict[str, Any]], bool]] = {"": lambda _one: True, "late": lambda one: one["late"], "hand": lambda one: one["by_hand"], "unmet": lambda _one: False}
+    only = only if only in fits else ""
     if by == "vehicle":
         for k, truck in enumerate(frozen["trucks"]):
             trips = [
@@ -247,14 +255,15 @@ def _shown(row: SupplyPlan, version: PlanVersion, by: str) -> dict[str, Any]:
                  "cargo": "、".join(f"{frozen['items'][g]['name']} {supply.quantity(frozen, g, units)}" for g, units in one["cargo"]),
                  "full": round(100 * sum(units * frozen["items"][g]["load"] for g, units in one["cargo"]) / truck["load"])} for one in answer["trips"] if one["truck"] == k
             ]
+            trips = [one for one in trips if _names(q, one["need"], one["cargo"], truck["name"], frozen["depots"][truck["depot"]]["name"])]
             if trips:
                 groups.append({"name": f"{frozen['depots'][truck['depot']]['name']} · {truck['name']}", "trips": trips, "hours": sum(one["back"] - one["leave"] for one in trips) / 60})
     else:
         names = [one["name"] for one in frozen["depots" if by == "depot" else "needs"]]
         side = "d" if by == "depot" else "j"
         for k, name in enumerate(names):
-            mine = [one for one in lines if one[side] == k]
-            missing = [one for one in answer["unmet"] if by == "need" and one["j"] == k]
+            mine = [one for one in lines if one[side] == k and fits[only](one) and _names(q, one["depot"]["name"], one["need"]["name"], one["item"]["name"], one["for"]["name"] if one["for"] else "")]
+            missing = [one for one in answer["unmet"] if by == "need" and one["j"] == k and only in ("", "unmet") and _names(q, name, frozen["items"][one["g"]]["name"])]
             if mine or missing:
                 groups.append({
                     "name": name, "id": frozen["depots" if by == "depot" else "needs"][k]["id"], "lines": mine,
@@ -268,6 +277,9 @@ def _shown(row: SupplyPlan, version: PlanVersion, by: str) -> dict[str, Any]:
     for one in alternatives:
         one["met"] = 100 * one["numbers"]["units"] / one["numbers"]["asked"] if one["numbers"]["asked"] else 100.0
         one["worst"] = 100 * one["numbers"]["worst_share"]
+    alike = {tuple(one["numbers"].get(name) for name in ("unmet", "mean_min", "last_min", "truck_hours", "yuan")) for one in alternatives}
+    counts = {"late": sum(one["late"] for one in lines), "hand": sum(one["by_hand"] for one in lines), "unmet": len(answer["unmet"]) if by == "need" else 0}
+    words = {"late": _("late"), "hand": _("set by hand"), "unmet": _("not met")}
     at = supply.places_of(frozen)
     decided = [
         {**one, "depot_name": frozen["depots"][at[0][one["depot"]]]["name"], "need_name": frozen["needs"][at[1][one["need"]]]["name"], "quantity": supply.quantity(frozen, at[2][one["item"]], one["units"]),
@@ -275,6 +287,11 @@ def _shown(row: SupplyPlan, version: PlanVersion, by: str) -> dict[str, Any]:
         for one in row.manual if one["depot"] in at[0] and one["need"] in at[1] and one["item"] in at[2]
     ]
     return {
+        "same": " / ".join(str(one["name"]) for one in alternatives) if len(alternatives) > 1 and len(alike) == 1 else "",
+        "find": {
+            "q": q, "only": only, "kinds": [(code, words[code], n) for code, n in counts.items() if n or code == only],
+            "shown": sum(len(group.get("trips", ())) + len(group.get("lines", ())) + len(group.get("missing", ())) for group in groups), "of": len(answer["trips"]) if by == "vehicle" else len(lines) + counts["unmet"],
+        },
         "frozen": frozen, "groups": groups, "lines": lines, "unmet": unmet, "alternatives": alternatives, "numbers": answer["numbers"], "capacity": answer["numbers"].get("capacity"), "breaks": supply.words_of(frozen, answer["breaks"]), "decided": decided,
         "changed": supply.change_words(frozen, version.changes), "stale": version.frozen["key"] != supply.key_of(row), "at": began, "gap": 100 * answer["numbers"]["gap"] if "gap" in answer["numbers"] else None,
 

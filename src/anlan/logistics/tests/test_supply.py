@@ -464,3 +464,25 @@ def test_what_is_wrong_is_named_with_its_place_and_the_rest_is_still_solved(grou
     type(ground.west).plain.filter(pk=ground.west.pk).update(lon=None, lat=None)
     version = searched(ground, plan, drain)
     assert any("西库" in note for note in version.frozen["notes"]) and {f[0] for f in ground.lines(version)} == {"东库"} and not version.answer["breaks"]
+
+
+def test_lines_are_found_by_words_and_alike_alternatives_are_one_row(ground, drain, client, signed_in):
+    plan = ground.plan()
+    searched(ground, plan, drain)
+    signed_in(client, ground.actor)
+    page = client.get(f"/logistics/plans/{plan.pk}")
+    whole = page.context["find"]["shown"]
+    assert whole == page.context["find"]["of"] == len(page.context["lines"]) > 2
+    told = {tuple(one["numbers"][name] for name in ("unmet", "mean_min", "last_min", "truck_hours", "yuan")) for one in page.context["alternatives"]}
+    assert bool(page.context["same"]) == (len(told) == 1)
+    for by in ("need", "depot"):
+        found = client.get(f"/logistics/plans/{plan.pk}?by={by}&q=饮用水")
+        assert {one["item"]["name"] for group in found.context["groups"] for one in group["lines"]} == {"饮用水"} and found.context["find"]["shown"] < whole
+    assert client.get(f"/logistics/plans/{plan.pk}?q=乙村").context["groups"][0]["name"] == "乙村"
+    nothing = client.get(f"/logistics/plans/{plan.pk}?only=late")
+    assert nothing.context["groups"] == [] and "没有符合的行" in nothing.content.decode()
+    line = ground.line(ground.west, "a", ground.pump, 1)
+    actions.set_lines(Act(ground.actor, ground.realm), plan=plan.pk, lines=[line])
+    searched(ground, plan, drain)
+    by_hand = client.get(f"/logistics/plans/{plan.pk}?only=hand").context["groups"]
+    assert [(group["name"], [one["units"] for one in group["lines"]]) for group in by_hand] == [("甲村", [1])]
