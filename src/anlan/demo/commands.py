@@ -137,7 +137,7 @@ def demo(args: argparse.Namespace) -> int:
     from anlan.kernel.actions import Act, Actor
     from anlan.kernel.ids import derived_id
 
-    from . import actions, dangers, means, sign_ins, storm
+    from . import actions, dangers, means, roads, sign_ins, storm
     from .playing import speed_of
 
     speed = speed_of(args.speed)
@@ -165,6 +165,7 @@ def demo(args: argparse.Namespace) -> int:
 
     def fill() -> None:
         city, today = storm.grow(SEED), clock.local(clock.now()).date()
+        roads.lay(city)
         actions.enter_teams(city, today)
         means.enter(city, today, lambda name: str(actions.key("unit", SEED, name)))
         means.let_speak(city)
