@@ -175,7 +175,7 @@ class ClearFirst:
     row: Blockage
     people: int
     places: list[str]
-    minutes: float  # people × minutes saved, where the way had only become longer
+    minutes: int  # people × minutes saved, where the way had only become longer
 
 
 def clear_first(actor: Any, realm: Any, origins: np.ndarray, *, vehicle: str = "car", weather: str = "dry") -> list[ClearFirst]:
@@ -209,10 +209,10 @@ def clear_first(actor: Any, realm: Any, origins: np.ndarray, *, vehicle: str = "
         row, then = max(trials, key=lambda pair: gain(pair[1]))
         back = np.flatnonzero(np.isfinite(then) & ~np.isfinite(now))
         again, saved = gain(then)
-        found.append(ClearFirst(row, again, [shell.localname(places[k]) for k in back[np.argsort(-people[back])][:8]], saved))
+        found.append(ClearFirst(row, again, [shell.localname(places[k]) for k in back[np.argsort(-people[back])][:8]], round(saved)))
         left, now = [one for one in left if one is not row], then
         if not again and saved < 1 and len(left) > 3:
             # What is left opens a way only together with others: oldest first, without trying every order.
-            found += [ClearFirst(one, 0, [], 0.0) for one in left]
+            found += [ClearFirst(one, 0, [], 0) for one in left]
             break
     return found
