@@ -22,6 +22,7 @@ from .words import (
     LEVEL,
     LEVEL_COLOUR,
     ORDER,
+    OWN_LEVEL,
     ROMAN,
     TITLES,
     hazard_of,
@@ -200,7 +201,7 @@ CLOSING = re.compile(r"(?:凡|当)?(?:符合|具备|达到|出现|发生|满足)
 
 # A grade of events by its name alone: "特别重大危险化学品事故".
 GRADE = re.compile(r"(?:特别重大|重大|较大|一般)[^,。;:为]{0,12}(?:灾害|事件|事故|险情|灾情|火灾|疫情|地震)")
-HEADED = re.compile(r"响应|预警|启动|级\)?$|级[(:]|灾害|事件|事故|险情|灾情|火灾|地震|疫情|标准")
+HEADED = re.compile(r"响应|预警|状态|启动|级\)?$|级[(:]|灾害|事件|事故|险情|灾情|火灾|地震|疫情|标准")
 
 
 def _levels(paper: Paper, above: dict[int, list[Clause]], out: dict[str, Any]) -> tuple[dict[int, tuple[str, str]], set[int]]:
@@ -349,6 +350,8 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
                 said = level_of(head[1] + ("响应" if not HEADED.search(head[1]) else ""))
                 running = (said, kind_of(head[1]) or "response") if said else running
                 base = max(base, first + head.end()) if said in COLOURS else base  # "橙色预警:" is the level and no warning to wait for
+            if called := OWN_LEVEL.match(sentence):
+                running, base = (called[1], "warning"), max(base, first + called.end())
             if named := NAMED_LEVEL.match(sentence):
                 running = ROMAN.get(named[1], named[1]), "response"
             if rated := RATED.search(sentence):
@@ -377,7 +380,7 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
             if len(inner) < 3:
                 continue
             hazard = hazards if hazards and hazards != "flood" else hazard_of(inner, titled) or hazard_of(lead, titled)
-            rows = thresholds(text, max(a, base) if a < base < b else a, b, inclusive)
+            rows = thresholds(text, max(a, base) if a < base < b else a, b, inclusive, unnamed=True)
             if level[1] == "warning":
                 # The warning that is issued is no condition of itself ("…时,发布蓝色预警").
                 own = LEVEL_COLOUR.get(level[0], level[0])

@@ -44,8 +44,8 @@ INCLUDED = r"\((?P<{}>不?)(?:含|包括)(?:本[数级]?|该数|\d[^)]*)?\)"
 AFTER = re.compile(rf"(?:{INCLUDED.format('pre')})?(?:\((?:或)?{NUMBER}(?:{SCALES})?(?:{UNIT})\)|\)|\((?=或以上))?(?:(?:及|和|或)?以(?P<way>上|下|内))(?:{INCLUDED.format('not')})?")
 
 
-def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any]) -> list[dict[str, Any]]:
-    """The thresholds of text[start:end]; the rest of `text` before it is the context. `at` are places in `text`."""
+def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any], unnamed: bool = False) -> list[dict[str, Any]]:
+    """The thresholds of text[start:end]; the rest of `text` before it is the context. `at` are places in `text`. `unnamed`: also of what the vocabulary does not know."""
     segment = text[start:end]
     rows: list[dict[str, Any]] = []
     taken: list[tuple[int, int]] = []
@@ -118,6 +118,7 @@ def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any]) -> li
         around = (context if near == 0 else "") + segment[near : b + 60]
         ahead = len(around) - len(segment[near : b + 60]) - near
         quantity, window = _quantity(around, ahead + a, ahead + b, parts[0][3])
+        quantity = quantity or (_unnamed(segment, a, b, parts[0][3], parts[0][1]) if unnamed else None)
         if quantity is None:
             continue
         for op, value, _scale, unit in parts:
@@ -198,7 +199,7 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
         if not unit and scale and scale[-1] in "万亿" and re.match("以[上下]", after) and re.search("经济损失|财产损失", before[-20:] + after[:30]):
             unit = "元"  # "5000万以上1亿元以下直接经济损失"
         # 0.2~0.4万(含0.4万)平方公里; 3~5万人; 5%-10%; 6.5级至7.0级
-        span = re.match(rf"(?:(?:~|-+|至|到)({NUMBER})({SCALES})?(?:\(含[^)]*\))?({UNIT})?)(以上)?", after)
+        span = re.match(rf"(?:\(含[^)]*\))?(?:(?:~|-+|至|到)({NUMBER})({SCALES})?(?:\(含[^)]*\))?({UNIT})?)(以上)?", after)
         if span and not span[4] and (span[3] or unit) and not re.search(r"第$|附件$", before):
             unit2 = span[3] or unit
             shared = span[2] or scale
@@ -235,6 +236,10 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
             op = ">="  # "48小时尚未扑灭明火"
         elif far := re.search(r"(超过|大于|高于)[\u4e00-\u9fff]{2,8}(?:面积|总数|人数|人口|负荷|总量|产值)的?$|(?:达到|达|占)[\u4e00-\u9fff]{2,10}(?:面积|总数|人数|人口|负荷|总量|产值)的?$", before):
             op = ">" if far[1] else ">="  # "超过耕地面积65%"
+        elif unit == "%" and (share := re.search(r"(超过|大于|高于|低于|少于|不足|达到|占)[\u4e00-\u9fff]{2,12}的?$", before)):
+            op = {"超": ">", "大": ">", "高": ">", "低": "<", "少": "<", "不": "<"}.get(share[1][0], ">=")  # "低于正常库存量的50%"
+        elif unit in ("小时", "天", "日", "周") and re.search(r"持续(?:时间)?(?:达到?)?$", before):
+            op = ">="  # "紧急状态持续10天"
         elif re.search(r"人数$", before) and unit in ("人", "名", "例") or re.search(r"(?:风力|阵风|平均风)$", before) and unit == "级":
             op = ">="  # "中毒人数100人", "海上风力7级": so much, or more
         elif later := re.match(rf"(?:或|、)({NUMBER})({SCALES})?({UNIT})以(上|下)", after):
@@ -246,6 +251,18 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
         yield match.start(), end, [(op, value_of(number, scale), scale, unit)]
         if "(或" not in segment[match.end() : end]:
             at = max(at, end)
+
+
+COMPARED = re.compile(r"(?:达到或超过|大于等于|小于等于|达到|超过|低于|少于|高于|大于|小于|不足|不满|至少|[≥≤<>=达超将约为在的至到或且并和已共]|累计|一次性)+$")
+
+
+def _unnamed(segment: str, a: int, b: int, unit: str, value: float) -> Quantity | None:
+    """A threshold of something the vocabulary does not know keeps the plan's own noun, before the number or behind it, as its quantity: listed, never drafted."""
+    if unit in ("小时", "天", "日", "周", "年", "个月") or unit == "个" and value == 1:
+        return None  # a span of time is a window or a limit, unless a word says what lasts
+    before = COMPARED.sub("", re.split(r"[,;。、:()]", segment[max(0, a - 40) : a])[-1])
+    noun = re.search(r"[\u4e00-\u9fff]{2,12}$", before) or re.match(r"(?:的)?([\u4e00-\u9fff]{2,8})", segment[b : b + 12])
+    return Quantity(noun[0].removeprefix("的"), "", (unit,)) if noun else None
 
 
 # What these units count needs no word.

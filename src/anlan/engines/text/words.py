@@ -18,7 +18,7 @@ COLOURS = ("红色", "橙色", "黄色", "蓝色")
 COLOUR_LEVEL = {"红色": "I", "橙色": "II", "黄色": "III", "蓝色": "IV"}
 LEVEL_COLOUR = {level: colour for colour, level in COLOUR_LEVEL.items()}
 COLOUR_WORD = {"红色": "red", "橙色": "orange", "黄色": "yellow", "蓝色": "blue"}
-NUMBER = r"(?:\d+(?:,\d{3})+|\d+(?:\.\d+)?|[一二两三四五六七八九十百]{1,4}(?=[个座条名人起处市县省万例户间])|[Ⅴ-Ⅻ](?=度))"
+NUMBER = r"(?:(?<!\d)\d+(?:,\d{3})+|(?<!\d)\d+(?:\.\d+)?|[一二两三四五六七八九十百]{1,4}(?=[个座条名人起处市县省万例户间周])|[Ⅴ-Ⅻ](?=度))"
 SCALE = {"": 1, "十": 10, "百": 100, "千": 1_000, "万": 10_000, "十万": 100_000, "百万": 1_000_000, "千万": 10_000_000, "亿": 100_000_000}
 SCALES = "十万|百万|千万|万|亿|千|百"
 
@@ -95,7 +95,7 @@ QUANTITIES = (
     Quantity("fires", r"火灾|火场|火点", ("起", "处"), "forest_fire", after=r"[^,。;]{0,12}(?:火灾|火场|火点)", term="fires"),
     Quantity("dry_days", r"无(?:透|有效)?(?:雨|降水|降雨)", ("天", "日"), "drought", after=r"(?:以上)?(?:的)?(?:干旱|无[^,。;]{0,3}[雨水])"),
     Quantity("power_load", r"减供负荷|损失(?:负荷|出力)", ("兆瓦", "万千瓦")),
-    Quantity("hours", r"持续|中断|停(?:止)?供?[电水气热暖]|断[电水气]|(?:不能|无法)正常|停[产运航驶]|不通|阻断|封闭|关闭|瘫痪", ("小时", "天", "日"), term="hours_cut"),
+    Quantity("hours", r"持续|中断|停(?:止)?供?[电水气热暖]|断[电水气]|(?:不能|无法)正常|停[产运航驶]|不通|阻断|封闭|关闭|瘫痪", ("小时", "天", "日", "周"), term="hours_cut"),
     Quantity("volume", r"方量|体积|滑坡|泥石流", ("立方米",), "geological", term="slide_volume"),
     Quantity("counties", r"", ("个",), term="counties"),
     Quantity("provinces", r"", ("个",), term="provinces"),
@@ -110,7 +110,9 @@ BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
 BASE = {"mm": "毫米", "cm": "厘米", "m": "米", "km²": "平方公里", "平方千米": "平方公里", "名": "人", "立方米/秒": "立方米每秒", "m³/s": "立方米每秒", "m3/s": "立方米每秒",
         "个流量": "立方米每秒", "m/s": "米每秒", "米/秒": "米每秒", "℃": "摄氏度", "°C": "摄氏度", "年一遇": "年"}
 UNITS = sorted({unit for quantity in QUANTITIES for unit in quantity.units if unit and unit != "成"}, key=len, reverse=True)
-UNIT = "|".join(map(re.escape, UNITS)) + "|个|座|条|处|成(?![员立为功品])"
+# What nobody gave a name to is counted in these; its quantity is the plan's own noun.
+OTHER_UNITS = "总吨|吨|艘|架|列|台|头|只|倍|周|个月|家|所|元/公斤|摄氏度"
+UNIT = "|".join(map(re.escape, UNITS)) + f"|{OTHER_UNITS}|个|座|条|处|成(?![员立为功品])"
 DISCRETE = {"级", "个", "座", "条", "处", "起", "度"}
 COUNTS = {"reservoirs": r"座[^，；。、]{0,8}(?:水库|水电站|大坝)", "rivers": r"条[^，；。、]{0,6}(?:河|江|流)", "counties": r"个[^，；。、或]{0,6}?(?:县|区县|市县|(?<!设)区)(?!\(?域)", "provinces": r"个[^，；。、]{0,6}?省",
           "cities": r"个[^，；。、]{0,6}?(?:市|城市|地区|地市)", "towns": r"个[^，；。、]{0,6}?(?:乡|镇)", "stations": r"个[^，；。、]{0,6}?(?:站|测站)",
@@ -166,9 +168,15 @@ def tidy(value: float) -> float | int:
     return int(value) if float(value).is_integer() else round(value, 6)
 
 
+# A level by the plan's own name: "紧急状态", "黄灯预警".
+OWN_LEVEL = re.compile(r"(?:[（(]?[\d一二三四五六七八九十.]{1,3}[）)、.]|第[一二三四五六七八九十]{1,3}条)?((?!应急|正常|结束|健康)[\u4e00-\u9fff]{2,4}状态|[红橙黄蓝绿]灯预警)(?=[。:：]|$)")
+
+
 def level_of(text: str) -> str | None:
-    """The one level a heading names: I…V, or a warning's colour where no number stands beside it; None when none or several."""
+    """The one level a heading names: I…V, or a warning's colour where no number stands beside it, or the plan's own name; None when none or several."""
     words = plain(text)
+    if own := OWN_LEVEL.fullmatch(words):
+        return own[1]
     found = {ROMAN.get(match[1], match[1]) for match in LEVEL.finditer(words)}
     if len(found) == 1:
         return found.pop()

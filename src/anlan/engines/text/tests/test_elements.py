@@ -179,3 +179,9 @@ def test_a_sentence_that_closes_a_list_says_its_level_and_general_counts_are_kno
     found = elements(read(paper))
     assert [(row["level"], row["quantity"], row["op"], row["value"]) for row in found["conditions"]] == [("III", "stranded", ">=", 5000), ("III", "hours", ">=", 12), ("III", "cases", ">=", 10)]
     assert [row["text"] for row in found["unmatched"]] == ["其他需要启动的情况"]
+
+
+def test_a_run_of_digits_is_read_like_any_other_line():
+    # A scanner's ruled line comes out as thousands of digits: each of them began a number of its own once, and the paper took minutes.
+    found = elements(read("4.1 Ⅰ级响应\n4.1.1 启动条件\n（1）" + "9" * 100_000 + "\n（2）死亡30人以上。\n"))
+    assert [(row["level"], row["quantity"], row["value"]) for row in found["conditions"]] == [("I", "deaths", 30)]
