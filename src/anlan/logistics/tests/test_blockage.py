@@ -97,7 +97,7 @@ def test_the_page_tells_the_mean_what_is_still_blocked_and_who_is_cut_off(actual
     type(done).objects.everything().filter(pk=done.pk).update(opened_at=done.closed_at - timedelta(hours=9))
     still = report(alice, actual, county)
     page = signed_in(client, alice).get("/logistics/clearing").content.decode()
-    assert "9.0" in page and still.number in page and done.number in page and town.name in page and "3200" in page
+    assert "9.0" in page and still.number in page and done.number in page and town.name in page and "3,200" in page
     other = signed_in(client, charlie).get("/logistics/clearing").content.decode()
     assert still.number not in other and town.name not in other
 
