@@ -289,10 +289,39 @@ def _inline_contents(lines: list[_Line], warnings: list[str]) -> list[_Line]:
             kept.append(line)
             continue
         warnings.append("a table of contents within a line was left out")
-        for a, b in ((0, match.start()), (match.end(), len(line.text))):
-            if line.text[a:b].strip():
-                marks = tuple((place - a, size) for place, size in line.marks if a < place <= b)
-                kept.append(_Line(line.text[a:b], line.at(a), False, line.gap or a > 0, marks=marks))
+        kept += [_part(line, a, b) for a, b in ((0, match.start()), (match.end(), len(line.text))) if line.text[a:b].strip()]
+    return kept
+
+
+def _part(line: _Line, a: int, b: int) -> _Line:
+    """A piece of a line, as a line after an empty one."""
+    while a < b and line.text[a].isspace():
+        a += 1
+    marks = tuple((place - a, size) for place, size in line.marks if a < place <= b)
+    return _Line(line.text[a:b].rstrip(), line.at(a), False, line.gap or a > 0, marks=marks)
+
+
+# A heading within a text without line ends: "… 5.1.2 启动程序 灾害发生后…", "…。 6 灾后救助 6.1 …", "… 第三章 预警 第九条 …"; none that is only spoken of.
+_HEAD = re.compile(
+    rf"(?:(?<=\s)|(?<=[。；;：:）)]))(?:\d{{1,2}}(?:[.．]\d{{1,2}}){{1,3}}[.．]?\s*(?!的|条|款|项|节|所|规定|中|和|至|、)[\u4e00-\u9fffⅠ-Ⅻⅰ-ⅻ]|\d{{1,2}}[.．]?\s+[\u4e00-\u9fff]{{2,14}}\s+(?=\d{{1,2}}[.．]1(?!\d))|第[{CN}]{{1,3}}[章节条]\s)"
+)
+_SPOKEN_OF = re.compile(r"(?:见|按|照|第|本|上述|和|、|至|的|符合|达到|根据|依据)\s*$")
+_HEADED = re.compile(r"\d{1,2}(?:[.．]\d{1,2}){0,3}[.．]?\s*[^\s。；，,;：:、（(]{2,20}(?:[（(][^\s（）()]{1,12}[）)])?(?=\s)")
+
+
+def _without_ends(lines: list[_Line], warnings: list[str]) -> list[_Line]:
+    """A page without line ends is cut before its headings and behind them; where there are only one or two they are left to the sentence."""
+    kept: list[_Line] = []
+    for line in lines:
+        cuts = [] if line.table or len(line.text) < 1500 else [one.start() for one in _HEAD.finditer(line.text) if not _SPOKEN_OF.search(line.text[max(0, one.start() - 6) : one.start()])]
+        cuts = [at for at in cuts if not UNITS.match(line.text, re.compile(r"[\d.．]*").match(line.text, at).end())]  # type: ignore[union-attr]
+        if len(cuts) < 3:
+            kept.append(line)
+            continue
+        behind = {end for at in cuts if (headed := _HEADED.match(line.text, at)) and (end := headed.end()) < len(line.text)}
+        edges = sorted({0, len(line.text), *cuts, *behind})
+        parts = [_part(line, a, b) for a, b in zip(edges, edges[1:], strict=False) if line.text[a:b].strip()]
+        kept += _contents(parts, warnings)
     return kept
 
 
@@ -421,6 +450,8 @@ class _Tree:
             kin = one.style.split(" ")[0].rstrip(".、") == style.split(" ")[0].rstrip(".、") and value[0] == one.value[0] + 1 and not exact
             if one.style != style and not kin:
                 continue
+            if depth == 0 and self.decimals and style.startswith("one") and value[0] > 1 and not _titled(title):
+                continue  # "6．城管局组织做好环卫、照明…" is the sixth of a list that was lost, not the chapter after the fifth
             step = value[0] - one.value[0]
             if step == 1:
                 return depth
@@ -522,7 +553,7 @@ def read(text: str) -> Paper:
     if not text.strip():
         raise BadPaper("empty", "the text is empty")
     warnings: list[str] = []
-    lines = _inline_contents(_lines(text, warnings), warnings)
+    lines = _without_ends(_inline_contents(_lines(text, warnings), warnings), warnings)
     title, issuer, number, date, body = _front(lines)
     tree = _Tree(warnings)
     tree.decimals = sum(1 for line in lines if (found := _first_marker(line.text)) and found.style == "dec") >= 3
