@@ -303,10 +303,10 @@ def _part(line: _Line, a: int, b: int) -> _Line:
 
 # A heading within a text without line ends: "… 5.1.2 启动程序 灾害发生后…", "…。 6 灾后救助 6.1 …", "… 第三章 预警 第九条 …"; none that is only spoken of.
 _HEAD = re.compile(
-    rf"(?:(?<=\s)|(?<=[。；;：:）)]))(?:\d{{1,2}}(?:[.．]\d{{1,2}}){{1,3}}[.．]?\s*(?!的|条|款|项|节|所|规定|中|和|至|、)[\u4e00-\u9fffⅠ-Ⅻⅰ-ⅻ]|\d{{1,2}}[.．]?\s+[\u4e00-\u9fff]{{2,14}}\s+(?=\d{{1,2}}[.．]1(?!\d))|第[{CN}]{{1,3}}[章节条]\s)"
+    rf"(?:(?<=\s)|(?<=[。；;：:）)]))(?:\d{{1,2}}(?:\s?[.．\ue000-\uf8ff]\s?\d{{1,2}}){{1,3}}[.．]?\s*(?!的|条|款|项|节|所|规定|中|和|至|、)[\u4e00-\u9fffⅠ-Ⅻⅰ-ⅻ]|\d{{1,2}}[.．]?\s+[\u4e00-\u9fff]{{2,14}}\s+(?=\d{{1,2}}[.．]1(?!\d))|第[{CN}]{{1,3}}[章节条]\s|[{CN}]{{1,3}}、[\u4e00-\u9fff]{{2,16}}\s)"
 )
 _SPOKEN_OF = re.compile(r"(?:见|按|照|第|本|上述|和|、|至|的|符合|达到|根据|依据)\s*$")
-_HEADED = re.compile(r"\d{1,2}(?:[.．]\d{1,2}){0,3}[.．]?\s*[^\s。；，,;：:、（(]{2,20}(?:[（(][^\s（）()]{1,12}[）)])?(?=\s)")
+_HEADED = re.compile(rf"(?:\d{{1,2}}(?:\s?[.．\ue000-\uf8ff]\s?\d{{1,2}}){{0,3}}[.．]?|[{CN}]{{1,3}}、)\s*[^\s。；，,;：:、（(]{{2,20}}(?:[（(][^\s（）()]{{1,12}}[）)])?(?=\s)")
 
 
 def _without_ends(lines: list[_Line], warnings: list[str]) -> list[_Line]:
@@ -314,7 +314,7 @@ def _without_ends(lines: list[_Line], warnings: list[str]) -> list[_Line]:
     kept: list[_Line] = []
     for line in lines:
         cuts = [] if line.table or len(line.text) < 1500 else [one.start() for one in _HEAD.finditer(line.text) if not _SPOKEN_OF.search(line.text[max(0, one.start() - 6) : one.start()])]
-        cuts = [at for at in cuts if not UNITS.match(line.text, re.compile(r"[\d.．]*").match(line.text, at).end())]  # type: ignore[union-attr]
+        cuts = [at for at in cuts if not UNITS.match(line.text, re.compile(r"[\d.．\s\ue000-\uf8ff]*").match(line.text, at).end())]  # type: ignore[union-attr]
         if len(cuts) < 3:
             kept.append(line)
             continue

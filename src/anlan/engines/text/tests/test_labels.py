@@ -111,3 +111,28 @@ def test_pages_of_many_other_plans_are_read():
             assert right >= 0.9 * labelled, (file.stem, kind, right, labelled, found)
     for kind, count in total.items():
         assert count["right"] >= 0.98 * count["labelled"] and count["right"] >= 0.98 * count["found"], (kind, count)
+
+
+def rows(text: str) -> tuple[Counter, Counter]:
+    found = elements(read(text))
+    return (
+        Counter((row["level"], row["quantity"], row["op"], row["value"], row["unit"]) for row in found["conditions"]),
+        Counter((row["level"], row["unit"]) for row in found["actions"]),
+    )
+
+
+def wrapped(text: str, width: int) -> str:
+    """As a page of so many characters breaks its lines, within numbers and brackets, too."""
+    return "\n".join(line[k : k + width] for line in text.split("\n") for k in range(0, max(len(line), 1), width))
+
+
+@pytest.mark.parametrize("name", ["04_guangdong_disaster_relief_plan", "05_suzhou_disaster_relief_plan", "06_jilin_disaster_relief_plan", "07_national_meteorological_plan"])
+def test_a_plan_says_the_same_however_its_lines_end(name):
+    """Broken every 35 characters, joined into paragraphs, or without a line end at all, as pages come out of web mirrors and scanners."""
+    text = (TEXTS / f"{name}.txt").read_text()
+    conditions, actions = rows(text)
+    assert conditions
+    for damaged in (wrapped(text, 35), re.sub(r"(?<!\n)\n(?!\n)", " ", text), re.sub(r"\s*\n\s*", " ", text)):
+        got, done = rows(damaged)
+        assert got == conditions
+        assert sum((done & actions).values()) >= 0.85 * sum(actions.values())
