@@ -423,7 +423,7 @@ def _actions(piece: _Slice, chain: list[Clause], here: tuple[str, str] | None, t
         return
     hazard = next((h for one in chain if (h := hazard_of(plain(one.heading), ""))), "") or hazard_of("", titled)
     gaps = frozenset(place - first for place in piece.gaps if first < place < (last or len(piece.text)))
-    unit = ""
+    unit = _opener(chain)
     for part in parts(text, gaps):
         if part.unit:
             unit = piece.words(first + part.unit[0], first + part.unit[1])
@@ -431,6 +431,18 @@ def _actions(piece: _Slice, chain: list[Clause], here: tuple[str, str] | None, t
             "level": here[0] if here else "", "kind": here[1] if here else "", "hazard": hazard, "unit": unit, "role": part.role, "text": piece.exact(first + part.a, first + part.b),
             "deadline": part.deadline[0] if part.deadline else "", "minutes": minutes(part.deadline) if part.deadline else None, "with": part.partner, "clause": clause.id, "span": list(piece.span(first + part.a, first + part.b)),
         })
+
+
+def _opener(chain: list[Clause]) -> str:
+    """Who acts in a list that its parent opens ("省减灾委视情采取以下措施：(1)组织…"); nobody where its sentence names more than one."""
+    if len(chain) < 2:
+        return ""
+    said = plain(chain[1].text).rstrip()
+    if not said.endswith(":"):
+        return ""
+    last = max(said.rfind(stop) for stop in "。;") + 1
+    found = {said[last + part.unit[0] : last + part.unit[1]] for part in parts(said[last:].rstrip(":") + "如下") if part.unit}
+    return found.pop() if len(found) == 1 else ""
 
 
 DUTY = re.compile(rf"^(?:\(\d+\)|\d+[.、]|[①-⑳]|\([{CN}]+\))?([\u4e00-\u9fffA-Z()、“”]{{2,40}}?):(.{{4,}})")

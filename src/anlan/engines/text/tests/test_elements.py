@@ -185,3 +185,10 @@ def test_a_run_of_digits_is_read_like_any_other_line():
     # A scanner's ruled line comes out as thousands of digits: each of them began a number of its own once, and the paper took minutes.
     found = elements(read("4.1 Ⅰ级响应\n4.1.1 启动条件\n（1）" + "9" * 100_000 + "\n（2）死亡30人以上。\n"))
     assert [(row["level"], row["quantity"], row["value"]) for row in found["conditions"]] == [("I", "deaths", 30)]
+
+
+def test_a_list_is_done_by_whoever_opens_it():
+    text = "5.1 Ⅰ级响应\n5.1.3 响应措施\n启动Ⅰ级响应后，省减灾委主任主持会商，视情采取以下措施：\n（1）组织专家会商，派出工作组赴灾区。\n（2）省财政厅下拨救灾资金。\n5.1.4 其他\n省应急厅组织会商，省水利厅加强调度，采取以下措施：\n（1）加强值守，及时报告。"
+    found = [(row["unit"], row["text"][:4]) for row in elements(read("省自然灾害救助应急预案\n" + text))["actions"]]
+    assert ("省减灾委主任", "组织专家") in found and ("省财政厅", "省财政厅") in found
+    assert ("", "加强值守") in found, "two are named: nobody is guessed"
