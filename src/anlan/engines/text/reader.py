@@ -315,7 +315,7 @@ def _without_ends(lines: list[_Line], warnings: list[str]) -> list[_Line]:
     for line in lines:
         cuts = [] if line.table or len(line.text) < 1500 else [one.start() for one in _HEAD.finditer(line.text) if not _SPOKEN_OF.search(line.text[max(0, one.start() - 6) : one.start()])]
         cuts = [at for at in cuts if not UNITS.match(line.text, re.compile(r"[\d.．\s\ue000-\uf8ff]*").match(line.text, at).end())]  # type: ignore[union-attr]
-        if len(cuts) < 3:
+        if not 3 <= len(cuts) <= 2000:  # no page has more headings
             kept.append(line)
             continue
         behind = {end for at in cuts if (headed := _HEADED.match(line.text, at)) and (end := headed.end()) < len(line.text)}
@@ -414,6 +414,7 @@ class _Tree:
         self.clauses: list[Clause] = []
         self.warnings = warnings
         self.ids: set[str] = set()
+        self.again: dict[str, int] = {}
         self.decimals = False
 
     def depth_of(self, marker: _Marker, title: str, inline: bool, bare: bool = False) -> int | None:
@@ -518,9 +519,10 @@ class _Tree:
         else:
             bare = marker.printed.rstrip("、.．").replace("（", "(").replace("）", ")").replace(" ", "")
             key = (parent.id if parent else "") + (bare if bare[:1] in "(①②③④⑤⑥⑦⑧⑨⑩第" else f"/{bare}" if parent else bare)
-        unique, again = key, 2
+        unique = key
         while unique in self.ids:
-            unique, again = f"{key}#{again}", again + 1
+            self.again[key] = self.again.get(key, 1) + 1
+            unique = f"{key}#{self.again[key]}"
         self.ids.add(unique)
         clause = Clause(unique, len(self.stack) + 1, marker.printed.rstrip("、．.") if marker else "", heading, text, span, kind)
         if parent:
