@@ -77,13 +77,15 @@ class Run:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
-        """Begin with a connection that lives, before any fixture opens a transaction on it.
+        """Begin with a connection that lives, before any fixture opens a transaction on it, and in the language of the house: a command called in a test before leaves its own.
 
         Beside Playwright's event loop this thread has a connection of its own (asgiref keeps one per context), so the one that
         was there before is among those a browser test ends.
         """
         from django.db import connection
+        from django.utils import translation
 
+        translation.deactivate()
         if connection.connection is not None and not connection.in_atomic_block and not connection.is_usable():
             connection.close()
 
