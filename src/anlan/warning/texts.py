@@ -160,8 +160,8 @@ SPOKEN_EN = [
 
 
 def spoken(text: str, language: str = "zh") -> str:
-    """A text as it is read aloud: in Chinese, or as English speakers do."""
-    for pattern, said in SPOKEN if language.startswith("zh") else SPOKEN_EN:
+    """A text as it is read aloud in Chinese or English; of another language no sign is put into words."""
+    for pattern, said in {"zh": SPOKEN, "en": SPOKEN_EN}.get(language[:2], ()):
         text = re.sub(pattern, said, text)
     return re.sub(r"\s+", " ", text).strip()
 

@@ -532,6 +532,7 @@ def test_the_spoken_form_in_english():
     }
     for written, said in known.items():
         assert texts.spoken(written, "en") == said
+    assert texts.spoken("60 mm en 3 h, -3 °C", "fr") == "60 mm en 3 h, -3 °C"  # no English words in the middle of French
 
 
 def test_whoever_writes_gets_the_words_and_is_told_what_is_missing(actual, county, alice, client, signed_in):
