@@ -51,8 +51,7 @@ def test_from_the_list_to_the_label(open_browser, alice, teams, tmp_path):
     page.click(".views .chip >> nth=0")
     page.wait_for_function("document.querySelectorAll('.register-table tbody tr').length === 3")
 
-    # Arrow keys and e, as in every table. Rows stand there before the scripts that hear the keys.
-    page.wait_for_load_state()
+    # Arrow keys and e, as in every table.
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     page.wait_for_function("document.activeElement.matches('.register-table tbody tr:nth-child(2)')")
@@ -114,7 +113,6 @@ def test_from_the_list_to_the_label(open_browser, alice, teams, tmp_path):
     row = rows.get(code="N-1")
     page.goto(f"{page.base}/registers/{TEAM}/{row.pk}/label")
     page.click("form[action$='/verify'] button")
-    page.wait_for_load_state()
     assert get(TEAM).rows().get(code="N-1").version == row.version + 1
     assert page.faults == []
 

@@ -49,8 +49,7 @@ def backtests(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         data = request.POST
         try:
-            chosen = data.getlist("sets") if data.get("rules") == "sets" else []
-            sets = [UUID(key) for key in chosen]
+            sets = [UUID(key) for key in data.getlist("sets")] if data.get("rules") == "sets" else []
             own = {code: float(value) for code, _label in COLOURS if code and data.get("rules") == "own" and (value := data.get(code, "").strip())}
             horizon = float(data.get("horizon_h", ""))
         except ValueError:

@@ -313,8 +313,9 @@ def _without_ends(lines: list[_Line], warnings: list[str]) -> list[_Line]:
     """A page without line ends is cut before its headings and behind them; where there are only one or two they are left to the sentence."""
     kept: list[_Line] = []
     for line in lines:
-        cuts = [] if line.table or len(line.text) < 1500 else [one.start() for one in _HEAD.finditer(line.text) if not _SPOKEN_OF.search(line.text[max(0, one.start() - 6) : one.start()])]
-        cuts = [at for at in cuts if not UNITS.match(line.text, re.compile(r"[\d.．\s\ue000-\uf8ff]*").match(line.text, at).end())]  # type: ignore[union-attr]
+        cuts = [] if line.table or len(line.text) < 1500 else [
+            one.start() for one in _HEAD.finditer(line.text) if not _SPOKEN_OF.search(line.text[max(0, one.start() - 6) : one.start()]) and not _MEASURED.match(line.text, one.start())
+        ]
         if not 3 <= len(cuts) <= 2000:  # no page has more headings
             kept.append(line)
             continue
@@ -353,6 +354,7 @@ MARKERS: tuple[tuple[str, re.Pattern], ...] = (
 )
 INLINE = ("cnp", "arp", "one", "circled", "cn")
 UNITS = re.compile(r"\s*(?:米|m|M|毫米|mm|公里|km|千米|小时|h|分钟|天|日|月|年|人|座|条|个|县|处(?!置|理)|起|级|万|亿|%|％|～|~|吨|户|间|站|次|名|支|台|时|℃|°)")
+_MEASURED = re.compile(rf"[\d.．\s\ue000-\uf8ff]*(?:{UNITS.pattern})")
 
 
 def _marker(text: str, at: int, style: str, pattern: re.Pattern) -> _Marker | None:
