@@ -149,7 +149,7 @@ def _speaking(city: City) -> list[tuple[Area, str, tuple[str, ...]]]:
     rng = np.random.default_rng([city.seed, 131])
     every = villages.of(city)
     drawn = zip(every, person_names(len(every), rng), rng.random((len(every), 3)).tolist(), strict=True)
-    return [(village, keeper, () if silent > 0.95 else ("heartbeat", "tone") if tone < 0.93 else ("heartbeat",)) for village, keeper, (has, silent, tone) in drawn if has < 0.96]
+    return [(village, keeper, () if silent > 0.95 else ("tone",) if tone < 0.93 else ("heartbeat",)) for village, keeper, (has, silent, tone) in drawn if has < 0.96]
 
 
 def let_speak(city: City) -> int:
