@@ -45,6 +45,12 @@ async def exchange(url: str) -> int:
     """Hand the broker a reading that nobody will understand; the number of the last message the workers are through with."""
     nc = await client.connect(**brokers.options(url))
     js = nc.jetstream()
+    for _attempt in range(600):  # the worker makes its streams when it is up, which the web process does not wait for
+        try:
+            await js.stream_info("READINGS")
+            break
+        except client.js.errors.NotFoundError:
+            await asyncio.sleep(0.1)
     put = await js.publish("anlan.v1.nowhere.nothing.rain", b"not json", headers={"Nats-Msg-Id": "one"})
     for _attempt in range(300):
         done = [info.ack_floor.stream_seq for info in await js.consumers_info("READINGS")]
