@@ -27,7 +27,7 @@ def register(sub: Any) -> None:
     replay_parser.add_argument("--json", action="store_true", help=_("answer as JSON"))
     replay_parser.add_argument("--keep", action="store_true", help=_("leave the replay's realm open, to look at it in the browser"))
     replay_parser.add_argument("--outcome", metavar="FILE", default="", help=_("write what happened in canonical form to a file, to compare two runs"))
-    replay_parser.set_defaults(func=replay, services="workers")
+    replay_parser.set_defaults(func=replay, services="workers", check=replayable)
 
     drill_parser = sub.add_parser("drill", help=_("hold a drill that ships, with scripted players, and print its evaluation; everything in it is synthetic"))
     drill_parser.add_argument("drill", nargs="?", default="hengyang-2026", help=_("hengyang-2026"))
@@ -246,19 +246,26 @@ def rehearsal(args: argparse.Namespace) -> int:
     return 0
 
 
+def replayable(args: argparse.Namespace) -> None:
+    from . import records
+    from .errors import NO_EVENT
+    from .playing import speed_of
+
+    if not args.event:
+        raise NO_EVENT(event="—", known=", ".join(records.known()))
+    speed_of(args.speed)
+    records.load(args.event)
+
+
 def replay(args: argparse.Namespace) -> int:
     from anlan.kernel import realms
     from anlan.kernel.actions import Act, Actor
 
-    from . import records, report
-    from .errors import NO_EVENT
+    from . import report
     from .playing import speed_of, steady
     from .replay import run
 
-    if not args.event:
-        raise NO_EVENT(event="—", known=", ".join(records.known()))
     speed = speed_of(args.speed)
-    records.load(args.event)
 
     def begun() -> None:
         print(_("Replaying {event} …").format(event=args.event), file=sys.stderr, flush=True)
