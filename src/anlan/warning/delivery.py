@@ -10,15 +10,17 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
+from anlan.engines.cap.proving import BY_VOICE, Sum
 from anlan.kernel import access, clock, due
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.facts import PersonalErased
@@ -38,6 +40,8 @@ STUCK = timedelta(minutes=2)  # longer than any adapter's time limit: a claim th
 PORTION = 2000  # targets made into rows at a time
 TRIES = 4
 MANY, SENDERS = 16, 8
+BY_CHANNEL = ~Q(target__startswith=BY_VOICE)  # rows a channel was given; a place told by voice is a row, too
+BEFORE = datetime.min.replace(tzinfo=UTC)
 BACK_OFF = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
 
 
@@ -62,20 +66,6 @@ def _channels(alert: Alert) -> list[Channel]:
     # Our own posts always hear of it, also in an exercise and also when nothing else was chosen.
     own = list(Channel.objects.filter(adapter="in_app", enabled=True).exclude(pk__in=[channel.pk for channel in chosen]))
     return sorted([*chosen, *own], key=lambda channel: (channel.outward, str(channel.pk)))
-
-
-class Sum:
-    """One figure for a set of targets, whatever their order: what was asked for and what has rows are compared without a list of either."""
-
-    def __init__(self) -> None:
-        self.count, self.total = 0, 0
-
-    def add(self, target: str) -> None:
-        self.count += 1
-        self.total = (self.total + int.from_bytes(hashlib.sha256(target.encode()).digest(), "big")) % 2**256
-
-    def __str__(self) -> str:
-        return f"sha256sum:{self.total:064x}"
 
 
 def _queue(alert: Alert, channel: Channel) -> None:
@@ -116,8 +106,8 @@ def _queued(alert: Alert, channel: Channel) -> UUID:
     return derived_id("warning.queued", alert.pk, channel.pk)
 
 
-def queue_targets(alert: Alert, channel: Channel, targets: list[ports.Target]) -> int:
-    """Attempt rows for these targets; how many are new."""
+def queue_targets(alert: Alert, channel: Channel, targets: list[ports.Target]) -> list[Attempt]:
+    """Attempt rows for these targets; those that are new."""
     rows = [
         Attempt(
             id=derived_id("warning.attempt", alert.pk, channel.pk, target.address), realm_id=alert.realm_id, alert=alert, channel=channel,
@@ -128,12 +118,12 @@ def queue_targets(alert: Alert, channel: Channel, targets: list[ports.Target]) -
     have = set(Attempt.plain.filter(pk__in=[row.pk for row in rows]).values_list("pk", flat=True))
     fresh = {row.pk: row for row in rows if row.pk not in have}
     Attempt.plain.bulk_create(fresh.values(), ignore_conflicts=True, batch_size=1000)
-    return len(fresh)
+    return list(fresh.values())
 
 
 @action("warning.note_queued")
 def note_queued(act: Act, *, alert: UUID, channel: UUID, targets: int, digest: str) -> None:
-    """State how many targets a channel was given, before the first is tried: what `DeliveryFinished` is held against."""
+    """State how many targets a channel was given, before the first is tried: what its rows are held against."""
     row = act.lock(Alert, alert, check_version=False)
     act.state(DeliveryQueued(alert=row.pk, channel=channel, targets=targets, digest=digest), about=row, cause=act.cause)
 
@@ -281,22 +271,23 @@ def again(attempt: Attempt, wait: timedelta = timedelta()) -> Attempt:
 
 @action("warning.sum_up")
 def sum_up(act: Act, *, alert: UUID) -> None:
-    """State one fact per channel whose attempts have all ended: counts and digest; arm the timer for what is tried again; pass on what failed."""
+    """State one fact per channel whose attempts have all ended, again when more of them have: counts and digest; arm the timer for what is tried again; pass on what failed."""
     from anlan.kernel import journal
 
     from . import passing
 
     row = act.lock(Alert, alert, check_version=False)
-    stated = {fact.payload["channel"] for fact in journal.about(f"alert:{alert}", act.realm) if fact.kind == "warning.DeliveryFinished"}
+    stated = {fact.payload["channel"]: fact.recorded_at for fact in journal.about(f"alert:{alert}", act.realm) if fact.kind == "warning.DeliveryFinished"}
     still = _open(row.pk)
     if still:
         # Retries wait on wall time; the realm's clock is wall time wherever anything can leave.
         due.at(act, act.now + BACK_OFF[0], "warning.retry", subject=f"alert:{row.pk}")
     for key in sorted(set(Attempt.plain.filter(alert=row).values_list("channel_id", flat=True).distinct()) - still, key=str):
-        if str(key) not in stated:
+        tried = Attempt.plain.filter(BY_CHANNEL, alert=row, channel_id=key)
+        if tried.filter(ended_at__gt=stated.get(str(key), BEFORE)).exists():
             counts: Counter[str] = Counter()
             digest = hashlib.sha256()
-            last = Attempt.plain.filter(alert=row, channel_id=key).order_by("target", "-number").distinct("target").values_list("target", "state")
+            last = tried.order_by("target", "-number").distinct("target").values_list("target", "state")
             for target, state in last.iterator(20_000):
                 counts[state] += 1
                 digest.update(f"{target} {state}\n".encode())
@@ -406,7 +397,7 @@ ERASED = "erased:"
 @action("warning.forget_targets")
 def forget_targets(act: Act) -> int:
     """Each day: erase numbers and addresses of persons from attempts whose alert ended a year ago. The rows stay and still count."""
-    rows = Attempt.plain.filter(realm=act.realm, alert__ended_at__lt=act.now - KEPT, channel__adapter__in=("sms", "smpp", "voice", "email")).exclude(target__startswith=ERASED)
+    rows = Attempt.plain.filter(realm=act.realm, alert__ended_at__lt=act.now - KEPT, channel__adapter__in=ports.personal()).exclude(target__startswith=ERASED)
     found = list(rows[:5000])
     for row in found:
         row.target, row.target_name, row.error = f"{ERASED}{row.pk}", "", ""

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from anlan.engines.cap.proving import BY_VOICE
 from anlan.kernel import access, due, parties, work
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import NOT_FOUND, REASON_NEEDED
@@ -20,7 +21,7 @@ from anlan.kernel.models import Assignment, Post, Region, RegionPath
 
 from . import arrival, delivery, hazards, ports
 from .errors import NOT_POSSIBLE
-from .facts import DeliveryAsked, DeliveryPassedOn, PlaceTold
+from .facts import DeliveryAsked, DeliveryPassedOn, DeliveryQueued, PlaceTold
 from .gate import may_be_sent
 from .models import Alert, Attempt, Channel, Receipt
 
@@ -57,14 +58,18 @@ def pass_on(act: Act, alert: Alert, channel: Channel) -> None:
         took, fresh = _hand_to(alert, nearest, left)
         left = [row for row in left if row.pk not in took]
         if fresh:
+            added = delivery.Sum()
+            for row in fresh:
+                added.add(row.target)
             act.state(DeliveryPassedOn(alert=alert.pk, channel=channel.pk, to=str(nearest.pk), missing=len(took), silent=lost[0].state == Attempt.SENT), about=alert, cause=alert.last_fact)
+            act.state(DeliveryQueued(alert=alert.pk, channel=nearest.pk, targets=added.count, digest=str(added)), about=alert, cause=alert.last_fact)
             act.state(DeliveryAsked(alert=alert.pk), about=alert, cause=alert.last_fact)
     if left and alert.kind != Alert.PROMPT:
         _to_a_person(act, alert, channel, left)
 
 
-def _hand_to(alert: Alert, channel: Channel, lost: list[Attempt]) -> tuple[set[UUID], int]:
-    """(attempts a channel has targets for, how many rows are new). Their places, around and below; a target nowhere is everybody's."""
+def _hand_to(alert: Alert, channel: Channel, lost: list[Attempt]) -> tuple[set[UUID], list[Attempt]]:
+    """(attempts a channel has targets for, the rows that are new). Their places, around and below; a target nowhere is everybody's."""
     where = {row.region_id for row in lost if row.region_id}
     paths = list(RegionPath.objects.filter(hierarchy="administrative", descendant_id__in=where).exclude(ancestor__kind__in=arrival.WIDE).values_list("descendant_id", "ancestor_id"))
     paths += list(RegionPath.objects.filter(hierarchy="administrative", ancestor_id__in=where).values_list("ancestor_id", "descendant_id"))
@@ -83,7 +88,7 @@ def _hand_to(alert: Alert, channel: Channel, lost: list[Attempt]) -> tuple[set[U
         elif target.region in near:
             chosen.append(target)
             took |= near[target.region]
-    fresh = sum(delivery.queue_targets(alert, channel, chosen[first:first + delivery.PORTION]) for first in range(0, len(chosen), delivery.PORTION))
+    fresh = [row for first in range(0, len(chosen), delivery.PORTION) for row in delivery.queue_targets(alert, channel, chosen[first:first + delivery.PORTION])]
     return {row.pk for row in lost if row.region_id in took}, fresh
 
 
@@ -156,7 +161,7 @@ def told(act: Act, *, alert: UUID, region: UUID, by: str) -> Attempt:
         raise NOT_FOUND(kind="region", key=region)
     from .actions import in_app_channel
 
-    target = f"voice:{region}"
+    target = f"{BY_VOICE}{region}"
     attempt, _made = Attempt.plain.get_or_create(
         id=derived_id("warning.attempt", row.pk, "voice", target),
         defaults={

@@ -57,6 +57,7 @@ class Adapter(ABC):
 
     code: str = ""
     name: Any = ""  # translatable
+    personal: bool = False  # its targets are numbers or addresses of persons: masked in what leaves the house, erased after a year
     quiet: bool = False  # takes a correction without alarming anybody again
     longest: int = 0  # characters it carries; 0: no limit. A channel's own settings may say less (`longest`).
     segments: int = 0  # parts of a text message it carries; 0: it counts no parts
@@ -163,6 +164,11 @@ def knock(url: str, hosts: Iterable[str] = ()) -> Outcome | None:
     except Problem as problem:
         return Outcome(False, str(problem), permanent=problem.kind is outbound.REFUSED)
     return Outcome(answer.status < 400, "" if answer.status < 400 else f"the gateway answered {answer.status}")
+
+
+def personal() -> list[str]:
+    """Codes of the adapters whose targets are persons."""
+    return [code for code, adapter in adapters().items() if adapter.personal]
 
 
 @cache

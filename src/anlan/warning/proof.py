@@ -4,20 +4,21 @@
 """
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from anlan.engines.cap.proving import FORMAT, HEADER, canonical
+from anlan.engines.cap.proving import FORMAT, HEADER, MASKED, canonical
 from anlan.kernel import access, clock, journal
 from anlan.kernel.errors import NOT_FOUND
 from anlan.kernel.models import Installation
 
-from . import gate
+from . import gate, ports
 from .models import Alert, Attempt, Receipt
 
-PERSONAL = ("sms", "email")  # channels whose targets are persons: masked in what leaves the house
+NUMBER = re.compile(r"\+?\d[\d -]{5,}\d|\S+@\S+")  # what a gateway may repeat in its reason
 DEPTH = 60
 LINKS = 2000  # of one head, between a fact and the signature over it
 
@@ -56,7 +57,7 @@ def _alert(row: Alert) -> dict[str, Any]:
         "attempts": [
             {
                 "id": str(one.pk), "channel": str(one.channel_id), "adapter": one.channel.adapter, "outward": one.channel.outward, "number": one.number,
-                "target": _masked(one), "state": one.state, "error": one.error, "reference": one.reference,
+                "target": _masked(one), "state": one.state, "error": NUMBER.sub("…", one.error) if ports.adapters()[one.channel.adapter].personal else one.error, "reference": one.reference,
                 "claimed_at": one.claimed_at.isoformat() if one.claimed_at else None, "ended_at": one.ended_at.isoformat() if one.ended_at else None,
             }
             for one in attempts
@@ -70,7 +71,7 @@ def _alert(row: Alert) -> dict[str, Any]:
 
 def _masked(attempt: Attempt) -> str:
     """A person's number stays countable and says nothing: the key of the attempt's first try stands for it."""
-    return f"masked:{attempt.first_id or attempt.pk}" if attempt.channel.adapter in PERSONAL else attempt.target
+    return f"{MASKED}{attempt.first_id or attempt.pk}" if ports.adapters()[attempt.channel.adapter].personal else attempt.target
 
 
 def _text(key: Any) -> str | None:

@@ -130,7 +130,7 @@ def audience(alert: Alert) -> Audience:
         if verdict.ok and targets:
             if channel.adapter == "in_app":
                 found.posts += targets
-            elif channel.adapter in ("sms", "smpp", "voice", "email"):
+            elif ports.adapters()[channel.adapter].personal:
                 found.numbers += targets
     return found
 
@@ -144,17 +144,22 @@ def nobody_skipped(alert: Alert, most: int | None = None) -> list[dict[str, Any]
 
     from . import delivery
 
-    found = []
+    given: dict[str, list[Any]] = {}
     for fact in journal.about(f"alert:{alert.pk}", alert.realm):
-        if fact.kind != "warning.DeliveryQueued" or (most is not None and fact.payload["targets"] > most):
+        if fact.kind == "warning.DeliveryQueued":
+            given.setdefault(fact.payload["channel"], []).append(fact)
+    found = []
+    for channel, facts in given.items():
+        targets = sum(fact.payload["targets"] for fact in facts)
+        if most is not None and targets > most:
             continue
-        rows = Attempt.plain.filter(alert=alert, channel=fact.payload["channel"], number=1, created_at__lte=fact.recorded_at)
+        rows = Attempt.plain.filter(delivery.BY_CHANNEL, alert=alert, channel=channel, number=1, created_at__lte=facts[-1].recorded_at)
         had = delivery.Sum()
         for target in rows.values_list("target", flat=True).iterator(20_000):
             had.add(target)
-        last = Attempt.plain.filter(alert=alert, channel=fact.payload["channel"]).order_by("target", "-number").distinct("target")
+        last = Attempt.plain.filter(alert=alert, channel=channel).order_by("target", "-number").distinct("target")
         found.append({
-            "channel": fact.payload["channel"], "targets": fact.payload["targets"], "rows": had.count, "same": str(had) == fact.payload["digest"],
+            "channel": channel, "targets": targets, "rows": had.count, "same": str(had) == str(delivery.Sum(fact.payload["digest"] for fact in facts)),
             "open": Attempt.plain.filter(pk__in=last.values("pk"), state__in=[Attempt.QUEUED, Attempt.CLAIMED]).count(),
         })
     return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,23 @@ HEADER = (
 )
 TIMES = ("occurred_at", "received_at")
 OUT = ("sent", "delivered")
+MASKED = "masked:"  # in place of a person's number or address
+BY_VOICE = "voice:"  # a place told by a person, which no channel was given
+
+
+class Sum:
+    """One figure for a set of targets, whatever their order: what was asked for and what has rows are compared without a list of either."""
+
+    def __init__(self, digests: Iterable[str] = ()) -> None:
+        """Empty, or the sum of sums."""
+        self.count, self.total = 0, sum(int(digest.removeprefix("sha256sum:"), 16) for digest in digests) % 2**256
+
+    def add(self, target: str) -> None:
+        self.count += 1
+        self.total = (self.total + int.from_bytes(hashlib.sha256(target.encode()).digest(), "big")) % 2**256
+
+    def __str__(self) -> str:
+        return f"sha256sum:{self.total:064x}"
 
 
 @dataclass(frozen=True)
@@ -141,16 +159,42 @@ def _alert(bundle: dict[str, Any], alert: dict[str, Any], facts: dict[str, Any])
         lines.append(Line(bool(issued) and not early, f"{name}: nothing left before it was issued"))
     if alert["cap_xml"] and content["kind"] != "relay":
         lines.append(_message(alert, name))
-    for fact in stated("warning.DeliveryFinished"):
-        counts: dict[str, str] = {}
-        for attempt in sorted(alert["attempts"], key=lambda one: one["number"]):
-            if attempt["channel"] == fact["payload"]["channel"]:
-                counts[attempt["target"]] = attempt["state"]
-        said = sum(fact["payload"]["counts"].values())
-        lines.append(Line(len(counts) == said, f"{name}: {said} targets as the journal counted them; now {', '.join(f'{state} {n}' for state, n in Counter(counts.values()).most_common(4))}"))
+    lines += _counted(alert, name, stated)
     known = {attempt["id"] for attempt in alert["attempts"]}
     strange = [receipt for receipt in alert["receipts"] if receipt["attempt"] not in known]
     lines.append(Line(not strange, f"{name}: {len(alert['receipts'])} receipts, each for an attempt"))
+    return lines
+
+
+def _counted(alert: dict[str, Any], name: str, stated: Any) -> list[Line]:
+    """Whom each channel was given, by the facts of then, against the rows of now: nobody skipped, nobody added."""
+    lines = []
+    given, finished = stated("warning.DeliveryQueued"), stated("warning.DeliveryFinished")
+    rows: dict[str, dict[str, str]] = {fact["payload"]["channel"]: {} for fact in [*given, *finished]}
+    told = set()
+    for attempt in sorted(alert["attempts"], key=lambda one: one["number"]):
+        if attempt["target"].startswith(BY_VOICE):
+            told.add(attempt["target"].removeprefix(BY_VOICE))
+        elif attempt["outward"] or attempt["channel"] in rows:
+            rows.setdefault(attempt["channel"], {})[attempt["target"]] = attempt["state"]
+    for channel, states in rows.items():
+        counted = [sum(fact["payload"]["counts"].values()) for fact in finished if fact["payload"]["channel"] == channel][-1:]
+        queued = [fact["payload"] for fact in given if fact["payload"]["channel"] == channel]
+        refused = states.pop("", None)  # the gate refused the whole channel once: one row says why
+        had = Sum()
+        for target in states:
+            had.add(target)
+        rows_now = len(states) + (refused is not None)
+        said = sum(fact["targets"] for fact in queued) if queued else (counted or [rows_now])[0] - (refused is not None)
+        # A number that is masked, or erased after a year, is counted; any other target is compared itself.
+        bare = bool(queued) and not any(target.startswith((MASKED, "erased:")) for target in states)
+        same = len(states) == said and counted in ([], [rows_now]) and refused in (None, "refused") and (bool(queued) or bool(counted) or not states)
+        same = same and (not bare or str(had) == str(Sum(fact["digest"] for fact in queued)))
+        ends = ", ".join(f"{state} {n}" for state, n in Counter(states.values()).most_common(4))
+        lines.append(Line(same, f"{name}: {said} targets as the journal counted them{', the same ones' if bare else ''}; now {ends or refused or 'none'}"))
+    places = {str(fact["payload"]["region"]) for fact in stated("warning.PlaceTold")}
+    if told or places:
+        lines.append(Line(told == places, f"{name}: {len(places)} places told by voice, each noted by a person"))
     return lines
 
 

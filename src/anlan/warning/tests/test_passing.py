@@ -1,4 +1,5 @@
 """When a channel does not get through: the next takes over, then a person; pace, faults and floods of targets."""
+import copy
 import json
 from datetime import timedelta
 
@@ -6,12 +7,13 @@ import pytest
 from django.conf import settings as django_settings
 from django.urls import reverse
 
+from anlan.engines.cap.proving import canonical, prove
 from anlan.kernel import clock, journal, outbound, work
 from anlan.kernel.errors import Problem
 from anlan.kernel.models import Person
 from anlan.kernel.registers import actions as registers
 from anlan.runtime.testing import make_region
-from anlan.warning import actions, arrival, delivery, gate, passing, people, queries
+from anlan.warning import actions, arrival, delivery, gate, passing, people, proof, queries
 from anlan.warning.adapters.sms import adapter as sms_adapter
 from anlan.warning.models import Alert, Attempt, Channel, Device, Receipt
 
@@ -62,6 +64,39 @@ def test_what_fails_for_good_goes_out_by_the_next_channel_at_once(actual, county
     assert [json.loads(body)["to"] for _path, _headers, body in gateway.seen] == ["13800000001", "13900000001"]
     assert [(one["to"], one["missing"], one["silent"]) for one in passed(row)] == [(str(second.pk), 1, False)]
     assert Attempt.plain.get(alert=row, channel=second).state == "sent" and not work.waiting_for(alice, actual).filter(kind=passing.CALL).exists()
+
+
+def test_what_was_passed_on_and_told_by_voice_stands_in_the_proof_and_no_number_does(actual, town, alice, bob, gateway, drain):  # noqa: F811
+    gateway.answers[:] = [(200, {"code": 17, "message": "no such number 138-0000-0001"}), (200, {"code": 0, "id": "v"})]
+    feed = channel("cap_feed")
+    second = channel("voice", name="second", settings={"url": gateway.url + "/call", "body": {"n": "{number}", "say": "{text}"}, "ok": {"path": "code", "value": 0}, "numbers": ["13900000001"]}, audience="public")
+    first = sms(gateway, name="first", settings={"numbers": ["13800000001"]}, fallback=second)
+    row = issued(alice, bob, actual, town, channels=[str(first.pk), str(feed.pk)])
+    drain()
+    passing.told(act(alice, actual), alert=row.pk, region=town.pk, by="王支书")
+    actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear")
+    drain()
+    journal.seal()
+    made = proof.bundle(bob, row.pk)
+    lines = prove(made, made["public_key"])
+    assert all(line.ok for line in lines), [line.what for line in lines if not line.ok]
+    assert {one["adapter"] for one in made["alerts"][0]["attempts"]} >= {"sms", "voice", "cap_feed", "in_app"}
+    assert any("told by voice" in line.what for line in lines)
+    told = json.dumps(made["alerts"], ensure_ascii=False)
+    assert "13800000001" not in told and "13900000001" not in told and "138-0000-0001" not in told and "no such number …" in told
+
+    def believed(change):
+        lied = copy.deepcopy(made)
+        change(lied["alerts"][0]["attempts"])
+        lied.pop("signature")
+        return all(line.ok for line in prove(lied | {"signature": journal.sign_bytes(canonical(lied)).hex()}))
+
+    assert believed(lambda attempts: None)
+    for adapter in ("sms", "voice", "cap_feed", "in_app"):
+        assert not believed(lambda attempts, adapter=adapter: attempts.remove(next(one for one in attempts if one["adapter"] == adapter))), adapter
+    assert not believed(lambda attempts: attempts.append({**attempts[0], "id": "x", "target": "somebody else"}))
+    assert not believed(lambda attempts: next(one for one in attempts if one["adapter"] == "cap_feed").update(target="another")), "not the same ones"
+    assert not believed(lambda attempts: attempts.remove(next(one for one in attempts if one["target"].startswith("voice:"))))
 
 
 def test_receipts_that_do_not_come_pass_on_by_the_clock(actual, county, alice, bob, gateway, drain):  # noqa: F811

@@ -48,6 +48,7 @@ class Tls(_Pinned, smtplib.SMTP_SSL):
 
 class Email(Adapter):
     code = "email"
+    personal = True
     name = _("E-mail")
 
     def problem(self, settings: dict[str, Any]) -> str:

@@ -67,6 +67,7 @@ def _parts(text: str) -> tuple[list[bytes], int, int]:
 
 class Smpp(people.ByNumber):
     code = "smpp"
+    personal = True
     name = _("Text message centre (SMPP)")
     segments = 8
 

@@ -26,6 +26,7 @@ from ...ports import Outcome, knock, web_address
 
 class Sms(people.ByNumber):
     code = "sms"
+    personal = True
     name = _("Text message gateway (HTTP)")
     segments = 8  # parts a gateway joins to one message
 
