@@ -28,7 +28,7 @@ demo: setup ## load the demonstration city, start the storm, print address and s
 
 test: setup $(STAMP)/dev ## run all tests
 	@tools/chromium.sh
-	$(BIN)/python -m pytest -n $${TEST_WORKERS:-2} --dist loadfile --no-loadscope-reorder -q --durations=20 --durations-min=5 $(TESTS)
+	$(BIN)/python -m pytest -n $${TEST_WORKERS:-2} --dist loadfile -q --durations=20 --durations-min=5 $(TESTS)
 
 check: setup $(STAMP)/dev ## style, types, the tower, dependencies, messages, the reference page
 	$(BIN)/ruff check src tests tools

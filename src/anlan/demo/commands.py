@@ -27,7 +27,7 @@ def register(sub: Any) -> None:
     replay_parser.add_argument("--json", action="store_true", help=_("answer as JSON"))
     replay_parser.add_argument("--keep", action="store_true", help=_("leave the replay's realm open, to look at it in the browser"))
     replay_parser.add_argument("--outcome", metavar="FILE", default="", help=_("write what happened in canonical form to a file, to compare two runs"))
-    replay_parser.set_defaults(func=replay, services="workers", check=replayable)
+    replay_parser.set_defaults(func=replay, services="workers", beforehand=replayable)
 
     drill_parser = sub.add_parser("drill", help=_("hold a drill that ships, with scripted players, and print its evaluation; everything in it is synthetic"))
     drill_parser.add_argument("drill", nargs="?", default="hengyang-2026", help=_("hengyang-2026"))

@@ -9,7 +9,7 @@ Each room may bring commands in `<room>/commands.py`:
 `func(args) -> int` (or None) runs with Django set up. `services` says what must run: None, "data" (database and broker; the
 default), "workers" (and the job and sensing workers), "all" (and the web server). What does not run yet is started for the
 time of the command. `args.services` is then the running `Services`: `.addresses` (web, nats, nats_replay, mqtt …),
-`.temporary`, `.wait()` (until Ctrl-C). `check(args)`, if given, is asked first and refuses what needs no service to be seen wrong. Problems print `code: message` and exit 1 (input), 2 (ours) or 3 (supplier).
+`.temporary`, `.wait()` (until Ctrl-C). `beforehand(args)`, if given, refuses what needs no service to be seen wrong. Problems print `code: message` and exit 1 (input), 2 (ours) or 3 (supplier).
 """
 from __future__ import annotations
 
@@ -195,8 +195,8 @@ def _ready_for_words() -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    if check := getattr(args, "check", None):
-        check(args)
+    if beforehand := getattr(args, "beforehand", None):
+        beforehand(args)
     level = getattr(args, "services", "data")
     if level is None:
         return int(args.func(args) or 0)

@@ -104,11 +104,6 @@ class Run:
             testing_database.drop(name)
 
 
-def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """What starts servers first: a file is one worker's, and a long one begun last leaves the other worker idle (with --no-loadscope-reorder)."""
-    items.sort(key=lambda item: not item.path.is_relative_to(item.config.rootpath / "tests"))
-
-
 def pytest_configure(config: Any) -> None:
     from django.test import TransactionTestCase
 
