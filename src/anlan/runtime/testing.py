@@ -29,6 +29,10 @@ def _start() -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and os.environ.get("PYTEST_ANLAN_SERVER") == "own":
         del os.environ["DATABASE_URL"]
+        home = Path(os.environ["ANLAN_HOME"]) / worker  # secrets and keys of channels are files in it
+        home.mkdir(exist_ok=True)
+        home.chmod(0o755)
+        os.environ["ANLAN_HOME"] = str(home)
     elif worker:
         return
     if not os.environ.get("ANLAN_HOME"):
