@@ -61,7 +61,7 @@ from .facts import (
     ProposalRevised,
     WarningEnded,
 )
-from .gate import content_hash, not_prepared, not_silent
+from .gate import BY_HAND, chain, content_hash, not_prepared, not_silent
 from .models import RANK, Alert, AlertRegion, Attempt, Channel, IssuerTable, Original, Proposal, Receipt
 
 DEFAULT_HOURS = 6  # how long a warning without a stated end is taken to hold; the author may set any other end
@@ -522,6 +522,8 @@ def issue(act: Act, *, alert: UUID) -> Alert:
 
 
 def _let_out(act: Act, row: Alert, person: UUID) -> Alert:
+    from . import following
+
     public = row.audience == "public"
     if row.state not in ((Alert.APPROVED,) if public else (Alert.DRAFT, Alert.REVIEW, Alert.APPROVED)):
         raise NOT_POSSIBLE(state=row.get_state_display())
@@ -534,7 +536,9 @@ def _let_out(act: Act, row: Alert, person: UUID) -> Alert:
     if row.expires and row.expires <= act.now and row.msg_type != "Cancel":
         raise BAD_TIMES(fields=[{"field": "expires", "why": "has passed"}])
     before = act.lock(Alert, row.predecessor_id, check_version=False) if row.predecessor_id else None
-    if before is not None and before.state != Alert.ISSUED:
+    # What the issuer changed or lifted is over already, and so is what an update has replaced in all places but some.
+    late = row.kind == Alert.RELAY or (before is not None and before.state == Alert.UPDATED and row.ending == "all_clear")
+    if before is not None and before.state != Alert.ISSUED and not late:
         raise NOT_POSSIBLE(state=before.get_state_display())
     row.state, row.issued_by, row.issued_at, row.table_version = Alert.ISSUED, person, act.now, table.version
     if row.kind == Alert.RELAY:
@@ -554,8 +558,9 @@ def _let_out(act: Act, row: Alert, person: UUID) -> Alert:
     work.close(act, kind="warning.approve", subject=f"alert:{row.pk}", outcome="issued")
     if row.relay_of_id:
         work.close(act, kind="warning.outside", subject=f"alert:{row.relay_of_id}", outcome="relayed")
-    if before is not None:
+    if before is not None and before.state == Alert.ISSUED:
         end(act.child(cause=row.last_fact), before, Alert.CANCELLED if row.msg_type == "Cancel" else Alert.UPDATED, row.reason)
+    following.left_out(act, row)
     if row.msg_type == "Cancel":
         due.at(act, act.now + timedelta(hours=DEFAULT_HOURS), "warning.expire", subject=f"alert:{row.pk}")
     elif row.expires:
@@ -576,7 +581,7 @@ def end(act: Act, row: Alert, state: str, reason: str) -> None:
         about=row, cause=act.cause or row.last_fact,
     )
     row.save(update_fields=["last_fact"])
-    for kind in ("warning.alert", "warning.outside", "warning.standing_used"):
+    for kind in ("warning.alert", "warning.outside", "warning.standing_used", "warning.dropped"):
         work.close(act, kind=kind, subject=f"alert:{row.pk}", outcome="overtaken")
 
 
@@ -614,10 +619,14 @@ def end_as_prepared(act: Act, *, alert: UUID, how: str, reason: str = "") -> Ale
     """
     row = act.lock(Alert, alert)
     _must(act, row, "warning.issue_internal")
-    person = _person(act)
     if row.state != Alert.ISSUED or how not in row.endings:
         raise NOT_POSSIBLE(state=row.get_state_display())
-    words = row.endings[how]
+    return _ended(act, row, how, reason)
+
+
+def _ended(act: Act, row: Alert, how: str, reason: str, places: list[str] | None = None) -> Alert:
+    """The end prepared with an alert, let out: for all it warned, or for some of its places."""
+    person, words = _person(act), row.endings[how]
     ended = Alert(
         realm_id=act.realm.pk, kind=row.kind, audience=row.audience, identifier="", sender=row.sender, issuer=row.issuer, issuer_name=row.issuer_name,
         status=row.status, scope=row.scope, msg_type="Cancel", hazard=row.hazard, event=row.event, colour=row.colour, category=row.category,
@@ -628,8 +637,9 @@ def end_as_prepared(act: Act, *, alert: UUID, how: str, reason: str = "") -> Ale
     )
     ended.identifier = f"urn:uuid:{ended.pk}"
     ended.save(force_insert=True)
-    _set_regions(act, ended, row.region_ids)
-    ended.area_wkb, ended.drawn, ended.area_text = row.area_wkb, row.drawn, row.area_text
+    _set_regions(act, ended, places or row.region_ids)
+    if not places:
+        ended.area_wkb, ended.drawn, ended.area_text = row.area_wkb, row.drawn, row.area_text
     _settle(act, ended, save=False)
     ended.approved_hash = ended.content_hash
     ended.save()
@@ -782,17 +792,22 @@ def enter_by_hand(
 
 def _end_older(act: Act, row: Alert, regions: list) -> None:
     """A later warning of the same issuer and hazard for all of an earlier one's places replaces it, by hand as in a feed."""
+    from . import following
+
     keys = {str(key) for key in regions}
     for old in Alert.plain.select_for_update(of=("self",)).filter(
         realm=act.realm, kind=Alert.OUTSIDE, state=Alert.RECEIVED, issuer=row.issuer, issuer_name=row.issuer_name, hazard=row.hazard, heard_by__in=["phone", "fax", "chat", "other"]
     ):
         if old.sent and row.sent and old.sent <= row.sent and set(old.region_ids) <= keys and old.identifier != row.identifier:
             end(act.child(), old, Alert.UPDATED, "")
+            following.followed(act.child(), old, row, Alert.UPDATED)
 
 
 @action("warning.end_outside")
 def end_outside(act: Act, *, alert: UUID, reason: str, outcome: str = "cancelled") -> Alert:
     """The issuer has lifted its warning, as heard by phone, fax or chat. Needs warning.enter."""
+    from . import following
+
     access.require(act, "warning.enter")
     row = act.lock(Alert, alert)
     if row.state != Alert.RECEIVED:
@@ -800,7 +815,30 @@ def end_outside(act: Act, *, alert: UUID, reason: str, outcome: str = "cancelled
     if not reason.strip():
         raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
     end(act, row, Alert.CANCELLED if outcome != Alert.EXPIRED else Alert.EXPIRED, reason.strip())
+    if outcome != Alert.EXPIRED and Alert.plain.filter(relay_of=row, issued_at__isnull=False).exists():
+        following.followed(act.child(cause=row.last_fact), row, _lifted(act, row, reason.strip()), Alert.CANCELLED)
     return row
+
+
+def _lifted(act: Act, row: Alert, reason: str) -> Alert:
+    """The issuer's word that its warning is over, as somebody took it down: a message of its own, that can be passed on."""
+    said = reason.encode()
+    found = Alert(
+        realm_id=act.realm.pk, kind=Alert.OUTSIDE, state=Alert.CANCELLED, msg_type="Cancel", audience=row.audience, sender=row.sender, issuer=row.issuer,
+        issuer_name=row.issuer_name, sent=act.occurred_at or act.now, status=row.status, scope=row.scope, hazard=row.hazard, colour=row.colour, event=row.event,
+        category=row.category, severity=row.severity, urgency="Past", certainty=row.certainty, headline=_cancelled(row.headline), description=reason,
+        heard_by=row.heard_by if row.heard_by in BY_HAND else "other", heard_at=act.now, author=act.actor.person_id, table_version=row.table_version,
+        signature="absent", predecessor=row, series=row.thread, ended_at=act.now,
+        original=act.create(Original, raw=said, sha256=hashlib.sha256(said).hexdigest(), source=row.heard_by), area_text=row.area_text, area_wkb=row.area_wkb,
+    )
+    found.identifier = f"by-hand-{act.op_id}"
+    found.save(force_insert=True)
+    AlertRegion.plain.bulk_create(AlertRegion(realm_id=act.realm.pk, alert=found, region_id=UUID(key), how="chosen") for key in row.region_ids)
+    found.region_id = row.region_id
+    found.content_hash = content_hash(found)
+    found.last_fact = act.state(OutsideMessageNoted(alert=found.pk, status=found.status, msg_type=found.msg_type), about=found, cause=row.last_fact)
+    found.save()
+    return found
 
 
 @dataclass(frozen=True)
@@ -907,6 +945,8 @@ def receive(act: Act, came: Came) -> Alert | None:
 
     Updates and cancels end what they refer to; what they refer to may come later, and is then ended on arrival.
     """
+    from . import following
+
     value = came.message.alert
     assert value is not None
     if Alert.plain.filter(realm=act.realm, kind=Alert.OUTSIDE, sender=value.sender[:200], identifier=value.identifier[:200], sent=value.sent).exists():
@@ -927,6 +967,7 @@ def receive(act: Act, came: Came) -> Alert | None:
     _outside(act, row, real)
     inner = act.child(cause=row.last_fact)
     inner.occurred_at = None
+    named: list[Alert] = []
     if counts:
         for reference in value.references:
             earlier = Alert.plain.select_for_update(of=("self",)).filter(
@@ -937,10 +978,12 @@ def receive(act: Act, came: Came) -> Alert | None:
                 row.series = row.predecessor.thread
                 if earlier.state == Alert.RECEIVED:
                     end(inner, earlier, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED, "")
-                for relay_row in Alert.plain.select_for_update(of=("self",)).filter(relay_of=earlier, state=Alert.ISSUED):
-                    end(inner, relay_row, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED, "")
+                named.append(earlier)
         if row.predecessor:
-            row.save(update_fields=["predecessor", "series"])
+            row.content_hash = content_hash(row)
+            row.save(update_fields=["predecessor", "series", "content_hash"])
+    for earlier in named:
+        following.followed(inner, earlier, row, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED)
     if over:
         end(inner, row, Alert.EXPIRED, "")
     elif counts and value.msg_type == "Cancel":
@@ -1009,7 +1052,10 @@ def relay(act: Act, *, alert: UUID, regions: list | None = None, channels: list 
     in_app_channel()
     row.status = _status(act, source.status)
     row.audience = "public" if audience == "public" else "internal"
-    row.channels = _channels(channels, row)
+    # A change of what we passed on goes where that went, and replaces it there.
+    before = Alert.plain.filter(kind=Alert.RELAY, relay_of__in=chain(source), audience=row.audience, issued_at__isnull=False).order_by("-issued_at").first()
+    row.predecessor = before
+    row.channels = _channels(before.channels if before is not None and channels is None else channels, row)
     row.save(force_insert=True)
     keys = regions if regions is not None else source.region_ids
     AlertRegion.plain.bulk_create(AlertRegion(realm_id=act.realm.pk, alert=row, region_id=UUID(str(key)), how="chosen") for key in keys)

@@ -12,7 +12,7 @@ from ninja import Router, Schema
 from anlan.kernel import access, clock
 from anlan.kernel.errors import NOT_FOUND
 
-from . import actions, arrival, compute, delivery, devices, passing, proof, queries, secrets, texts
+from . import actions, arrival, compute, delivery, devices, following, passing, proof, queries, secrets, texts
 from .adapters.webhook.adapter import signature
 from .models import Alert, Channel, Proposal
 
@@ -212,6 +212,18 @@ def proof_bundle(request: HttpRequest, key: UUID) -> Any:
 def relay(request: HttpRequest, key: UUID) -> Any:
     _one(request, key)
     return shown(actions.relay(request.act(), alert=key))  # type: ignore[attr-defined]
+
+
+@router.post("/alerts/{uuid:key}/pass-on-end", summary="Tell whoever heard a relayed warning from us that its issuer has lifted it; the key is that of the issuer's cancel")
+def pass_on_end(request: HttpRequest, key: UUID) -> Any:
+    _one(request, key)
+    return shown(following.pass_on_end(request.act(), alert=key))  # type: ignore[attr-defined]
+
+
+@router.post("/alerts/{uuid:key}/end-dropped", summary="Give the all-clear to the places an update leaves out")
+def end_dropped(request: HttpRequest, key: UUID) -> Any:
+    _one(request, key)
+    return shown(following.end_dropped(request.act(), alert=key))  # type: ignore[attr-defined]
 
 
 @router.post("/alerts/{uuid:key}/acknowledge", summary="Confirm having seen an alert")

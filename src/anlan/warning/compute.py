@@ -508,3 +508,23 @@ def bounds(alert: Alert) -> list[float] | None:
     west, south, east, north = shape.bounds
     margin = max(east - west, north - south, 0.02) * 0.3
     return [west - margin, south - margin, east + margin, north + margin]
+
+
+def dropped(before: list[str], after: list[str]) -> list[str]:
+    """Regions that were warned before and are not any more: the widest that lie in none of the regions now warned, wholly or in part."""
+    paths = RegionPath.objects.filter(hierarchy="administrative")
+    inside = set(paths.filter(ancestor_id__in=after).values_list("descendant_id", flat=True)) | {UUID(key) for key in after}
+    around_ = set(paths.filter(descendant_id__in=after).values_list("ancestor_id", flat=True))
+    found: list[str] = []
+    front = [UUID(key) for key in before]
+    while front:
+        split = []
+        for key in front:
+            if key in inside:
+                continue
+            if key in around_:
+                split.append(key)
+            else:
+                found.append(str(key))
+        front = list(paths.filter(ancestor_id__in=split, depth=1).values_list("descendant_id", flat=True))
+    return sorted(dict.fromkeys(found))

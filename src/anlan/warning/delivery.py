@@ -31,7 +31,7 @@ from anlan.kernel.retention import BASIS
 from . import ports
 from .errors import IN_FLIGHT, NOT_POSSIBLE, NOT_SENT
 from .facts import ChannelTested, DeliveryAsked, DeliveryFinished, DeliveryQueued
-from .gate import may_be_sent
+from .gate import heard, may_be_sent
 from .models import Alert, Attempt, Channel, Receipt
 
 log = logging.getLogger("anlan.warning")
@@ -65,6 +65,8 @@ def _channels(alert: Alert) -> list[Channel]:
     chosen = list(Channel.objects.filter(pk__in=[UUID(key) for key in alert.channels]))
     # Our own posts always hear of it, also in an exercise and also when nothing else was chosen.
     own = list(Channel.objects.filter(adapter="in_app", enabled=True).exclude(pk__in=[channel.pk for channel in chosen]))
+    if alert.msg_type == "Cancel":  # an end goes wherever the warning was taken, also by a channel that stood in for another
+        own += Channel.objects.filter(pk__in=heard(alert).values("channel_id")).exclude(pk__in=[channel.pk for channel in (*chosen, *own)])
     return sorted([*chosen, *own], key=lambda channel: (channel.outward, str(channel.pk)))
 
 
@@ -94,7 +96,11 @@ def _queue(alert: Alert, channel: Channel) -> None:
                 yield target
 
     targets = fresh()
+    stood_in = alert.msg_type == "Cancel" and channel.outward and str(channel.pk) not in alert.channels
     while portion := list(islice(targets, PORTION)):
+        if stood_in:  # it had some of its targets warned, and these hear the end
+            knew = set(heard(alert).filter(channel=channel, target__in=[target.address[:300] for target in portion]).values_list("target", flat=True))
+            portion = [target for target in portion if target.address[:300] in knew]
         queue_targets(alert, channel, portion)
         for target in portion:
             asked.add(target.address[:300])
@@ -296,6 +302,7 @@ def sum_up(act: Act, *, alert: UUID) -> None:
                 cause=act.cause or row.last_fact,
             )
         passing.pass_on(act, row, Channel.objects.get(pk=key))
+    passing.call_again(act, row)
     passing.watch(act, row)
 
 

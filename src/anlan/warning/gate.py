@@ -18,8 +18,8 @@ from anlan.kernel import clock
 from anlan.kernel.journal import canonical
 from anlan.kernel.models import Installation, RegionPath
 
-from . import issuers, ports
-from .models import Alert, AlertRegion, Channel, Standing
+from . import compute, issuers, ports
+from .models import Alert, AlertRegion, Attempt, Channel, Standing
 
 # What is approved is what is sent. A field that reaches a reader stands here; a test compares this list with the model.
 CONTENT = (
@@ -74,8 +74,49 @@ def not_silent(alert: Alert) -> str:
     return ""
 
 
+TAKEN = ("claimed", "sent", "delivered", "unsure")
+BY_HAND = ("phone", "fax", "chat", "other")  # heard by a person, not taken in over a link
+ISSUERS = "issuer"  # an end in the issuer's words, of what we passed on
+
+
+def chain(alert: Alert) -> list[Any]:
+    """Keys of what an alert updates or ends, and what that did, nearest first."""
+    found: list[Any] = []
+    before = alert.predecessor_id
+    while before is not None and before not in found and len(found) < 100:
+        found.append(before)
+        before = Alert.plain.filter(pk=before).values_list("predecessor_id", flat=True).first()
+    return found
+
+
+def heard(alert: Alert, own: bool = False) -> Any:
+    """Attempts by which somebody may have heard what an alert updates or ends; of itself if `own`."""
+    return Attempt.plain.filter(alert__in=[*chain(alert), *([alert.pk] if own else [])], state__in=TAKEN)
+
+
+def not_the_issuers(alert: Alert) -> str:
+    """Why a relayed end is not the issuer's own, of just what two persons agreed to pass on; empty when it is."""
+    before, source = alert.predecessor, alert.relay_of
+    if before is None or source is None or source.kind != Alert.OUTSIDE or "Cancel" not in (source.msg_type, alert.msg_type):
+        return _("no message of its issuer ends it")
+    if source.msg_type != alert.msg_type or source.heard_by in BY_HAND or before.relay_of_id not in chain(source) or source.sender != before.sender:
+        return _("no message of its issuer ends it")
+    if before.approved_hash and (before.approved_hash != before.content_hash or content_hash(before) != before.content_hash):
+        return _("the warning it ends is not what was approved")
+    same = (alert.author, alert.approver, alert.audience, alert.scope, alert.status) == (before.author, before.approver, before.audience, before.scope, before.status)
+    same = same and set(alert.channels) <= set(before.channels) and set(alert.region_ids) == set(before.region_ids)
+    same = same and all(getattr(alert, name) == getattr(source, name) for name in ("identifier", "sender", "sent", "issuer", "issuer_name", "instruction"))
+    same = same and (alert.description, alert.translations) == (source.description, source.translations) and (alert.headline == source.headline or not source.headline)
+    return "" if same else _("it says something else than its issuer")
+
+
 def not_prepared(alert: Alert) -> str:
-    """Why an end is not the one its predecessor had prepared and approved; empty when it is."""
+    """Why an end is not the one its predecessor had prepared and approved; empty when it is.
+
+    Of a warning that an update has replaced, only the places the update leaves out can be given the all-clear.
+    """
+    if alert.kind == Alert.RELAY:
+        return not_the_issuers(alert)
     before = alert.predecessor
     words = before.endings.get(alert.ending) if before is not None else None
     if before is None or words is None or alert.msg_type != "Cancel":
@@ -86,18 +127,22 @@ def not_prepared(alert: Alert) -> str:
     same = same and (alert.author, alert.approver) == (before.author, before.approver) and set(alert.channels) <= set(before.channels)
     if not same or alert.instruction or any(getattr(alert, name) != getattr(before, name) for name in ("kind", "audience", "hazard", "scope", "status")):
         return _("it says something else than was prepared")
-    return "" if set(alert.region_ids) == set(before.region_ids) else _("it says something else than was prepared")
+    places = before.region_ids
+    if before.state == Alert.UPDATED and alert.ending == "all_clear":
+        update = Alert.plain.filter(predecessor=before, msg_type="Update").exclude(issued_at=None).order_by("-issued_at").first()
+        places = compute.dropped(before.region_ids, update.region_ids) if update else []
+    return "" if set(alert.region_ids) == set(places) else _("it says something else than was prepared")
 
 
 def never_left_by(alert: Alert, channel: Channel) -> bool:
-    """Whether nothing of what it ends was taken by this channel: an end of something nobody there heard of only confuses."""
-    taken = ("claimed", "sent", "delivered", "unsure")
-    before, seen = alert.predecessor, 0
-    while before is not None and seen < 100:
-        if before.attempts(manager="plain").filter(channel=channel, state__in=taken).exists():
-            return False
-        before, seen = before.predecessor, seen + 1
-    return True
+    """Whether nothing of what it ends was taken by this channel: an end of something nobody there heard of only confuses.
+
+    A channel that passes on to this one counts, too: what it took and cannot end, this one ends.
+    """
+    behind, front = {channel.pk}, {channel.pk}
+    while front := set(Channel.objects.filter(fallback__in=front).values_list("pk", flat=True)) - behind:
+        behind |= front
+    return not heard(alert).filter(channel__in=behind).exists()
 
 
 def takes_over(alert: Alert, channel: Channel) -> bool:
@@ -208,7 +253,7 @@ def may_be_sent(alert: Alert, channel: Channel) -> Verdict:
     # 5. What came before and after it, and what it holds.
     if Alert.plain.filter(predecessor=alert, state=Alert.ISSUED).exists():
         return no(_("a later message has overtaken it"))
-    if alert.relay_of_id and alert.relay_of.state != Alert.RECEIVED:
+    if alert.relay_of_id and alert.relay_of.state != Alert.RECEIVED and (alert.relay_of.msg_type, alert.msg_type) != ("Cancel", "Cancel"):
         return no(_("the warning it passes on is no longer in force"))
     if not alert.area_wkb and not alert.region_ids:
         return no(_("it names no place"))

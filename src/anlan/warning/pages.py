@@ -33,6 +33,7 @@ from . import (
     delivery,
     devices,
     encoding,
+    following,
     hazards,
     hearing,
     issuers,
@@ -165,6 +166,9 @@ def alert(request: HttpRequest, key: UUID) -> HttpResponse:
         steps.add("issue")
     if row.state == Alert.ISSUED and row.endings and access.may(request.actor, "warning.issue_internal", region):
         steps |= {"end_as_prepared"}
+    after = following.waits(row)
+    if after and access.may(request.actor, "warning.issue_internal", region):
+        steps.add(after)
     if row.kind == Alert.OUTSIDE and row.state == Alert.RECEIVED:
         if access.may(request.actor, "warning.compose") and row.status != "Test":
             steps.add("relay")
@@ -224,6 +228,10 @@ def do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
         passing.close_call_down(request.act(), alert=key)
     elif step == "relay":
         row = actions.relay(request.act(), alert=key, audience=request.POST.get("audience", "public"))
+    elif step == "pass_on_end":
+        row = following.pass_on_end(request.act(), alert=key)
+    elif step == "end_dropped":
+        row = following.end_dropped(request.act(), alert=key)
     elif step == "end_outside":
         actions.end_outside(request.act(), alert=key, reason=reason)
     else:

@@ -22,7 +22,7 @@ from anlan.kernel.models import Assignment, Post, Region, RegionPath
 from . import arrival, delivery, hazards, ports
 from .errors import NOT_POSSIBLE
 from .facts import DeliveryAsked, DeliveryPassedOn, DeliveryQueued, PlaceTold
-from .gate import may_be_sent
+from .gate import heard, may_be_sent
 from .models import Alert, Attempt, Channel, Receipt
 
 CALL = "warning.call_down"
@@ -92,7 +92,19 @@ def _hand_to(alert: Alert, channel: Channel, lost: list[Attempt]) -> tuple[set[U
     return {row.pk for row in lost if row.region_id in took}, fresh
 
 
-def _to_a_person(act: Act, alert: Alert, channel: Channel, left: list[Attempt]) -> None:
+def call_again(act: Act, alert: Alert) -> None:
+    """Places that a person told of what this alert changes or ends hear of that by a person, too."""
+    if alert.state != Alert.ISSUED or alert.predecessor_id is None or alert.silent:
+        return
+    told = list(heard(alert).filter(target__startswith=BY_VOICE).order_by("region_id").distinct("region_id"))
+    if told:
+        _to_a_person(act, alert, told[0].channel, told, gettext_noop("{count} places were told by voice of what “{headline}” changes or ends: call them again and note who confirms."))
+
+
+def _to_a_person(
+    act: Act, alert: Alert, channel: Channel, left: list[Attempt],
+    msgid: str = gettext_noop("{channel} did not reach {count} of its targets with “{headline}”: call the places on the list and note who confirms."),
+) -> None:
     post = keepers_post(channel, act.now) or parties.duty_post(alert.region_id)
     if post is None:
         return
@@ -102,7 +114,7 @@ def _to_a_person(act: Act, alert: Alert, channel: Channel, left: list[Attempt]) 
     minutes = hazards.proposal_rules()["answer_minutes"].get(alert.colour, 30)
     work.open(
         act, post=post, kind=CALL, subject=subject, region=alert.region_id,
-        msgid=gettext_noop("{channel} did not reach {count} of its targets with “{headline}”: call the places on the list and note who confirms."),
+        msgid=msgid,
         params={"channel": channel.name, "count": len(left), "headline": alert.headline},
         due_at=act.now + timedelta(minutes=minutes), level=alert.colour, cause=alert.last_fact,
     )

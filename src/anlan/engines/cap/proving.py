@@ -204,6 +204,8 @@ def _two(bundle: dict[str, Any], alert: dict[str, Any], name: str, stated: Any) 
         return Line(False, f"{name}: no two persons stand behind it")
     if alert["approved_hash"] != alert["content_hash"]:
         return Line(False, f"{name}: what was approved is not what was issued")
+    if alert["ending"] == "issuer":
+        return _issuers(bundle, alert, name)
     if alert["ending"]:
         before = next((one for one in bundle["alerts"] if one["id"] == alert["content"]["predecessor_id"]), None)
         words = before["content"].get("endings", {}).get(alert["ending"]) if before else None
@@ -214,6 +216,18 @@ def _two(bundle: dict[str, Any], alert: dict[str, Any], name: str, stated: Any) 
     said = stated("warning.AlertApproved", content_hash=alert["content_hash"], author=author, approver=approver)
     by = [fact for fact in said if fact["person"] == approver]
     return Line(bool(by), f"{name}: written by one person, approved by another as it stands; the journal says so")
+
+
+def _issuers(bundle: dict[str, Any], alert: dict[str, Any], name: str) -> Line:
+    """An end of what was passed on: its issuer's own, and of what two persons agreed to pass on."""
+    found = {one["id"]: one for one in bundle["alerts"]}
+    before, source = found.get(alert["content"]["predecessor_id"]), found.get(alert["content"]["relay_of_id"])
+    same = before is not None and source is not None
+    if before is not None and source is not None:
+        said, ours = source["content"], alert["content"]
+        same = said["msg_type"] == "Cancel" and said["sender"] == ours["sender"] == before["content"]["sender"] and said["description"] == ours["description"]
+        same = same and said["headline"] in ("", ours["headline"]) and (alert["author"], alert["approver"]) == (before["author"], before["approver"])
+    return Line(same, f"{name}: in the words of the issuer, who ended what two persons had agreed to pass on")
 
 
 def _message(alert: dict[str, Any], name: str) -> Line:

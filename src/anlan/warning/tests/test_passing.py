@@ -13,9 +13,9 @@ from anlan.kernel.errors import Problem
 from anlan.kernel.models import Person
 from anlan.kernel.registers import actions as registers
 from anlan.runtime.testing import make_region
-from anlan.warning import actions, arrival, delivery, gate, passing, people, proof, queries
+from anlan.warning import actions, arrival, delivery, following, gate, passing, people, proof, queries
 from anlan.warning.adapters.sms import adapter as sms_adapter
-from anlan.warning.models import Alert, Attempt, Channel, Device, Receipt
+from anlan.warning.models import Alert, AlertRegion, Attempt, Channel, Device, Receipt
 
 from .builders import act, channel, issued
 from .test_delivery import gateway, sms, states  # noqa: F401
@@ -97,6 +97,74 @@ def test_what_was_passed_on_and_told_by_voice_stands_in_the_proof_and_no_number_
     assert not believed(lambda attempts: attempts.append({**attempts[0], "id": "x", "target": "somebody else"}))
     assert not believed(lambda attempts: next(one for one in attempts if one["adapter"] == "cap_feed").update(target="another")), "not the same ones"
     assert not believed(lambda attempts: attempts.remove(next(one for one in attempts if one["target"].startswith("voice:"))))
+
+
+def test_the_end_goes_by_the_channel_that_stood_in_and_only_to_whom_it_told(actual, town, alice, bob, gateway, drain):  # noqa: F811
+    gateway.answers[:] = [(200, {"code": 17}), (200, {"code": 0, "id": "v"})]
+    second = sms(gateway, name="second", settings={"numbers": ["13900000001"]})
+    first = sms(gateway, name="first", settings={"numbers": ["13800000001"]}, fallback=second)
+    row = issued(alice, bob, actual, town, channels=[str(first.pk)])
+    drain()
+    assert [one.channel.name for one in Attempt.plain.filter(alert=row, state="sent")] == ["second"]
+    Channel.objects.filter(pk=second.pk).update(settings=second.settings | {"numbers": ["13900000001", "13900000002"]})
+    end = actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear")
+    drain()
+    got = {(one.channel.name, one.target, one.state) for one in Attempt.plain.filter(alert=end, channel__adapter="sms")}
+    assert got == {("first", "", "refused"), ("second", "13900000001", "sent")}, "nobody hears the end of what they never heard"
+
+
+def test_the_next_channel_ends_what_the_first_one_told_and_cannot_end(actual, town, alice, bob, gateway, drain):  # noqa: F811
+    second = sms(gateway, name="second", settings={"numbers": ["13900000001"]})
+    first = sms(gateway, name="first", settings={"numbers": ["13800000001"]}, fallback=second)
+    row = issued(alice, bob, actual, town, channels=[str(first.pk)])
+    drain()
+    gateway.answers[:] = [(200, {"code": 17}), (200, {"code": 0, "id": "v"})]
+    end = actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear")
+    drain()
+    assert {(one.channel.name, one.state) for one in Attempt.plain.filter(alert=end, channel__adapter="sms")} == {("first", "failed"), ("second", "sent")}
+
+
+def test_who_was_told_by_voice_is_called_again_when_it_ends(actual, town, alice, bob, drain):
+    row = issued(alice, bob, actual, town, channels=[])
+    drain()
+    passing.told(act(alice, actual), alert=row.pk, region=town.pk, by="王支书")
+    end = actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear")
+    drain()
+    (item,) = [item for item in work.waiting_for(alice, actual) if item.kind == passing.CALL]
+    assert item.subject == f"alert:{end.pk}" and item.params["count"] == 1
+    delivery.deliver(end.pk)
+    assert work.waiting_for(alice, actual).filter(kind=passing.CALL).count() == 1
+    passing.told(act(alice, actual), alert=end.pk, region=town.pk, by="王支书")
+    assert not work.waiting_for(alice, actual).filter(kind=passing.CALL).exists()
+
+
+def test_places_an_update_leaves_out_get_the_all_clear_that_was_approved(actual, county, town, alice, bob, gateway, drain):  # noqa: F811
+    far = make_region("甲二镇", "town", county)
+    one = sms(gateway, settings={"numbers": ["13800000001"]})
+    row = issued(alice, bob, actual, county, channels=[str(one.pk)])
+    drain()
+    newer = actions.update(act(alice, actual), alert=row.pk, changes={"regions": [str(town.pk)]})
+    actions.submit(act(alice, actual), alert=newer.pk)
+    actions.approve(act(bob, actual), alert=newer.pk, seen_hash=newer.content_hash)
+    newer = actions.issue(act(bob, actual), alert=newer.pk)
+    drain()
+    (item,) = [item for item in work.waiting_for(alice, actual) if item.kind == following.DROPPED]
+    assert item.params["places"] == "甲二镇" and item.subject == f"alert:{newer.pk}"
+    end = following.end_dropped(act(bob, actual), alert=newer.pk)
+    drain()
+    assert end.region_ids == [str(far.pk)] and end.headline == row.endings["all_clear"]["headline"]
+    assert Attempt.plain.get(alert=end, channel=one).state == "sent" and not work.waiting_for(alice, actual).filter(kind=following.DROPPED).exists()
+    assert Alert.plain.get(pk=newer.pk).state == "issued" and Alert.plain.get(pk=row.pk).state == "updated"
+    assert gate.may_be_sent(Alert.plain.get(pk=newer.pk), one), "the update itself stands"
+    with pytest.raises(Problem):
+        following.end_dropped(act(bob, actual), alert=newer.pk)
+    end.content_hash = end.approved_hash = gate.content_hash(end, [county.pk])
+    AlertRegion.plain.filter(alert=end).update(region_id=county.pk)
+    assert not gate.may_be_sent(end, one), "never for what is still warned"
+    journal.seal()
+    AlertRegion.plain.filter(alert=end).update(region_id=far.pk)
+    made = proof.bundle(bob, row.pk)
+    assert all(line.ok for line in prove(made, made["public_key"])), [line.what for line in prove(made, made["public_key"]) if not line.ok]
 
 
 def test_receipts_that_do_not_come_pass_on_by_the_clock(actual, county, alice, bob, gateway, drain):  # noqa: F811

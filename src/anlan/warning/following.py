@@ -1,0 +1,144 @@
+"""What those who were warned hear afterwards: the issuer's own end of what we passed on, and the all-clear where an update left places out.
+
+A relay ends the moment its issuer lifts or changes the warning, so that nothing more of it leaves; whoever heard it from us hears the
+end from us, in the issuer's words and by the same channels, when a person on shift lets it out: one step where the end came over a
+link, two persons where somebody took it down by telephone.
+"""
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext_noop
+
+from anlan.kernel import parties, work
+from anlan.kernel.actions import Act, action
+from anlan.kernel.models import Region
+
+from . import actions, compute, gate, hazards
+from .errors import NOT_POSSIBLE, NOT_SENT
+from .facts import AlertCancelled
+from .models import Alert, AlertRegion
+
+LIFTED, DROPPED = "warning.lifted", "warning.dropped"
+
+
+def relays_of(source: Alert) -> list[Alert]:
+    """What we passed on of the warnings a message from outside lifts, and have not passed the end of yet."""
+    rows = Alert.plain.filter(kind=Alert.RELAY, relay_of__in=gate.chain(source), issued_at__isnull=False).exclude(msg_type="Cancel")
+    return [row for row in rows.order_by("issued_at") if gate.heard(row, own=True).exists() and not Alert.plain.filter(kind=Alert.RELAY, predecessor=row).exists()]
+
+
+def followed(act: Act, earlier: Alert, by: Alert, state: str) -> None:
+    """An outside warning was lifted or changed by another message: our relays of it end with it, and a person is asked to say so where they went."""
+    for row in Alert.plain.select_for_update(of=("self",)).filter(relay_of=earlier, state=Alert.ISSUED):
+        actions.end(act, row, state, "")
+    if by.msg_type != "Cancel":
+        return
+    for row in relays_of(by):
+        _ask(
+            act, row, LIFTED, by, gettext_noop("{issuer} has lifted “{headline}”, which we passed on: pass that on, too, to everybody who heard it from us."),
+            {"issuer": by.issuer_name, "headline": row.headline or row.event},
+        )
+
+
+def left_out(act: Act, row: Alert) -> None:
+    """An update went out that warns fewer places than the warning it replaces: a person is asked to give the rest the all-clear."""
+    before = row.predecessor
+    if before is not None and waits(row) and gate.heard(row).exists():
+        places = compute.dropped(before.region_ids, row.region_ids)
+        names = list(Region.objects.filter(pk__in=places).order_by("name").values_list("name", flat=True)[:8])
+        _ask(
+            act, row, DROPPED, row, gettext_noop("The update of “{headline}” leaves out places that were warned: give them the all-clear ({places})."),
+            {"headline": row.headline, "places": "、".join(names) + ("…" if len(places) > len(names) else "")},
+        )
+
+
+def _ask(act: Act, row: Alert, kind: str, about: Alert, msgid: str, params: dict[str, Any]) -> None:
+    post = parties.duty_post(row.region_id)
+    if post is not None:
+        minutes = hazards.proposal_rules()["answer_minutes"].get(row.colour, 30)
+        work.open(
+            act, post=post, kind=kind, subject=f"alert:{about.pk}", region=row.region_id, msgid=msgid, params=params, due_at=act.now + timedelta(minutes=minutes),
+            level=row.colour, cause=about.last_fact,
+        )
+
+
+@action("warning.pass_on_end")
+def pass_on_end(act: Act, *, alert: UUID) -> Alert:
+    """Say by the same channels that the issuer has lifted what we passed on: its words and time; where it sent none, only that it has lifted it.
+
+    Needs warning.issue_internal there, as any prepared end does. What was taken down by telephone is put to a second person first.
+    """
+    source = act.lock(Alert, alert, check_version=False)
+    relays = relays_of(source) if source.kind == Alert.OUTSIDE and source.msg_type == "Cancel" else []
+    if not relays:
+        raise NOT_POSSIBLE(state=source.get_state_display())
+    done = [_passed_on(act, source, row) for row in relays]
+    work.close(act, kind=LIFTED, subject=f"alert:{source.pk}", outcome="relayed")
+    return done[-1]
+
+
+def _passed_on(act: Act, source: Alert, before: Alert) -> Alert:
+    actions._must(act, before, "warning.issue_internal")
+    person = actions._person(act)
+    row = Alert(
+        realm_id=act.realm.pk, kind=Alert.RELAY, state=Alert.APPROVED, msg_type="Cancel", relay_of=source, predecessor=before, series=before.thread,
+        audience=before.audience, status=before.status, scope=before.scope, hazard=before.hazard, event=before.event, colour=before.colour,
+        category=before.category, severity=before.severity, certainty=before.certainty, urgency="Past", channels=before.channels,
+        identifier=source.identifier, sender=source.sender, sent=source.sent, issuer=source.issuer, issuer_name=source.issuer_name,
+        language=source.language or before.language, headline=source.headline or actions._cancelled(before.headline or before.event), description=source.description,
+        instruction=source.instruction, translations=source.translations, contact=source.contact, effective=source.effective, original_id=source.original_id,
+        signature=source.signature, repairs=source.repairs, expires=act.now + timedelta(hours=actions.DEFAULT_HOURS),
+    )
+    by_hand = source.heard_by in gate.BY_HAND
+    if by_hand:
+        row.author = row.editor = person
+    else:
+        row.ending, row.author, row.approver, row.approved_at = gate.ISSUERS, before.author, before.approver, before.approved_at
+    row.save(force_insert=True)
+    AlertRegion.plain.bulk_create(AlertRegion(realm_id=act.realm.pk, alert=row, region_id=UUID(key), how="chosen") for key in before.region_ids)
+    row.region_id, row.area_wkb, row.area_text = before.region_id, before.area_wkb, before.area_text
+    actions._settle(act, row, save=False)
+    if not by_hand:
+        row.approved_hash = row.content_hash
+    row.save()
+    if not by_hand and (why := gate.not_the_issuers(row)):
+        raise NOT_SENT(reason=why)
+    row.last_fact = act.state(actions._composed(row), about=row, cause=act.cause or source.last_fact)
+    row.save(update_fields=["last_fact"])
+    act.state(AlertCancelled(alert=before.pk, by=person, reason=source.issuer_name), about=before, cause=row.last_fact)
+    if not by_hand:
+        return actions._let_out(act, row, person)
+    row.state = Alert.DRAFT
+    row.save(update_fields=["state"])
+    return actions.submit(act, alert=row.pk) if row.audience == "public" else actions.issue(act, alert=row.pk)
+
+
+@action("warning.end_dropped")
+def end_dropped(act: Act, *, alert: UUID) -> Alert:
+    """Give the all-clear to the places an update leaves out, in the words approved with the warning it replaced. Needs warning.issue_internal there."""
+    update = act.lock(Alert, alert)
+    before = update.predecessor
+    if before is None or waits(update) != "end_dropped":
+        raise NOT_POSSIBLE(state=update.get_state_display())
+    actions._must(act, before, "warning.issue_internal")
+    row = actions._ended(act, before, "all_clear", "", compute.dropped(before.region_ids, update.region_ids))
+    work.close(act, kind=DROPPED, subject=f"alert:{update.pk}", outcome="done")
+    return row
+
+
+def waits(row: Alert) -> str:
+    """The step that still waits after a message: "pass_on_end", "end_dropped", or ""."""
+    if row.kind == Alert.OUTSIDE:
+        return "pass_on_end" if row.msg_type == "Cancel" and relays_of(row) else ""
+    before = row.predecessor
+    if row.state != Alert.ISSUED or row.msg_type != "Update" or before is None or "all_clear" not in before.endings or given(row):
+        return ""
+    return "end_dropped" if compute.dropped(before.region_ids, row.region_ids) else ""
+
+
+def given(update: Alert) -> bool:
+    """Whether the places an update leaves out have had their all-clear."""
+    return Alert.plain.filter(predecessor=update.predecessor_id, ending="all_clear").exists()
