@@ -19,6 +19,14 @@ from .nodes import Node
 XS = "{http://www.w3.org/2001/XMLSchema}"
 SCHEMA = Path(__file__).parent / "data" / "CAP-v1.2.xsd"
 DATES = ("sent", "effective", "onset", "expires")
+PAIRS = ("eventCode", "parameter", "geocode")
+# What of 1.2 an older version has no place for. Code values by element, and whole elements.
+VALUES = {
+    NS11: {"responseType": {"Avoid", "AllClear"}},
+    NS10: {"status": {"Draft"}, "category": {"CBRNE"}, "certainty": {"Observed"}},
+}
+GONE = {NS11: set(), NS10: {"responseType", "derefUri"}}
+PAIR = r"\s*[^\s=,]+=[\s\S]*"  # CAP 1.0's name=value
 MAX_FINDINGS = 50  # a broken message says the same thing a thousand times
 
 
@@ -31,29 +39,47 @@ class Finding:
 
 
 @cache
-def schema(namespace: str) -> etree.XMLSchema | None:
-    """The schema of that version; 1.1 is derived from 1.2 by its five differences; 1.0 has none we may ship."""
-    if namespace == NS10:
-        return None
+def schema(namespace: str) -> etree.XMLSchema:
+    """The schema of that version; 1.1 and 1.0 are derived from 1.2 by what they have otherwise."""
     tree = etree.parse(str(SCHEMA))
     if namespace == NS12:
         return etree.XMLSchema(tree)
-    root = etree.fromstring(etree.tostring(tree).replace(NS12.encode(), NS11.encode()))
+    root = etree.fromstring(etree.tostring(tree).replace(NS12.encode(), namespace.encode()))
     for element in list(root.iter(f"{XS}element")):
-        if element.get("name") in DATES:
+        name = element.get("name")
+        for value in list(element.iterfind(f"{XS}simpleType/{XS}restriction/{XS}enumeration")):
+            if value.get("value") in VALUES[namespace].get(name, ()):
+                value.getparent().remove(value)
+        if name in GONE[namespace]:
+            element.getparent().remove(element)
+        elif name in DATES:
             element.remove(element.find(f"{XS}simpleType"))
             element.set("type", "xs:dateTime")
-        elif element.get("name") == "mimeType":
+        elif name == "mimeType":
             element.set("minOccurs", "0")
-        elif element.get("name") in ("altitude", "ceiling"):
+        elif name in ("altitude", "ceiling"):
             element.set("type", "xs:string")
-        elif element.get("name") == "responseType":
-            for value in list(element.iter(f"{XS}enumeration")):
-                if value.get("value") in ("Avoid", "AllClear"):
-                    value.getparent().remove(value)
+        elif namespace == NS10:
+            _first(element, name)
     for anything in list(root.iter(f"{XS}any")):
         anything.getparent().remove(anything)
     return etree.XMLSchema(root)
+
+
+def _first(element: etree._Element, name: str | None) -> None:
+    """What CAP 1.0 alone has: pairs as name=value, no category needed, Very Likely, and a password."""
+    def made(text: str) -> etree._Element:
+        return etree.fromstring(f'<x xmlns:xs="{XS[1:-1]}">{text}</x>')[0]
+
+    if name in PAIRS:
+        element.remove(element.find(f"{XS}complexType"))
+        element.append(made(f'<xs:simpleType><xs:restriction base="xs:string"><xs:pattern value="{PAIR}"/></xs:restriction></xs:simpleType>'))
+    elif name == "category":
+        element.set("minOccurs", "0")
+    elif name == "certainty":
+        element.find(f"{XS}simpleType/{XS}restriction").append(made('<xs:enumeration value="Very Likely"/>'))
+    elif name == "msgType":
+        element.addnext(made('<xs:element name="password" type="xs:string" minOccurs="0"/>'))
 
 
 def check(alert: etree._Element, node: Node | None = None) -> list[Finding]:
@@ -62,12 +88,11 @@ def check(alert: etree._Element, node: Node | None = None) -> list[Finding]:
     found: list[Finding] = []
     if namespace not in VERSIONS:
         found.append(Finding("namespace", "alert", f"not a CAP namespace: {namespace or '(none)'}"))
-    elif (rules := schema(namespace)) is not None:
+    else:
+        rules = schema(namespace)
         alone = alert if alert.getparent() is None else copy.deepcopy(alert)  # as a document of its own, wherever it was embedded
         if not rules.validate(alone):
             found += [Finding("schema", "alert", _short(error.message)) for error in rules.error_log]
-    else:
-        found.append(Finding("no_schema", "alert", "CAP 1.0 has no schema here; read by its rules only", note=True))
     found += _rules(node or Node(alert))
     return found[:MAX_FINDINGS]
 
@@ -89,9 +114,10 @@ def _rules(alert: Node) -> list[Finding]:
                     bad("date", f"{path}/{name}", str(error))
 
     for name in ("identifier", "sender"):
-        for text in alert.texts(name, True):
-            if not text or re.search(r"[\s,<&]", text):
-                bad("identity", f"alert/{name}", f"{name} must not be empty or hold spaces, commas, < or &: {text[:80]!r}")
+        for node in alert.all(name):
+            if not node.text or node.around or re.search(r"[\s,<&]", node.text):
+                why = f" ({node.around})" if node.around else ""
+                bad("identity", f"alert/{name}", f"{name} must not be empty or hold spaces, commas, < or &: {node.text[:80]!r}{why}")
     dates(alert, "alert")
     kind, scope = alert.one("msgType"), alert.one("scope")
     references = alert.one("references")
@@ -194,4 +220,4 @@ def _reference(triple: str) -> bool:
 
 
 def _short(message: str) -> str:
-    return re.sub(r"\{urn:oasis:names:tc:emergency:cap:1\.\d\}", "", message)[:300]
+    return re.sub(rf"\{{({'|'.join(map(re.escape, VERSIONS))})\}}", "", message)[:300]

@@ -7,14 +7,15 @@ CONTAINERS = {"alert", "info", "area", "resource", "parameter", "eventCode", "ge
 
 
 class Node:
-    """`text` is all text inside, stripped; namespaces are gone: issuers mix them, and the schema has judged them already."""
+    """`text` is all text inside, stripped, and `around` says what was; namespaces are gone: issuers mix them, and the schema has judged them already."""
 
-    __slots__ = ("children", "name", "named", "text")
+    __slots__ = ("around", "children", "name", "named", "text")
 
     def __init__(self, element: etree._Element) -> None:
         self.name: str = element.tag.rpartition("}")[2]
         self.children: list[Node] = []
         self.named: dict[str, list[Node]] = {}
+        self.around = ""
         if len(element):
             for child in element:
                 if isinstance(child.tag, str):  # a comment has a function for a tag
@@ -23,7 +24,10 @@ class Node:
                     self.named.setdefault(inner.name, []).append(inner)
             self.text = "".join(element.itertext()).strip() if self.name not in CONTAINERS else ""
         else:
-            self.text = (element.text or "").strip()
+            raw = element.text or ""
+            self.text = raw.strip()
+            if len(raw) != len(self.text):
+                self.around = " and ".join(filter(None, ("leading space" if raw[:1].isspace() else "", "trailing space" if raw[-1:].isspace() else "")))
 
     def all(self, name: str) -> list[Node]:
         return self.named.get(name, [])

@@ -26,6 +26,8 @@ ATOM_ENTRY = {"id", "title", "updated", "author", "category", "content", "contri
 LEADING = re.compile(rb"(?:\xef\xbb\xbf)?\s+<\?xml")
 MAX_MESSAGES = 2_000  # of one document
 MAX_POINTS = 100_000  # of one message, over all polygons
+EXACT = {"alert": ("identifier", "sender", "status", "msgType", "scope"), "alert/info": ("category", "responseType", "urgency", "severity", "certainty")}
+NO_VALUE = re.compile(r"Element '(language|web|uri)': .* is not a valid value of the atomic type 'xs:(\w+)'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,20 +219,23 @@ def _edxl(root: etree._Element) -> Document:
 def _message(element: etree._Element, raw: bytes | None = None) -> Message:
     namespace = etree.QName(element).namespace or ""
     node = Node(element)
-    findings = tuple(check(element, node))
+    findings = check(element, node)
     reader = _Reader(namespace)
     alert, refused = None, ""
     try:
         alert = reader.alert(node)
     except _Refused as reason:
         refused = str(reason)
+        if all(finding.note for finding in findings):  # whatever conforms can be read
+            findings.append(Finding("refused", "alert", refused))
+    reader.repairs += [f"{match[1]}: not a valid {match[2]}, kept as written" for f in findings if f.code == "schema" and (match := NO_VALUE.match(f.message))]
     if any(f.code == "schema" and "not expected" in f.message for f in findings) and alert:
         reader.repairs.append("elements stand out of the schema's order or where it has no place for them: read by name")
     method = next(element.iter(f"{{{model.DSIG}}}SignatureMethod"), None)
     return Message(
         alert=alert,
         xml=raw if raw is not None else etree.tostring(element, encoding="utf-8", xml_declaration=True, with_tail=False),
-        version=VERSIONS.get(namespace, "1.2"), findings=findings, repairs=tuple(dict.fromkeys(reader.repairs)), refused=refused,
+        version=VERSIONS.get(namespace, "1.2"), findings=tuple(findings), repairs=tuple(dict.fromkeys(reader.repairs)), refused=refused,
         signature=(method.get("Algorithm", "").rpartition("#")[2] or "unnamed") if method is not None else "",
     )
 
@@ -251,6 +256,7 @@ class _Reader:
         sent = self.date(element, "sent", "alert")
         if sent is None:
             raise _Refused("sent is missing or not a date")
+        self.exact(element, "alert")
         return Alert(
             identifier=self.must(element, "identifier", "alert"),
             sender=self.must(element, "sender", "alert"),
@@ -270,6 +276,13 @@ class _Reader:
 
     def repair(self, where: str, what: str) -> None:
         self.repairs.append(f"{where}: {what}")
+
+    def exact(self, parent: Node, where: str) -> None:
+        """Space around a text is nobody's fault, around a name or code it is: others compare those letter by letter."""
+        for name in EXACT[where]:
+            for child in parent.all(name):
+                if child.around:
+                    self.repair(f"{where}/{name}", f"{child.around} taken away")
 
     def must(self, parent: Node, name: str, where: str) -> str:
         value = parent.one(name)
@@ -323,7 +336,15 @@ class _Reader:
 
     def info(self, element: Node) -> Info:
         where = "alert/info"
+        self.exact(element, where)
+        language = element.one("language")
+        if "_" in language:
+            self.repair(f"{where}/language", f"{language[:40]!r} read as {language.replace('_', '-')[:40]}")
+            language = language.replace("_", "-")
         categories = tuple(self.known(text, model.CATEGORY, f"{where}/category") for text in element.texts("category"))
+        if not categories and self.namespace == NS10:  # which does not ask for one
+            self.repair(where, "no category (CAP 1.0), read as Other")
+            categories = ("Other",)
         if not categories:
             raise _Refused(f"{where}/category is missing")
         responses = []
@@ -333,7 +354,7 @@ class _Reader:
             except _Refused:  # advice, not a judgement of danger: the rest of the message stands without it
                 self.repair(f"{where}/responseType", f"unknown code dropped: {text[:60]!r}")
         return Info(
-            language=element.one("language"),
+            language=language,
             categories=categories,
             event=self.must(element, "event", where),
             response_types=tuple(responses),

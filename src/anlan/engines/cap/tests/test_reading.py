@@ -86,6 +86,65 @@ def test_cap_10_with_its_own_spelling_is_read():
     assert message.alert.infos[0].areas[0].geocodes == (("FIPS6", "006017"),)
 
 
+OLD = ALERT.replace("urn:oasis:names:tc:emergency:cap:1.2", "http://www.incident.com/cap/1.0").replace("Observed", "Likely").replace(
+    "<valueName>GB/T 2260</valueName><value>990101</value>", "FIPS6=006017")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "names"),
+    [
+        ("<status>Actual", "<status>Draft", "status"),
+        ("<urgency>Immediate", "<urgency>Foo", "urgency"),
+        ("<certainty>Likely", "<certainty>Observed", "certainty"),
+        ("<category>Met", "<category>CBRNE", "category"),
+        ("<event>暴雨</event>", "", "event"),
+        ("<event>", "<responseType>Shelter</responseType><event>", "responseType"),
+        ("<event>", "<foo/><event>", "foo"),
+        ("FIPS6=006017", "006017", "geocode"),
+        ("FIPS6=006017", "<valueName>FIPS6</valueName><value>006017</value>", "geocode"),
+    ],
+)
+def test_cap_10_is_held_to_its_own_tables(old, new, names):
+    assert one(OLD).valid and old in OLD
+    message = one(OLD.replace(old, new))
+    assert not message.valid and any(names in finding.message for finding in message.findings if not finding.note), message.findings
+
+
+@pytest.mark.parametrize("change", [("<category>Met</category>", ""), ("<scope>", "<password>x</password><scope>"), ("Likely", "Very Likely"), ("FIPS6=006017", " A=a=\n b c ")])
+def test_what_cap_10_allows_conforms_and_is_read(change):
+    message = one(OLD.replace(*change))
+    assert message.valid and message.alert is not None, message.findings
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "repair"),
+    [
+        ("<status>Actual", "<status>Actual ", "alert/status: trailing space taken away"),
+        ("<identifier>", "<identifier> ", "alert/identifier: leading space taken away"),
+        ("<severity>Extreme", "<severity>\n Extreme ", "alert/info/severity: leading space and trailing space taken away"),
+        ("zh-CN", "zh_CN", "alert/info/language: 'zh_CN' read as zh-CN"),
+        ("zh-CN", "Chinese language", "language: not a valid language, kept as written"),
+        ("<area>", "<web>%%</web><area>", "web: not a valid anyURI, kept as written"),
+    ],
+)
+def test_each_repair_of_a_text_is_named(old, new, repair):
+    message = one(ALERT.replace(old, new, 1))
+    assert not message.valid and message.alert is not None and repair in message.repairs, (message.repairs, message.findings)
+    assert message.alert.identifier == "LZ-2026-07-20-001" and message.alert.status == "Actual" and message.alert.infos[0].severity == "Extreme"
+
+
+@pytest.mark.parametrize("version", ["urn:oasis:names:tc:emergency:cap:1.2", "urn:oasis:names:tc:emergency:cap:1.1", "http://www.incident.com/cap/1.0"])
+@pytest.mark.parametrize("name", ["identifier", "sender", "sent", "status", "msgType", "scope", "category", "event", "urgency", "severity", "certainty"])
+@pytest.mark.parametrize("text", [None, "", " ", "x y", "24"])
+def test_whatever_conforms_can_be_read(version, name, text):
+    import re
+
+    old = (ALERT if "cap:1." in version else OLD).replace("urn:oasis:names:tc:emergency:cap:1.2", version)
+    changed = re.sub(f"<{name}>.*?</{name}>", "" if text is None else f"<{name}>{text}</{name}>", old, count=1)
+    message = one(changed)
+    assert changed != old and (message.alert is not None or not message.valid)
+
+
 def test_an_envelope_marked_as_exercise_outranks_an_actual_alert_inside():
     body = ALERT.partition("?>")[2]
     raw = (
