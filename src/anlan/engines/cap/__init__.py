@@ -2,7 +2,7 @@
 
     read(raw)            bytes -> Document: every alert in it, what was wrong and what was repaired
     check(element)       schema plus the rules the schema does not carry -> findings
-    build(alert)         Alert -> bytes of a valid CAP 1.2 message
+    build(alert)         Alert -> bytes of a valid CAP 1.2 message, or of 1.1 or 1.0 where all of it has a place there
     sign(raw, key, cert) / verify(raw, cert)     enveloped XML signature
     build_atom / build_rss / build_edxl          feeds and envelopes around built messages
     area_geometry(area)  polygons and circles -> one shapely geometry, longitude/latitude, WGS 84

@@ -1,18 +1,20 @@
-"""An Alert as the bytes of a CAP 1.2 message, in the schema's order, dates with offset, UTC as -00:00."""
+"""An Alert as the bytes of a CAP message, in the schema's order, dates with offset, UTC as -00:00."""
 from __future__ import annotations
 
 import re
 
 from lxml import etree
 
-from .checking import check
-from .model import NS12, Alert, Area, CapError, Info, Pair, Resource, format_date
+from .checking import DESIGNATOR, PAIRS, check
+from .model import NS10, NS12, VERSIONS, Alert, Area, CapError, Info, Pair, Resource, format_date
 
 ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+NAMESPACES = {version: namespace for namespace, version in VERSIONS.items()}
 
-def build(alert: Alert) -> bytes:
-    """The message as UTF-8. CapError('invalid') names what the standard forbids: nothing invalid leaves here."""
+
+def build(alert: Alert, version: str = "1.2") -> bytes:
+    """The message as UTF-8. CapError('invalid') names what the standard forbids, or has no place for in that version: nothing invalid leaves here."""
     root = etree.Element(f"{{{NS12}}}alert", nsmap={None: NS12})
     _put(root, "identifier", alert.identifier)
     _put(root, "sender", alert.sender)
@@ -30,10 +32,24 @@ def build(alert: Alert) -> bytes:
     _put(root, "incidents", " ".join(map(_quote, alert.incidents)))
     for info in alert.infos:
         _info(root, info)
+    if version != "1.2":
+        root = _older(root, NAMESPACES[version])
     errors = [finding for finding in check(root) if not finding.note]
     if errors:
         raise CapError("invalid", "; ".join(f"{finding.where}: {finding.message}" for finding in errors[:5]))
     return etree.tostring(root, encoding="utf-8", xml_declaration=True, pretty_print=True)
+
+
+def _older(root: etree._Element, namespace: str) -> etree._Element:
+    """The same in an older version's spelling; what that one has no place for stays, and its check names it."""
+    if namespace == NS10:
+        for pair in list(root.iter(*(f"{{{NS12}}}{name}" for name in PAIRS))):
+            key, value = (child.text or "" for child in pair)
+            if not re.fullmatch(DESIGNATOR, key):
+                raise CapError("invalid", f"{etree.QName(pair).localname}: CAP 1.0 has no place for the name {key[:60]!r}")
+            del pair[:]
+            pair.text = f"{key}={value}"
+    return etree.fromstring(etree.tostring(root).replace(NS12.encode(), namespace.encode(), 1))  # the root's own declaration stands first
 
 
 def _info(root: etree._Element, info: Info) -> None:

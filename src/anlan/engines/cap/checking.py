@@ -26,7 +26,7 @@ VALUES = {
     NS10: {"status": {"Draft"}, "category": {"CBRNE"}, "certainty": {"Observed"}},
 }
 GONE = {NS11: set(), NS10: {"responseType", "derefUri"}}
-PAIR = r"\s*[^\s=,]+=[\s\S]*"  # CAP 1.0's name=value
+DESIGNATOR = r"[^\s=,]+"  # the name in CAP 1.0's name=value
 MAX_FINDINGS = 50  # a broken message says the same thing a thousand times
 
 
@@ -73,7 +73,7 @@ def _first(element: etree._Element, name: str | None) -> None:
 
     if name in PAIRS:
         element.remove(element.find(f"{XS}complexType"))
-        element.append(made(f'<xs:simpleType><xs:restriction base="xs:string"><xs:pattern value="{PAIR}"/></xs:restriction></xs:simpleType>'))
+        element.append(made(f'<xs:simpleType><xs:restriction base="xs:string"><xs:pattern value="\\s*{DESIGNATOR}=[\\s\\S]*"/></xs:restriction></xs:simpleType>'))
     elif name == "category":
         element.set("minOccurs", "0")
     elif name == "certainty":

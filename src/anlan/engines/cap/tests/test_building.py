@@ -1,6 +1,8 @@
 """build → read → build gives the same bytes and the same values, for any alert the standard allows."""
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -52,14 +54,58 @@ alerts = st.builds(
 )
 
 
+@pytest.mark.parametrize("version", ["1.2", "1.1", "1.0"])
 @given(alert=alerts)
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_build_read_build_is_the_identity(alert):
-    raw = cap.build(alert)
+def test_build_read_build_is_the_identity(version, alert):
+    alert = placed(alert, version)
+    raw = cap.build(alert, version)
     (message,) = cap.read(raw).messages
-    assert message.valid and message.repairs == ()
+    assert message.valid and message.repairs == () and message.version == version
     assert message.alert == alert
-    assert cap.build(message.alert) == raw
+    assert cap.build(message.alert, version) == raw
+
+
+def placed(alert, version):
+    """The alert without what that version has no place for."""
+    if version == "1.2":
+        return alert
+    first = version == "1.0"
+
+    def named(pairs):
+        return tuple((re.sub(r"[\s=,]", "_", name), value) for name, value in pairs) if first else pairs
+
+    return replace(alert, status="Test" if first and alert.status == "Draft" else alert.status, infos=tuple(
+        replace(
+            info, response_types=() if first else tuple(one for one in info.response_types if one not in ("Avoid", "AllClear")),
+            categories=tuple("Other" if first and one == "CBRNE" else one for one in info.categories),
+            certainty="Likely" if first and info.certainty == "Observed" else info.certainty, event_codes=named(info.event_codes),
+            parameters=named(info.parameters), areas=tuple(replace(area, geocodes=named(area.geocodes)) for area in info.areas),
+        )
+        for info in alert.infos
+    ))
+
+
+INFO = cap.Info(event="x", categories=("Met",), urgency="Past", severity="Minor", certainty="Likely")
+
+
+@pytest.mark.parametrize(
+    ("version", "change", "names"),
+    [
+        ("1.1", {"response_types": ("Avoid",)}, "responseType"),
+        ("1.0", {"response_types": ("Shelter",)}, "responseType"),
+        ("1.0", {"certainty": "Observed"}, "certainty"),
+        ("1.0", {"categories": ("CBRNE",)}, "category"),
+        ("1.0", {"parameters": (("a b", "c"),)}, "parameter"),
+        ("1.0", {"event_codes": (("a=b", "c"),)}, "eventCode"),
+        ("1.0", {"resources": (cap.Resource(description="x", mime_type="text/plain", deref_uri="eA=="),)}, "derefUri"),
+    ],
+)
+def test_what_an_older_version_has_no_place_for_is_refused_by_name(version, change, names):
+    alert = replace(SMALL, infos=(replace(INFO, **change),))
+    assert cap.read(cap.build(alert)).valid
+    with pytest.raises(cap.CapError, match=names):
+        cap.build(alert, version)
 
 
 SMALL = cap.Alert(
@@ -73,8 +119,6 @@ def test_utc_is_written_minus_zero():
 
 @pytest.mark.parametrize("change", [{"status": "Real"}, {"identifier": "a b"}, {"msg_type": "Update"}, {"scope": "Private"}, {"note": "\x07"}])
 def test_nothing_invalid_is_built(change):
-    from dataclasses import replace
-
     with pytest.raises(cap.CapError, match=r"."):
         cap.build(replace(SMALL, **change))
 
