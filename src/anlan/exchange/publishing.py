@@ -97,7 +97,7 @@ def pages() -> dict[str, bytes]:
     found |= {"cap.atom": cap.build_atom(feed), "cap.rss": cap.build_rss(feed)}
     found |= {f"cap/{one.alert.pk}.xml": bytes(one.signed.xml) for one in live}
     alerts = [one.alert for one in live]
-    picture = _picture(alerts)
+    counties = [(one.name, one.name_en or one.name, shapely.from_wkb(bytes(one.area_wkb))) for one in Region.objects.filter(kind="county", area_wkb__isnull=False).order_by("pk")[:200]]
     for code, suffix, _label in LANGUAGES:
         with override(code):
             for row in [*alerts, *over]:
@@ -105,14 +105,15 @@ def pages() -> dict[str, bytes]:
                 row.shape = SHAPES.get(row.colour, "")
                 row.by = ours.text if row.issuer == ours.code and row.kind != Alert.RELAY else row.issuer_name
                 row.said = next((text["headline"] for text in texts(row) if text["language"].startswith(code[:2]) and text["headline"]), row.headline)
+            land = [(chinese if code.startswith("zh") else english, shape) for chinese, english, shape in counties]
             said = {
                 "name": name, "now": _time(now), "alerts": alerts, "over": over, "suffix": suffix, "language": "zh" if code.startswith("zh") else code,
-                "others": [(other, label) for _code, other, label in LANGUAGES if other != suffix], "picture": picture, "home": "",
+                "others": [(other, label) for _code, other, label in LANGUAGES if other != suffix], "picture": _picture(alerts, land, suffix), "home": "",
             }
             found[f"index{suffix}.html"] = render_to_string("public/index.html", said).encode()
             found[f"embed{suffix}.html"] = render_to_string("public/embed.html", said).encode()
             for row in [*alerts, *over]:
-                own = said | {"alert": row, "texts": sorted(texts(row), key=lambda text: not text["language"].startswith(code[:2])), "home": "../", "picture": _picture([row]), "in_force": row in alerts}
+                own = said | {"alert": row, "texts": sorted(texts(row), key=lambda text: not text["language"].startswith(code[:2])), "home": "../", "picture": _picture([row], land, suffix, "../"), "in_force": row in alerts}
                 found[f"a/{row.pk}{suffix}.html"] = render_to_string("public/alert.html", own).encode()
     return found
 
@@ -154,10 +155,12 @@ def _feature(row: Alert) -> dict[str, Any]:
     }
 
 
-def _picture(rows: Iterable[Alert]) -> str:
-    """A drawn map that needs nothing else: county boundaries, and the warned areas in their colours. '' when there is nothing to draw."""
+def _picture(rows: Iterable[Alert], counties: list[tuple[str, Any]], suffix: str, home: str = "") -> str:
+    """A drawn map that needs nothing else: county boundaries, and the warned areas in their colours. '' when there is nothing to draw.
+
+    `suffix` is the language's, `home` the way from the page it stands on to the first.
+    """
     areas = [(row, shapely.from_wkb(bytes(row.area_wkb))) for row in rows if row.area_wkb and row.msg_type != "Cancel"]
-    counties = [(one.name, shapely.from_wkb(bytes(one.area_wkb))) for one in Region.objects.filter(kind="county", area_wkb__isnull=False).order_by("pk")[:200]]
     shapes = [shape for _row, shape in areas] + [shape for _name, shape in counties]
     if not areas or not shapes:
         return ""
@@ -177,7 +180,7 @@ def _picture(rows: Iterable[Alert]) -> str:
 
     drawn = "".join(f'<path d="{path(shape)}" class="land"/>' for _name, shape in counties)
     drawn += "".join(
-        f'<a href="a/{row.pk}.html"><path d="{path(shape)}" class="warned" fill="{COLOURS[row.colour]}" stroke="{COLOURS[row.colour]}"><title>{html.escape(row.headline)}</title></path></a>'
+        f'<a href="{home}a/{row.pk}{suffix}.html"><path d="{path(shape)}" class="warned" fill="{COLOURS[row.colour]}" stroke="{COLOURS[row.colour]}"><title>{html.escape(row.said)}</title></path></a>'
         for row, shape in sorted(areas, key=lambda one: RANK[one[0].colour])
     )
     for name, shape in counties:

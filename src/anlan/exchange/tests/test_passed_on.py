@@ -44,7 +44,7 @@ def test_the_issuers_cancel_ends_it_at_once_and_one_step_tells_whoever_heard_it(
     drain()
     assert (end.kind, end.msg_type, end.sender, end.sent, end.identifier, end.channels) == ("relay", "Cancel", said.sender, said.sent, "c1", [str(sign.pk)])
     assert bytes(end.cap_xml) == bytes(said.original.raw), "the issuer's own message"
-    assert {one.channel.adapter: one.state for one in Attempt.plain.filter(alert=end)} == {"text_file": "delivered", "in_app": "delivered"}
+    assert {one.channel.adapter: one.state for one in Attempt.plain.filter(alert=end)} == {"text_file": "delivered", "in_app": "sent"}
     assert not Attempt.plain.filter(alert=end, channel=other).exists()
     assert not work.waiting_for(alice, actual).filter(kind=following.LIFTED).exists()
     with pytest.raises(Problem):

@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 
 import pytest
 
 from anlan.engines import cap
 from anlan.exchange import commands, publishing
 from anlan.kernel import journal
+from anlan.kernel.models import Region
 from anlan.warning import actions, proof
 from anlan.warning.models import Alert
 from anlan.warning.tests.builders import act, channel, issued
@@ -67,6 +69,20 @@ def test_nothing_of_an_exercise_or_of_a_draft_is_written(actual, exercise, count
     drain()
     publishing.publish()
     assert told(place)["in_force"] == [] and str(row.pk) not in (place / "index.html").read_text()
+
+
+def test_every_link_of_every_page_leads_somewhere_in_the_readers_language(actual, county, alice, bob, feed, place, drain):
+    Region.objects.filter(pk=county.pk).update(name_en="County <A>")
+    row = issued(alice, bob, actual, county, translations={"en-US": {"headline": "Flash flood: go up", "description": "d", "instruction": ""}})
+    drain()
+    pages = list(place.resolve().rglob("*.html"))
+    assert len(pages) >= 6
+    for page in pages:
+        for link in re.findall(r'(?:href|src)="([^"]+)"', page.read_text()):
+            if "://" not in link and not link.startswith(("#", "mailto:")):
+                assert (page.parent / link.partition("#")[0]).exists(), f"{page.name}: {link}"
+    english = (place / "index.en.html").read_text()
+    assert f'href="a/{row.pk}.en.html"><path' in english and "<title>Flash flood: go up" in english and "County &lt;A&gt;" in english and county.name not in english.partition("<svg")[2].partition("</svg>")[0]
 
 
 def test_a_version_is_written_beside_the_old_one_and_swapped(actual, county, alice, bob, feed, place, drain):
