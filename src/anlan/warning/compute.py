@@ -15,6 +15,7 @@ import yaml
 from django.db.models import Count, Q
 from django.utils import translation
 from django.utils.translation import gettext as _
+from numpy.typing import NDArray
 from shapely import union_all
 from shapely.geometry.base import BaseGeometry
 
@@ -203,9 +204,13 @@ def around(regions: Iterable[UUID]) -> UUID | None:
 
 
 def shape_of(regions: Iterable[UUID]) -> BaseGeometry | None:
-    """The union of the regions' areas, simplified to about 50 m so that a message stays readable for small receivers."""
+    """The union of the regions' areas, each part with few corners so that a message stays readable for small receivers; no place of ours in it is cut off."""
     areas = [shapely.from_wkb(bytes(wkb)) for wkb in Region.objects.filter(pk__in=list(regions), area_wkb__isnull=False).values_list("area_wkb", flat=True)]
-    return union_all(areas).simplify(0.0005) if areas else None
+    if not areas:
+        return None
+    whole = union_all(areas)
+    places = _points(whole)
+    return union_all([covering(part, places, CORNERS).area for part in getattr(whole, "geoms", [whole]) if part.area])
 
 
 CORNERS = 100  # of an outline we send: receivers with small memories take no more
@@ -322,9 +327,13 @@ def _place_at(lon: float, lat: float) -> str:
 
 def outline(shape: BaseGeometry) -> BaseGeometry:
     """The drawn area with few corners; no place of ours that lies in it is cut off by that."""
+    return covering(shape, _points(shape), CORNERS).area
+
+
+def _points(shape: BaseGeometry) -> NDArray[np.float64]:
+    """Where our places near an area lie: (N, 2) lon, lat."""
     west, south, east, north = shape.bounds
-    places = Region.objects.filter(lon__gte=west, lon__lte=east, lat__gte=south, lat__lte=north).values_list("lon", "lat")
-    return covering(shape, np.array(list(places), np.float64), CORNERS).area
+    return np.array(list(Region.objects.filter(lon__gte=west, lon__lte=east, lat__gte=south, lat__lte=north).values_list("lon", "lat")), np.float64).reshape(-1, 2)
 
 
 def warned_by(shape: BaseGeometry) -> list[UUID]:

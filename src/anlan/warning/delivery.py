@@ -8,7 +8,7 @@ import hashlib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
@@ -388,6 +388,18 @@ def record_receipt(channel: Channel, reference: str, ok: bool, text: str = "", k
             attempt.version += 1
             attempt.save(update_fields=["state", "error", "version"])
         return True
+
+
+def note_shown(actor: Actor, alerts: Iterable[UUID]) -> None:
+    """A page has put these alerts before somebody who holds a post they were sent to: a receipt (read) for each such post that has none."""
+    held = [f"post:{key}" for key in access.posts(actor)]
+    rows = list(Attempt.plain.filter(alert__in=alerts, channel__adapter="in_app", target__in=held, state=Attempt.SENT).select_related("realm"))
+    if rows:
+        with transaction.atomic():
+            Receipt.plain.bulk_create(
+                [Receipt(realm_id=row.realm_id, attempt=row, kind="read", at=clock.now(row.realm), person=actor.person_id) for row in rows], ignore_conflicts=True
+            )
+            Attempt.plain.filter(pk__in=[row.pk for row in rows]).update(state=Attempt.DELIVERED, version=F("version") + 1)
 
 
 def _key(text: str) -> UUID | None:

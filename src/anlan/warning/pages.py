@@ -144,6 +144,7 @@ def _people(*keys: Any) -> dict[Any, str]:
 def alert(request: HttpRequest, key: UUID) -> HttpResponse:
     """One alert: content, who wrote and approved it, whom it reaches, attempts and receipts by channel, why."""
     row = _alert(request, key)
+    delivery.note_shown(request.actor, [row.pk])
     person, author_side = request.actor.person_id, (row.author, row.editor)
     region = row.region_id
     public = row.audience == "public"

@@ -15,11 +15,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from anlan.kernel import access, clock, realms, shell, work
+from anlan.kernel import access, clock, realms, shell, subjects, work
 from anlan.kernel.errors import FORBIDDEN, INVALID, NOT_FOUND, UNEXPECTED
 from anlan.kernel.ids import new_id
 from anlan.kernel.middleware import public
 from anlan.kernel.models import Realm, Region, WorkItem
+from anlan.warning import delivery
 
 from . import actions, layers
 from . import desk as desk_room
@@ -81,6 +82,9 @@ def _waits(request: HttpRequest) -> dict[str, Any]:
     items = desk_room.waiting(request.actor, request.realm)  # type: ignore[attr-defined]
     for entry in items:
         entry["why"] = f"fact:{entry['item'].cause}" if entry["item"].cause else entry["item"].subject
+    warned = [subjects.parse(entry["item"].subject)[1] for entry in items if entry["item"].kind == "warning.alert"]
+    if warned:
+        delivery.note_shown(request.actor, [UUID(str(key)) for key in warned])  # type: ignore[attr-defined]
     return {"waits": items}
 
 

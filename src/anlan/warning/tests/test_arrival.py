@@ -11,7 +11,7 @@ from anlan.kernel import clock
 from anlan.kernel.models import Region
 from anlan.runtime.testing import make_actor, make_post, make_region
 from anlan.sensing.models import Signal, Station
-from anlan.warning import actions, arrival, queries
+from anlan.warning import actions, arrival, delivery, queries
 from anlan.warning.models import Alert, Attempt, Receipt
 
 from .builders import act, channel, issued
@@ -34,6 +34,10 @@ def sent(actual, county, towns, alice, bob, drain):
     channel("in_app")
     row = issued(alice, bob, actual, county)
     drain()
+    laid = arrival.of(Alert.plain.select_related("realm").get(pk=row.pk))
+    assert (laid["accepted"], laid["shown"]) == (2, 0), "nobody has looked at a desk yet"
+    for _town, actor in towns[:2]:
+        delivery.note_shown(actor, [row.pk])
     return Alert.plain.select_related("realm").get(pk=row.pk)
 
 
@@ -78,7 +82,7 @@ def test_a_village_is_told_by_its_town_and_nobody_by_the_county_alone(actual, co
     drain()
     assert Attempt.plain.filter(alert=row, region=county).exists(), "the county's own desk was told, too"
     found = arrival.of(Alert.plain.select_related("realm").get(pk=row.pk))
-    assert sorted((place.region.name, place.level) for place in found["places"]) == [("1镇", 2), ("2镇", 2), ("3镇", 0), ("自有村", 2)]
+    assert sorted((place.region.name, place.level) for place in found["places"]) == [("1镇", 1), ("2镇", 1), ("3镇", 0), ("自有村", 1)]
     assert [place.region.name for place in found["nobody"]] == ["3镇"]
 
 

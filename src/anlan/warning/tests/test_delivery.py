@@ -166,7 +166,7 @@ def test_a_dead_supplier_stops_nothing_else(actual, county, alice, bob, drain, s
     secrets.keep("dead", "s")
     row = issued(alice, bob, actual, county)
     drain()
-    assert states(row, "webhook") == ["failed", "queued"] and states(row, "in_app") and set(states(row, "in_app")) == {"delivered"}
+    assert states(row, "webhook") == ["failed", "queued"] and states(row, "in_app") and set(states(row, "in_app")) == {"sent"}
 
 
 def test_a_private_address_is_not_called_unless_listed(actual, county, alice, bob, gateway, drain, settings):

@@ -67,6 +67,22 @@ def test_villages_inside_and_beyond_are_told_apart_and_nobody_inside_is_left_out
     assert untold.name == "上游村" and compute.warned_by(longer) == [town.pk, untold.pk]
 
 
+def test_an_area_of_chosen_places_has_few_corners_and_cuts_no_village_off(county):
+    rng = np.random.default_rng(5)
+    angles = np.sort(rng.random(900) * 2 * np.pi)
+    ring = (119.2, 28.2) + 0.15 * (0.8 + 0.2 * rng.random(900))[:, None] * np.c_[np.cos(angles), np.sin(angles)]
+    jagged, apart = shapely.Polygon(ring), shapely.box(119.6, 28.6, 119.7, 28.7)
+    area = shapely.union_all([jagged, apart])
+    Region.objects.filter(pk=county.pk).update(area_wkb=shapely.to_wkb(area))
+    inside = [point for point in rng.uniform((119.0, 28.0), (119.4, 28.4), (2000, 2)) if jagged.contains(shapely.Point(point))][:400]
+    inside += list(ring * 0.999 + np.array((119.2, 28.2)) * 0.001)  # in the very tips
+    Region.objects.bulk_create(Region(name=f"v{n}", kind="village", lon=lon, lat=lat) for n, (lon, lat) in enumerate(inside))
+    shape = compute.shape_of([county.pk])
+    assert len(inside) > 600 and all(shapely.contains_xy(shape, lon, lat) for lon, lat in inside)
+    assert [shapely.get_num_coordinates(part) <= compute.CORNERS for part in shape.geoms] == [True, True]
+    assert shapely.union_all([part for part in shape.geoms if part.bounds[0] > 119.5]).equals(apart), "what has few corners stays as it is"
+
+
 def test_a_small_circle_in_a_large_town_warns_that_town(actual, town, alice):
     row = draft(alice, actual, town, regions=[], drawn={"circle": [town.lon, town.lat, 0.5]})
     assert row.region_ids == [str(town.pk)] and compute.km2(compute.area_of(row)) == pytest.approx(np.pi / 4, rel=0.02)

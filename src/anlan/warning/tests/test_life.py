@@ -39,7 +39,7 @@ def test_a_silent_correction_reaches_the_feed_and_wakes_nobody_again(out, actual
     assert may_be_sent(silent, feed) and not may_be_sent(silent, file)
     assert Alert.plain.get(pk=row.pk).state == "updated"
     told = set(Attempt.plain.filter(alert=row, channel__adapter="in_app").values_list("target", flat=True))
-    again = set(Attempt.plain.filter(alert=silent, channel__adapter="in_app", state="delivered").values_list("target", flat=True))
+    again = set(Attempt.plain.filter(alert=silent, channel__adapter="in_app", state="sent").values_list("target", flat=True))
     assert again == told  # nobody has confirmed yet: the duty to confirm goes on with the corrected text
     assert cap.read(bytes(silent.cap_xml)).messages[0].alert.infos[0].parameter("anlan:silent") == "true"
     assert draft(alice, actual, row.region).series != row.pk == silent.series

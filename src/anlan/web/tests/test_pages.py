@@ -14,6 +14,8 @@ from django.urls import get_resolver
 from anlan.kernel import work
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.models import Realm, WorkItem
+from anlan.warning.models import Attempt
+from anlan.warning.tests.builders import issued
 
 pytestmark = pytest.mark.django_db
 
@@ -70,6 +72,21 @@ def test_a_red_item_rings_until_acknowledged_and_still_waits(client, signed_in, 
     client.post(f"/desk/seen/{item.pk}")
     assert "data-alarm=" not in client.get("/desk/alarm").content.decode()
     assert "Red matter" in client.get("/desk/waits").content.decode()
+
+
+def test_an_alert_is_shown_when_a_desk_of_its_post_is_and_not_before(client, signed_in, actual, county, alice, bob, charlie, drain):
+    row = issued(alice, bob, actual, county)
+    drain()
+    laid = Attempt.plain.get(alert=row, channel__adapter="in_app", target=f"post:{alice.post_id}")
+    assert laid.state == "sent" and not laid.receipts.exists()
+    signed_in(client, charlie).get("/")
+    assert not laid.receipts.exists(), "another county's desk shows nothing of it"
+    client = signed_in(client, alice)
+    client.get("/desk/alarm")
+    client.get("/desk/waits")
+    assert [receipt.kind for receipt in laid.receipts.all()] == ["read"] and laid.receipts.get().person == alice.person_id
+    laid.refresh_from_db()
+    assert laid.state == "delivered"
 
 
 def test_an_outsider_cannot_silence_it(client, signed_in, actual, alice, charlie, duty_post, county):

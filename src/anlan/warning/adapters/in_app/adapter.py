@@ -64,7 +64,7 @@ class InApp(Adapter):
     def hand_over(self, channel: Channel, alert: Alert, attempt: Attempt) -> Outcome:
         act = Act(Actor.machine("warning"), alert.realm, op_id=derived_id("warning.put_on_desk", attempt.pk), cause=alert.last_fact)
         put_on_desk(act, alert=alert.pk, post=UUID(attempt.target.removeprefix("post:")))
-        return Outcome(True, delivered=True)
+        return Outcome(True)  # it lies on the desk; `delivery.note_shown` says when somebody's page had it
 
     def alive(self, channel: Channel) -> Outcome:
         return Outcome(True)
