@@ -46,13 +46,19 @@ BACK_OFF = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
 
 
 def deliver(alert_id: UUID, cause: UUID | None = None) -> None:
-    """Make the attempt rows (once), then send what waits. Idempotent: rows have derived keys, sent rows are not claimed again."""
+    """Make the attempt rows (once), then send what waits. Idempotent: rows have derived keys, sent rows are not claimed again.
+
+    Desks, devices and feeds are done before the first number is listed: a siren does not wait for a million rows.
+    """
     alert = Alert.plain.select_related("realm").get(pk=alert_id)
-    for channel in _channels(alert):
-        _queue(alert, channel)
-    # Whatever has rows that wait: those channels, and what they have passed on to.
-    for channel in sorted(Channel.objects.filter(pk__in=_open(alert_id)), key=lambda channel: (channel.outward, str(channel.pk))):
-        send_waiting(alert_id, channel)
+    channels = _channels(alert)
+    for numbers in (False, True):
+        for channel in channels:
+            if ports.adapters()[channel.adapter].personal == numbers:
+                _queue(alert, channel)
+        # Whatever has rows that wait: those channels, and what they have passed on to.
+        for channel in sorted(Channel.objects.filter(pk__in=_open(alert_id)), key=lambda channel: (ports.adapters()[channel.adapter].personal, channel.outward, str(channel.pk))):
+            send_waiting(alert_id, channel)
     act = Act(Actor.machine("warning"), alert.realm, op_id=derived_id("warning.sum_up", alert_id, cause), cause=cause)
     sum_up(act, alert=alert_id)
 

@@ -105,7 +105,7 @@ def test_the_end_goes_by_the_channel_that_stood_in_and_only_to_whom_it_told(actu
     first = sms(gateway, name="first", settings={"numbers": ["13800000001"]}, fallback=second)
     row = issued(alice, bob, actual, town, channels=[str(first.pk)])
     drain()
-    assert [one.channel.name for one in Attempt.plain.filter(alert=row, state="sent")] == ["second"]
+    assert [one.channel.name for one in Attempt.plain.filter(alert=row, state="sent", channel__adapter="sms")] == ["second"]
     Channel.objects.filter(pk=second.pk).update(settings=second.settings | {"numbers": ["13900000001", "13900000002"]})
     end = actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear")
     drain()
@@ -259,6 +259,21 @@ def test_a_gateway_that_hangs_talks_nonsense_is_busy_and_recovers_gets_each_mess
     Attempt.plain.filter(first=gone).update(first=None)
     gone.delete()
     assert not next(found for found in queries.nobody_skipped(Alert.plain.get(pk=row.pk)) if found["channel"] == str(one.pk))["same"]
+
+
+def test_devices_and_desks_do_not_wait_for_numbers_to_be_listed(actual, county, alice, bob, gateway, drain, monkeypatch):  # noqa: F811
+    one, file = sms(gateway, settings={"numbers": ["13800000001"]}), channel("text_file", settings={"folder": "sign"})
+    seen = []
+    listed = people.ByNumber.targets
+
+    def slow(self, channel, alert):
+        seen.append(sorted(set(Attempt.plain.filter(alert=alert).values_list("channel__adapter", "state"))))
+        return listed(self, channel, alert)
+
+    monkeypatch.setattr(people.ByNumber, "targets", slow)
+    row = issued(alice, bob, actual, county, channels=[str(one.pk), str(file.pk)])
+    drain()
+    assert seen == [[("in_app", "sent"), ("text_file", "delivered")]] and states(row, "sms") == ["sent"]
 
 
 def test_a_crash_while_targets_are_listed_goes_on_where_it_was(actual, county, alice, bob, drain, monkeypatch):
