@@ -398,7 +398,7 @@ def _settle(act: Act, row: Alert, save: bool = True) -> None:
     """Judge the whole as CAP before anybody approves it, and bind its digest."""
     if row.silent and (why := not_silent(row)):
         raise NOT_SILENT(reason=why)
-    row.endings = texts.endings(row) if row.kind == Alert.GOVERNMENT and row.msg_type != "Cancel" else {}
+    row.endings = texts.endings(row) if row.kind not in (Alert.RELAY, Alert.OUTSIDE) and row.msg_type != "Cancel" else {}
     trial_sent, row.sent = row.sent, row.sent or act.now
     if row.kind != Alert.RELAY:
         try:
@@ -613,7 +613,7 @@ def correct(act: Act, *, alert: UUID, changes: dict) -> Alert:
 
 @action("warning.end_as_prepared")
 def end_as_prepared(act: Act, *, alert: UUID, how: str, reason: str = "") -> Alert:
-    """Withdraw a public warning (`cancel`) or give the all-clear (`all_clear`) in the words approved with it: one step, one person on shift.
+    """Withdraw an alert of ours (`cancel`) or give the all-clear (`all_clear`) in the words prepared, and to the public approved, with it: one step, one person on shift.
 
     Needs warning.issue_internal there. Ending takes nothing from anybody that two persons did not agree to beforehand.
     """

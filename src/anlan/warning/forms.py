@@ -15,7 +15,7 @@ from anlan.kernel.errors import Problem
 from anlan.kernel.forms import LocalDateTime
 from anlan.kernel.models import Region
 
-from . import compute, hazards, issuers
+from . import compute, hazards, issuers, texts
 from .models import COLOURS, Alert, Channel
 
 
@@ -204,19 +204,35 @@ class Compose(Area):
     contact = forms.CharField(label=gettext_lazy("Contact for questions"), required=False, max_length=200)
     channels = forms.MultipleChoiceField(label=gettext_lazy("Channels"), required=False, widget=forms.CheckboxSelectMultiple)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, said: dict[str, dict[str, str]] | None = None, **kwargs: Any) -> None:
+        """`said`: the alert's translations so far, which are kept; how it ends is asked for in each language we have no words in."""
         super().__init__(*args, **kwargs)
         self.fields["hazard"].choices = hazards.choices()  # type: ignore[attr-defined]
         self.fields["channels"].choices = [(str(one.pk), one.name) for one in Channel.objects.filter(enabled=True).order_by("name")]  # type: ignore[attr-defined]
+        self.said = said or {}
+        self.asked = {f"{how}_{language}": (language, how) for language in sorted(self.said) if texts.unprepared(language) for how in ("all_clear", "cancel")}
+        for name, (language, how) in self.asked.items():
+            label = _("All-clear in {language}") if how == "all_clear" else _("Withdrawal in {language}")
+            self.fields[name] = forms.CharField(
+                label=label.format(language=language), required=False, max_length=10_000, initial=self.said[language].get(how, ""), widget=forms.Textarea(attrs={"rows": 2}),
+                help_text=_("Needed: no words are prepared in this language. The first line is the headline; without yours the end is said in English."),
+            )
+
+    def ends(self) -> list[forms.BoundField]:
+        """What asks how it ends, for the template."""
+        return [self[name] for name in self.asked]
 
     def values(self) -> dict[str, Any]:
         """What compose and edit take."""
         data = self.cleaned_data
         english = {name: data[f"{name}_en"] for name in ("headline", "description") if data.get(f"{name}_en")}
+        others = {language: dict(text) for language, text in self.said.items() if language != "en-US"}
+        for name, (language, how) in self.asked.items():
+            others[language][how] = data[name]
         return {
             "hazard": data["hazard"], "colour": data["colour"], "regions": data["places"], "drawn": data["drawn"], "headline": data["headline"], "description": data["description"],
             "instruction": data["instruction"], "expires": data["expires"], "contact": data["contact"], "channels": data["channels"],
-            "translations": {"en-US": {**english, "event": hazards.table()[data["hazard"]].name}} if english else {},
+            "translations": others | ({"en-US": {**self.said.get("en-US", {}), **english, "event": hazards.table()[data["hazard"]].name}} if english else {}),
         }
 
 

@@ -383,7 +383,7 @@ def edit(request: HttpRequest, key: UUID) -> HttpResponse:
     """Change a draft; what was approved loses its approval."""
     row = _alert(request, key)
     if request.method == "POST":
-        form = Compose(request.POST)
+        form = Compose(request.POST, said=row.translations)
         form.fields["kind"].required = False
         if row.kind == Alert.RELAY:
             regions, unknown = resolve(request.POST.get("places", ""))
@@ -395,7 +395,7 @@ def edit(request: HttpRequest, key: UUID) -> HttpResponse:
             return HttpResponseRedirect(reverse("warning:alert", args=[key]))
     else:
         english = row.translations.get("en-US", {})
-        form = Compose(initial={
+        form = Compose(said=row.translations, initial={
             "kind": row.kind, "colour": row.colour, "hazard": row.hazard, "places": names(row.region_ids), "headline": row.headline,
             "description": row.description, "instruction": row.instruction, "headline_en": english.get("headline", ""),
             "description_en": english.get("description", ""), "expires": row.expires, "contact": row.contact, "channels": row.channels,

@@ -26,22 +26,41 @@ def heading(alert: Alert) -> str:
     return f"{mark}{kind}{alert.headline}"
 
 
+ENDINGS = {  # how, language -> headline, text
+    ("cancel", "zh"): ("撤回：{headline}", "此前发布的这条{what}有误，现由{issuer}撤回，请勿据此行动，并以最新发布的信息为准。"),
+    ("cancel", "en"): ("Withdrawn: {headline}", "This {what} was issued in error and is withdrawn. Do not act on it; follow the latest information."),
+    ("all_clear", "zh"): ("解除：{headline}", "这条{what}所指的危险已经过去，现由{issuer}解除。返回前请留意周围情况，听从现场人员安排。"),
+    ("all_clear", "en"): ("All clear: {headline}", "The danger this {what} was about is over. Take care on your way back and follow the people on site."),
+}
+WHAT = {("public", "zh"): "预警", ("public", "en"): "warning", ("internal", "zh"): "消息", ("internal", "en"): "message"}
+
+
 def endings(alert: Alert) -> dict[str, Any]:
-    """How a warning to the public would end, in words: withdrawn because it was wrong, or because the danger is over. Approved with it."""
-    english = {language: said for language, said in alert.translations.items() if language.startswith("en")}
+    """How an alert of ours would end, in words: withdrawn because it was wrong, or because the danger is over. Approved with it.
 
-    def put(words: str, rest: str, words_en: str, rest_en: str) -> dict[str, Any]:
-        found: dict[str, Any] = {"headline": words.format(alert.headline)[:300], "description": rest.format(alert.issuer_name)}
-        if english:
-            found["translations"] = {
-                language: {"headline": words_en.format(said.get("headline", ""))[:300], "description": rest_en} for language, said in english.items()
-            }
-        return found
+    In every language it has. A language we have no words in gets those its author gave with the text (`translations[language][how]`, the first
+    line is the headline), else the English ones: whoever was warned in it hears of the end.
+    """
+    def put(how: str, language: str, said: dict[str, str]) -> dict[str, str]:
+        headline, _line, rest = said.get(how, "").strip().partition("\n")
+        if headline:
+            return {"headline": headline.strip()[:300], "description": rest.strip() or headline.strip()}
+        known = "zh" if language.startswith("zh") else "en"
+        values = {"headline": said.get("headline", ""), "issuer": alert.issuer_name, "what": WHAT[alert.audience, known]}
+        first, second = (part.format(**values) for part in ENDINGS[how, known])
+        return {"headline": first[:300], "description": second}
 
-    return {
-        "cancel": put("撤回：{}", "此前发布的这条预警有误，现由{}撤回，请勿据此行动，并以最新发布的信息为准。", "Withdrawn: {}", "This warning was issued in error and is withdrawn. Do not act on it; follow the latest information."),
-        "all_clear": put("解除：{}", "这条预警所指的危险已经过去，现由{}解除。返回前请留意周围情况，听从现场人员安排。", "All clear: {}", "The danger this warning was about is over. Take care on your way back and follow the people on site."),
-    }
+    found: dict[str, Any] = {}
+    for how in ("cancel", "all_clear"):
+        found[how] = put(how, alert.language, {"headline": alert.headline})
+        others = {language: put(how, language, said) for language, said in alert.translations.items()}
+        found[how] |= {"translations": others} if others else {}
+    return found
+
+
+def unprepared(language: str) -> bool:
+    """Whether the product has no words for an end in that language."""
+    return not language.startswith(LANGUAGES)
 
 
 def plain(alert: Alert) -> str:
@@ -136,6 +155,8 @@ def remarks(alert: Alert) -> list[tuple[str, str]]:
         texts += [(language, said.get("description", "")), (language, said.get("instruction", ""))]
         if not said.get("headline") or not said.get("description"):
             found.append(("incomplete", language))
+        if unprepared(language) and not (said.get("all_clear", "").strip() and said.get("cancel", "").strip()):
+            found.append(("no_ending", language))
     return found + [("long", where[:60]) for language, text in texts if (where := hard(text, language))]
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 import copy
 
 import pytest
+from django.urls import reverse
 
 from anlan.engines import cap
 from anlan.engines.cap.proving import canonical, prove
 from anlan.kernel import journal
 from anlan.kernel.errors import Problem
-from anlan.warning import actions, gate, proof, queries
+from anlan.warning import actions, gate, proof, queries, texts
+from anlan.warning.forms import Compose, names
 from anlan.warning.gate import may_be_sent
 from anlan.warning.models import Alert, Attempt
 
@@ -84,6 +86,51 @@ def test_an_end_whose_words_were_changed_does_not_leave(out, actual, alice):
     assert not may_be_sent(done, feed)
 
 
+TIBETAN = {"headline": "ཆུ་ལོག", "description": "ཆུ་ལོག་ཡོང་གི་འདུག"}
+
+
+@pytest.mark.parametrize("said", [{}, {"all_clear": "ཉེན་ཁ་མེད\nཕྱིར་ལོག", "cancel": "ནོར་འཁྲུལ"}])
+def test_an_end_is_said_in_every_language_of_its_warning(actual, county, alice, bob, drain, said):
+    feed = channel("cap_feed")
+    row = issued(alice, bob, actual, county, translations={"bo-CN": TIBETAN | said, "en-US": {"headline": "Flood", "description": "It rises."}})
+    drain()
+    assert (("no_ending", "bo-CN") in texts.remarks(row)) == (not said)
+    done = actions.end_as_prepared(act(alice, actual), alert=row.pk, how="all_clear")
+    assert may_be_sent(done, feed) and [info.language for info in cap.read(bytes(done.cap_xml)).messages[0].alert.infos] == [row.language, "bo-CN", "en-US"]
+    told = (done.translations["bo-CN"]["headline"], done.translations["bo-CN"]["description"])
+    assert told == ("ཉེན་ཁ་མེད", "ཕྱིར་ལོག") if said else TIBETAN["headline"] in told[0] and told[1] == done.translations["en-US"]["description"]
+
+
+def test_the_form_keeps_other_languages_and_asks_how_they_end(actual, county, alice, client, signed_in):
+    row = draft(alice, actual, county, translations={"bo-CN": TIBETAN, "en-US": {"headline": "Flood", "description": "It rises.", "instruction": "Go up."}})
+    page = signed_in(client, alice).get(reverse("warning:edit", args=[row.pk]))
+    assert 'name="all_clear_bo-CN"' in page.content.decode() and 'name="cancel_bo-CN"' in page.content.decode()
+    form = Compose({
+        "kind": "government", "colour": "red", "hazard": row.hazard, "places": names(row.region_ids), "headline": "新", "headline_en": "Flood", "description_en": "It falls.",
+        "all_clear_bo-CN": "ཉེན་ཁ་མེད", "cancel_bo-CN": "ནོར་འཁྲུལ",
+    }, said=row.translations)
+    assert form.is_valid(), form.errors
+    said = form.values()["translations"]
+    assert said["bo-CN"] == TIBETAN | {"all_clear": "ཉེན་ཁ་མེད", "cancel": "ནོར་འཁྲུལ"}
+    assert said["en-US"]["instruction"] == "Go up." and said["en-US"]["description"] == "It falls."
+
+
+@pytest.mark.parametrize("kind", ["prompt", "call_down"])
+def test_a_message_to_our_posts_has_its_end_prepared_too(actual, county, alice, drain, kind):
+    row = actions.issue(act(alice, actual), alert=draft(alice, actual, county, kind=kind).pk)
+    drain()
+    done = actions.end_as_prepared(act(alice, actual), alert=row.pk, how="all_clear")
+    drain()
+    assert done.headline == row.endings["all_clear"]["headline"] and Alert.plain.get(pk=row.pk).state == "cancelled"
+    assert may_be_sent(done, actions.in_app_channel()) and Attempt.plain.filter(alert=done, state__in=["sent", "delivered"]).exists()
+    done.description = "x"
+    done.content_hash = gate.content_hash(done)
+    assert not may_be_sent(done, actions.in_app_channel())
+    journal.seal()
+    lines = prove(proof.bundle(alice, row.pk))
+    assert all(line.ok for line in lines), [line.what for line in lines if not line.ok]
+
+
 def test_what_no_channel_took_is_not_cancelled_on_it(out, actual, alice, bob, county, drain):
     row, _feed, _file = out
     late = channel("cap_feed", name="added later")
@@ -93,6 +140,19 @@ def test_what_no_channel_took_is_not_cancelled_on_it(out, actual, alice, bob, co
     done = actions.issue(act(bob, actual), alert=done.pk)
     drain()
     assert not may_be_sent(done, late) and may_be_sent(done, out[1])
+
+
+@pytest.mark.parametrize(("state", "may"), [("sent", True), ("unsure", True), ("claimed", True), ("failed", False), ("refused", False), ("queued", False)])
+def test_an_end_leaves_by_a_channel_that_may_have_taken_what_it_ends(out, actual, alice, bob, state, may):
+    row, _feed, file = out
+    Attempt.plain.filter(alert=row, channel=file).update(state=state)
+    newer = actions.update(act(alice, actual), alert=row.pk)
+    actions.submit(act(alice, actual), alert=newer.pk)
+    actions.approve(act(bob, actual), alert=newer.pk, seen_hash=newer.content_hash)
+    newer = actions.issue(act(bob, actual), alert=newer.pk)
+    assert may_be_sent(newer, file), "an update is for those, too, who have not heard the first"
+    done = actions.end_as_prepared(act(bob, actual), alert=newer.pk, how="all_clear")
+    assert bool(may_be_sent(done, file)) == may
 
 
 def test_update_correction_and_end_stand_in_one_thread(out, actual, alice, bob):
