@@ -17,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 from anlan.engines import cap
 from anlan.kernel import access, due, parties, search, work
 from anlan.kernel.actions import Act, action
-from anlan.kernel.errors import REASON_NEEDED
+from anlan.kernel.errors import REASON_NEEDED, STALE
 from anlan.kernel.ids import derived_id, new_id
 from anlan.kernel.journal import canonical
 from anlan.kernel.models import Region
@@ -1090,10 +1090,12 @@ def renew_secret(act: Act, *, channel: UUID) -> Channel:
 
 
 @action("warning.confirm_channel")
-def confirm_channel(act: Act, *, channel: UUID) -> Channel:
-    """A second natural person switches an outward channel on. Needs warning.channels and the second factor."""
+def confirm_channel(act: Act, *, channel: UUID, seen_version: int) -> Channel:
+    """A second natural person switches an outward channel on, as it stood when they read it (`seen_version`). Needs warning.channels and the second factor."""
     access.require(act, "warning.channels")
     row = act.lock(Channel, channel)
+    if row.version != seen_version:
+        raise STALE(expected=seen_version, found=row.version)
     person = _person(act)
     if row.added_by == person:
         raise SECOND_PERSON()

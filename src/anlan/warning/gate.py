@@ -139,7 +139,8 @@ def not_prepared(alert: Alert) -> str:
 def never_left_by(alert: Alert, channel: Channel) -> bool:
     """Whether nothing of what it ends was taken by this channel: an end of something nobody there heard of only confuses.
 
-    A channel that passes on to this one counts, too: what it took and cannot end, this one ends.
+    What nobody knows of (claimed, unsure) counts as taken: somebody may have heard it. An update is no end and goes everywhere: who has
+    not heard the first may need the second. A channel that passes on to this one counts, too: what it took and cannot end, this one ends.
     """
     behind, front = {channel.pk}, {channel.pk}
     while front := set(Channel.objects.filter(fallback__in=front).values_list("pk", flat=True)) - behind:

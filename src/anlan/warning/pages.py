@@ -508,7 +508,8 @@ def channel_do(request: HttpRequest, key: UUID, step: str) -> HttpResponse:
     if row is None:
         raise Http404
     if step == "confirm":
-        actions.confirm_channel(request.act(), channel=key)
+        read = request.POST.get("seen_version", "")
+        actions.confirm_channel(request.act(), channel=key, seen_version=int(read) if read.isdigit() else -1)
     elif step == "secret":
         name = str((row.settings or {}).get("secret", ""))
         if not secrets.NAME.match(name) or not request.POST.get("secret"):

@@ -265,8 +265,8 @@ def test_a_channel_is_an_entry_whose_every_change_voids_the_second_persons_word(
     row = registers.create(act(alice, actual), register="warning.channel", values={"name": "短信", "adapter": "sms", "settings": body})
     assert not row.enabled
     with pytest.raises(Problem):
-        actions.confirm_channel(act(alice, actual), channel=row.pk)
-    assert actions.confirm_channel(act(bob, actual), channel=row.pk).enabled
+        actions.confirm_channel(act(alice, actual), channel=row.pk, seen_version=row.version)
+    assert actions.confirm_channel(act(bob, actual), channel=row.pk, seen_version=Channel.objects.get(pk=row.pk).version).enabled
     # From the page: another number, and the word is void; the history says who did what; the settings as text say the same.
     signed_in(client, alice)
     entry = client.get(reverse("warning:channel", args=[row.pk])).content.decode()
@@ -277,15 +277,20 @@ def test_a_channel_is_an_entry_whose_every_change_voids_the_second_persons_word(
     assert client.post(edit, form).status_code == 302
     row.refresh_from_db()
     assert (row.enabled, row.confirmed_by, row.settings["numbers"]) == (False, None, ["13800000002"])
+    with pytest.raises(Problem) as caught:  # bob's page still shows the first number
+        actions.confirm_channel(act(bob, actual), channel=row.pk, seen_version=row.version - 1)
+    assert caught.value.kind.code == "kernel.stale"
+    assert f'name="seen_version" value="{row.version}"' in signed_in(client, bob).get(reverse("warning:channel", args=[row.pk])).content.decode()
+    signed_in(client, alice)
     assert [list(one.changes) for one in RegisterChange.objects.filter(row=row.pk).order_by("version")][-1] == ["settings"]
-    actions.confirm_channel(act(bob, actual), channel=row.pk)
+    actions.confirm_channel(act(bob, actual), channel=row.pk, seen_version=Channel.objects.get(pk=row.pk).version)
     answer = client.post(reverse("warning:channel_do", args=[row.pk, "secret"]), {"secret": "s3cret"})
     row.refresh_from_db()
     assert answer.status_code == 302 and not row.enabled and secrets.read("gateway") == "s3cret"
     for refused in (lambda: registers.end(act(alice, actual), register="warning.channel", row=actions.in_app_channel().pk, reason="x"), lambda: importing._ready(get("warning.channel"))):
         with pytest.raises(Problem):
             refused()
-    actions.confirm_channel(act(bob, actual), channel=row.pk)
+    actions.confirm_channel(act(bob, actual), channel=row.pk, seen_version=Channel.objects.get(pk=row.pk).version)
     assert not registers.end(act(alice, actual), register="warning.channel", row=row.pk, reason="合同到期").enabled
     assert [fact.payload["change"] for fact in journal.select("WHERE f.kind = 'warning.ChannelChanged'")] == ["added", "confirmed", "changed", "confirmed", "changed", "confirmed", "removed"]
 
