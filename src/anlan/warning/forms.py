@@ -215,7 +215,7 @@ class Compose(Area):
             label = _("All-clear in {language}") if how == "all_clear" else _("Withdrawal in {language}")
             self.fields[name] = forms.CharField(
                 label=label.format(language=language), required=False, max_length=10_000, initial=self.said[language].get(how, ""), widget=forms.Textarea(attrs={"rows": 2}),
-                help_text=_("Needed: no words are prepared in this language. The first line is the headline; without yours the end is said in English."),
+                help_text=_("No words are prepared in this language: give them. The first line is the headline; left empty, the end is said in English."),
             )
 
     def ends(self) -> list[forms.BoundField]:
