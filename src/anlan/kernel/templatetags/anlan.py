@@ -114,6 +114,26 @@ def hm(at: Any) -> SafeString | str:
 
 
 @register.filter
+def day_hm(at: Any) -> SafeString | str:
+    """Local hour and minute, with the day before it when it is not today."""
+    if not isinstance(at, datetime):
+        return ""
+    here, today = clock.local(at), clock.local(clock.now(shell.current_realm()))
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(), here.strftime("%H:%M" if here.date() == today.date() else "%m-%d %H:%M"))
+
+
+@register.filter
+def span(minutes: Any) -> str:
+    """Minutes as one reads them: 45 min, 2 h 5 min, 3.5 days."""
+    if minutes is None or minutes == "":
+        return "–"
+    whole = round(float(minutes))
+    if whole < 120:
+        return f"{whole} min"
+    return f"{whole // 60} h {whole % 60} min" if whole < 48 * 60 else _("{n} days").format(n=round(whole / 1440, 1))
+
+
+@register.filter
 def stamp(at: Any) -> SafeString | str:
     """Local date and time to the second, as a record shows it."""
     if not isinstance(at, datetime):

@@ -1,6 +1,7 @@
 """Every page of the kernel: opens for its people, is closed to outsiders, and loads nothing it may not."""
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
@@ -11,6 +12,7 @@ from anlan.kernel.errors import KINDS, NOT_FOUND, Kind, Problem
 from anlan.kernel.models import AccessLog, Account, Fact, Organisation, Person, SearchEntry, TwoPersonRequest
 from anlan.kernel.registers import actions as registers
 from anlan.kernel.registers import get, importing, queries, reading
+from anlan.kernel.templatetags import anlan as tags
 
 PLAIN = ["shift", "duty_new", "roster_import", "hand_over_new", "contacts", "contacts_print", "contact_new", "search", "codes", "places", "places_import", "admin", "organisations", "posts", "accounts", "requests", "logs", "account", "password", "change_person", "second_factor"]
 
@@ -390,3 +392,15 @@ def test_what_lies_nowhere_is_found_by_whoever_holds_the_right_and_bulk_rows_aft
     search.reindex("organisation")
     assert [hit.title for hit in search.find(alice, actual, "临江流域").hits] == ["临江流域管理处"]
     assert search.find(reader, actual, "临江流域").hits == []  # he holds no people.read
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(None, "–"), (0, "0 min"), (119.4, "119 min"), (120, "2 h 0 min"), (2879, "47 h 59 min"), (19951, "13.9日")])
+def test_a_span_is_read_as_one_says_it(minutes, said):
+    assert tags.span(minutes) == said
+
+
+@pytest.mark.django_db
+def test_an_hour_of_another_day_says_which(monkeypatch):
+    now = datetime(2026, 7, 20, 1, tzinfo=UTC)
+    monkeypatch.setattr(tags.clock, "now", lambda realm=None: now)
+    assert ">09:30<" in tags.day_hm(now + timedelta(minutes=30)) and ">07-21 09:00<" in tags.day_hm(now + timedelta(days=1)) and tags.day_hm(None) == ""
