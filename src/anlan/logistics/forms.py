@@ -110,7 +110,7 @@ class NeedLine(forms.Form):
     item = forms.CharField(label=pgettext_lazy("supplies", "Item"), required=False, max_length=160, widget=forms.TextInput(attrs={"list": "items", "autocomplete": "off", "size": 20}))
     units = forms.IntegerField(label=pgettext_lazy("supplies", "Quantity"), required=False, min_value=1, widget=forms.NumberInput(attrs={"inputmode": "numeric", "class": "num"}))
     priority = forms.ChoiceField(label=gettext_lazy("Urgency"), required=False)
-    hours = forms.FloatField(label=gettext_lazy("Needed within"), required=False, min_value=0.1, widget=forms.NumberInput(attrs={"inputmode": "decimal", "class": "num", "step": "any"}))
+    hours = forms.FloatField(label=gettext_lazy("Within (h)"), required=False, min_value=0.1, widget=forms.NumberInput(attrs={"inputmode": "decimal", "class": "num", "step": "any"}))
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)

@@ -95,6 +95,20 @@ def test_a_search_gives_alternatives_with_their_numbers_and_says_why(ground, dra
     assert [fact.kind for fact in journal.about(f"supply:{plan.pk}")][-2:] == ["logistics.SearchAsked", "logistics.VersionMade"]
 
 
+def test_no_alternative_is_shown_that_another_beats_in_every_figure():
+    def made(name, **numbers):
+        return {"lines": name, "numbers": {"unmet_weighted": 0, "unmet": 0, "late": 0, "mean_min": 91, "last_min": 271, "truck_hours": 60.8, "yuan": 7297, "worst_share": 1.0, "value": 100.0, **numbers}}
+
+    fast, fair, cheap = made("fast", bound=99.0, gap=0.01), made("fair", late=3), made("cheap", mean_min=88, last_min=205, truck_hours=57, yuan=6835, value=103.0)
+    told = supply.best_of({"fast": fast, "fair": fair, "cheap": cheap})
+    assert [told[goal]["lines"] for goal in told] == ["cheap", "cheap", "cheap"]
+    assert told["fast"]["numbers"]["bound"] == 99.0 and told["fast"]["numbers"]["gap"] == pytest.approx(4 / 99) and "gap" not in told["cheap"]["numbers"]
+    # What is better in one figure stays what it is: that is what alternatives are for.
+    cheap["numbers"]["late"] = 1
+    assert [one["lines"] for one in supply.best_of({"fast": fast, "fair": fair, "cheap": cheap}).values()] == ["fast", "fast", "cheap"]
+    assert [one["lines"] for one in supply.best_of({"fast": fast}).values()] == ["fast"]
+
+
 def test_fairness_shares_a_shortage_and_what_is_missing_has_a_reason(ground, drain):
     plan = ground.plan(needs=[
         {"id": "a", "name": "甲村", "lon": 118.99, "lat": 28.0, "items": [{"item": str(ground.pump.pk), "units": 100}]},
