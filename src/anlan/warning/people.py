@@ -4,14 +4,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import shapely
 from django.conf import settings as django_settings
 from django.db.models import Q
+from shapely.geometry.base import BaseGeometry
 
+from anlan.engines.geo.targeting import Contacts
 from anlan.kernel import access_log, clock
 from anlan.kernel.actions import Actor
 from anlan.kernel.models import Assignment, RegionPath
@@ -22,6 +26,7 @@ from .adapters.in_app.adapter import KINDS
 from .models import Alert, Channel
 from .ports import Adapter, Target
 
+PORTION = 50_000
 NUMBER = re.compile(r"\+?[0-9]{5,20}\Z")
 
 
@@ -74,14 +79,26 @@ def _entries(channel: Channel, alert: Alert) -> Iterator[Target]:
         declared = REGISTERS[one["register"]]
         rows = declared.model.plain.filter(near, ended_at=None, **(one.get("where") or {})).exclude(**{one["phone"]: ""}).order_by("pk")
         reached = 0
-        for row in rows.iterator(2000):
+        for row in rows.iterator(2000) if shape is None else _inside(rows, shape):
             number = str(getattr(row, one["phone"])).replace(" ", "").replace("-", "")
-            if not NUMBER.match(number) or (shape is not None and row.lon is not None and not shapely.contains_xy(shape, row.lon, row.lat)):
+            if not NUMBER.match(number):
                 continue
             reached += 1
             yield Target(number, " ".join(filter(None, [str(getattr(row, declared.title, "") or row), str(getattr(row, one["name"])) if one.get("name") else ""]))[:160], row.region_id)
         if reached:
             access_log.note(Actor.machine("warning"), "list", f"alert:{alert.pk}", fields=[f"{declared.name}.{one['phone']}"], count=reached, purpose="warn")
+
+
+def _inside(rows: Any, shape: BaseGeometry) -> Iterator[Any]:
+    """The entries in a drawn area, by key; one without a position is told by its region. Only what is told is read whole: a province's register has a million."""
+    west, south, east, north = shape.bounds
+    near = rows.filter(Q(lon=None) | Q(lon__gte=west, lon__lte=east, lat__gte=south, lat__lte=north)).values_list("pk", "lon", "lat").iterator(PORTION)
+    while portion := list(islice(near, PORTION)):
+        placed = [one for one in portion if one[1] is not None and one[2] is not None]
+        contacts = Contacts(np.array([lon for _pk, lon, _lat in placed], np.float64), np.array([lat for _pk, _lon, lat in placed], np.float64))
+        keys = sorted({pk for pk, lon, lat in portion if lon is None or lat is None} | {placed[index][0] for index in contacts.inside(shape)})
+        for first in range(0, len(keys), 2000):
+            yield from rows.filter(pk__in=keys[first:first + 2000])
 
 
 def _listed(channel: Channel) -> Iterator[str]:
