@@ -77,9 +77,9 @@ HEARD_BY = ("phone", "fax", "chat", "file", "feed", "api", "other")
 @action("warning.propose")
 def propose(
     act: Act, *, region: UUID, hazard: str, station: str, name: str, rule: str, rule_version: str, quantity: str, value: float | None, unit: str,
-    window: str, threshold: float | None, colour: str, at: str, fact: UUID,
+    window: str, threshold: float | None, colour: str, at: str, fact: UUID, model: dict | None = None,
 ) -> Proposal | None:
-    """A signal changed colour: put it into the area's open proposal, open one, or let the proposal fade.
+    """A signal changed colour, or a model spoke (`model`, see `modelled`): put it into the area's open proposal, open one, or let the proposal fade.
 
     Keys are derived from (realm, region, hazard, how many came before), so that the same signals give the same proposals.
     """
@@ -88,7 +88,7 @@ def propose(
         return None
     line = {
         "station": station, "name": name, "rule": rule, "rule_version": rule_version, "quantity": quantity, "value": value, "unit": unit,
-        "window": window, "threshold": threshold, "colour": colour, "at": at, "fact": str(fact),
+        "window": window, "threshold": threshold, "colour": colour, "at": at, "fact": str(fact), **({"model": model} if model else {}),
     }
     before = ""
     if open_one is None:

@@ -12,7 +12,7 @@ from ninja import Router, Schema
 from anlan.kernel import access, clock
 from anlan.kernel.errors import NOT_FOUND
 
-from . import actions, arrival, compute, delivery, devices, following, passing, proof, queries, secrets, texts
+from . import actions, arrival, compute, delivery, devices, following, modelled, passing, proof, queries, secrets, texts
 from .adapters.webhook.adapter import signature
 from .models import Alert, Channel, Proposal
 
@@ -61,6 +61,21 @@ class Heard(Schema):
     contact: str = ""
     sent: datetime | None = None
     expires: datetime | None = None
+
+
+class Modelled(Schema):
+    model: str
+    version: str
+    hazard: str
+    colour: str = ""
+    regions: list[UUID] = []
+    footprint: dict[str, Any] | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    quantity: str = ""
+    value: float | None = None
+    unit: str = ""
+    inputs: dict[str, Any] = {}
 
 
 class Reason(Schema):
@@ -242,6 +257,12 @@ def proposals(request: HttpRequest, state: str = Proposal.OPEN) -> Any:
         }
         for row in queries.proposals(request.actor, request.realm, "" if state == "all" else state)[:500]  # type: ignore[attr-defined]
     ]
+
+
+@router.post("/proposals", summary="A model hands in what it expects, as evidence on the proposals of the counties it touches; it warns nobody by itself")
+def hand_in(request: HttpRequest, body: Modelled) -> Any:
+    rows = Proposal.objects.of(request.realm).filter(pk__in=modelled.hand_in(request.act(), **body.dict()))  # type: ignore[attr-defined]
+    return [{"id": str(row.pk), "region": str(row.region_id), "hazard": row.hazard, "colour": row.colour, "now_colour": row.now_colour, "state": row.state} for row in rows]
 
 
 def _gateway(request: HttpRequest) -> Any:

@@ -51,6 +51,7 @@ class WarningConfig(AppConfig):
             "counts": lambda value: ", ".join(f"{ATTEMPTS.get(state, state)} {count}" for state, count in value.items()) if isinstance(value, dict) else value,
         })
         shell.words_for({
+            "warning.ModelSpoke": _("Model {model} {version} says: {hazard}, {colour}"),
             "warning.ProposalMade": _("Signals of {hazard} in {place}, {colour}: a warning is proposed"),
             "warning.ProposalClosed": _("Warning proposal {outcome}: {reason}"),
             "warning.AlertComposed": _("Draft written: {subject}"),

@@ -18,6 +18,21 @@ class ProposalMade:
     region: UUID
 
 
+@fact("warning.ModelSpoke")
+class ModelSpoke:
+    """A model said that a hazard threatens these regions, from when to when; `inputs` is what it was made from, `footprint` a digest (sha256) of its area."""
+
+    model: str
+    version: str
+    hazard: str
+    colour: str
+    regions: list
+    valid_from: datetime | None
+    valid_to: datetime | None
+    inputs: dict
+    footprint: str
+
+
 @fact("warning.ProposalRevised")
 class ProposalRevised:
     """A late reading showed that a signal on which a proposal rests was not so: what was said of it, and what was true."""

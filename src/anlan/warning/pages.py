@@ -365,7 +365,8 @@ def _initial(request: HttpRequest, found: Proposal | None) -> dict[str, Any]:
     worst = [line for line in found.evidence if line["colour"] == found.now_colour][:5] or found.evidence[:5]
     lines = [f"{line['name']}：{_reading(line)}" for line in worst]
     count = sum(bool(line["colour"]) for line in found.evidence)
-    return {
+    shape = next((line["model"]["drawn"] for line in worst if line.get("model") and line["model"]["drawn"]), {})
+    return (Compose.drawn_as(shape) if shape else {}) | {
         "kind": found.kind, "colour": found.colour, "hazard": found.hazard, "places": found.region.name, "channels": channels,
         "headline": f"{found.region.name}{hazard}{actions.COLOUR_ZH[found.colour]}信号，{count}处监测站超阈值",
         "description": "；".join(lines) + "。", "instruction": "请立即核实情况，检查隐患点，做好转移准备，并回复确认。",
@@ -373,6 +374,8 @@ def _initial(request: HttpRequest, found: Proposal | None) -> dict[str, Any]:
 
 
 def _reading(line: dict[str, Any]) -> str:
+    if line["value"] is None:
+        return _("model {version}").format(version=line["rule_version"])
     value = f"{line['value']:g}" if isinstance(line["value"], (int, float)) else str(line["value"])
     limit = f"（阈值 {line['threshold']:g}）" if isinstance(line.get("threshold"), (int, float)) else ""
     return f"{line['window']} {value} {line['unit']}{limit}".strip()
