@@ -67,7 +67,7 @@ def bench() -> list[dict[str, Any]]:
     return rows
 
 
-INBOUND = 10_000
+INBOUND = 20_500  # of which 10,000 in feeds, 10,000 behind an index, 500 pushed one by one
 THREADS = 4
 IN_FEED = 250
 SINGLE = 500

@@ -123,7 +123,7 @@ def test_what_was_drawn_comes_back_into_the_fields_it_was_typed_in(town):
         assert form.cleaned_data["drawn"] == drawn
 
 
-def test_those_who_answer_for_places_in_the_area_are_told_by_number_and_nobody_beyond_it(actual, town, county2, alice, river):
+def test_those_who_answer_for_places_in_the_area_are_told_by_number_and_nobody_beyond_it(actual, town, county2, alice, river, monkeypatch):
     def person(code, name, lon=None, lat=None, region=town, kind="village"):
         return Responsible.plain.create(code=code, kind=kind, place=name, name=f"{name}责任人", mobile=f"138 0000 {code}", region=region, lon=lon, lat=lat)
 
@@ -137,7 +137,9 @@ def test_those_who_answer_for_places_in_the_area_are_told_by_number_and_nobody_b
     row = draft(alice, actual, town, regions=[], drawn={"river": str(river.pk), "from": 0, "to": 10, "km": 1})
     found = list(people.targets(out, row))
     assert [(one.address, one.name) for one in found] == [("13800000001", "河边村 河边村责任人"), ("13800000003", "全镇 全镇责任人")] and found[0].region == town.pk
-    (line,) = AccessLog.objects.filter(subject=f"alert:{row.pk}")
+    monkeypatch.setattr(people, "PORTION", 2)  # a large register is asked in portions
+    assert sorted(one.address for one in people.targets(out, row)) == ["13800000001", "13800000003"]
+    line = AccessLog.objects.filter(subject=f"alert:{row.pk}").order_by("pk").first()
     assert (line.fields, line.count) == (["warning.responsible.mobile"], 2)
     for wrong in ([{"register": "no.such", "phone": "x"}], [{"register": "warning.responsible", "phone": "place"}], "x", [{"register": "warning.responsible", "phone": "mobile", "where": {"no": 1}}]):
         assert people.problem({"entries": wrong})
