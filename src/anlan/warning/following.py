@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils.translation import gettext_noop
 
 from anlan.kernel import parties, work
@@ -27,7 +28,9 @@ LIFTED, DROPPED = "warning.lifted", "warning.dropped"
 def relays_of(source: Alert) -> list[Alert]:
     """What we passed on of the warnings a message from outside lifts, and have not passed the end of yet."""
     rows = Alert.plain.filter(kind=Alert.RELAY, relay_of__in=gate.chain(source), issued_at__isnull=False).exclude(msg_type="Cancel")
-    return [row for row in rows.order_by("issued_at") if gate.heard(row, own=True).exists() and not Alert.plain.filter(kind=Alert.RELAY, predecessor=row).exists()]
+    # A change of it that went out has taken its place, and an end of it that is on its way waits for its second person; what was given up has done neither.
+    after = Alert.plain.filter(Q(issued_at__isnull=False) | Q(msg_type="Cancel"), kind=Alert.RELAY).exclude(state=Alert.DROPPED)
+    return [row for row in rows.order_by("issued_at") if gate.heard(row, own=True).exists() and not after.filter(predecessor=row).exists()]
 
 
 def followed(act: Act, earlier: Alert, by: Alert, state: str) -> None:

@@ -92,6 +92,19 @@ def test_a_change_of_it_goes_where_it_went_and_replaces_it_there(passed, actual,
     assert end.predecessor_id == again.pk and Alert.plain.filter(kind="relay", msg_type="Cancel").count() == 1
 
 
+@pytest.mark.parametrize("given_up", [True, False])
+def test_a_change_that_never_went_out_does_not_stand_between_the_people_and_the_end(passed, actual, alice, bob, given_up):
+    row, sign, _other = passed
+    newer = take(alice, actual, message(identifier="u1", sent="2026-07-20T07:00:00+08:00", kind="Update", references=FIRST))["received"][0]
+    draft = actions.relay(act(alice, actual), alert=newer)
+    if given_up:
+        actions.drop(act(alice, actual), alert=draft.pk, reason="不转")
+    said = take(alice, actual, message(identifier="c2", sent="2026-07-20T09:00:00+08:00", kind="Cancel", references="met@example.invalid,u1,2026-07-20T07:00:00+08:00"))["received"][0]
+    assert [item.kind for item in work.waiting_for(alice, actual) if item.kind == following.LIFTED] == [following.LIFTED]
+    end = following.pass_on_end(act(bob, actual), alert=said)
+    assert end.predecessor_id == row.pk and gate.may_be_sent(end, sign)
+
+
 def test_what_was_lifted_by_telephone_needs_two_persons_to_say_so(actual, county, alice, bob, drain):
     sign = channel("text_file", settings={"folder": "signs"})
     outside = actions.enter_by_hand(act(alice, actual), hazard="11B03", colour="red", issuer="weather_service", regions=[str(county.pk)], text="大暴雨")
