@@ -5,6 +5,7 @@ One event is no statistics: the answer names how few impacts and days it rests o
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,9 +20,10 @@ from anlan.engines.scores import Score, episodes, score, worth
 from anlan.kernel import shell
 from anlan.sensing import preview, rules
 from anlan.sensing.models import Station
-from anlan.warning.models import COLOURS
+from anlan.warning.models import COLOURS, RANK
 
 from . import records
+from .errors import BAD_SAID
 
 STEPS = 24  # thresholds tried between the least and the greatest value
 RATIOS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
@@ -34,12 +36,13 @@ class Stopped(Exception):
 
 def backtest(
     event: str, horizon: timedelta = timedelta(hours=6), own: dict[str, float] | None = None, tell: Callable[[], bool] = lambda: True, sets: Sequence[str] = (),
-    gauges: Mapping[str, Mapping[str, Any]] | None = None,
+    gauges: Mapping[str, Mapping[str, Any]] | None = None, said: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """{event, source digest, stations: [{rules: [{colour, threshold, score…}], thresholds: [{…}]}], limits}: every station's series of the pack.
 
     `own`: thresholds by colour in place of those the record's documents set. `sets`: texts of rule sets (sensing.rules), judged by the engine that judges
     readings, in place of thresholds; what a rule leaves to the gauge comes of `gauges` ({code: {quantity: thresholds}}) or of the record.
+    `said`: what models handed in then ({model, version, colour, at, valid_to}), scored beside the gauges as a station each.
     `tell` is called for each threshold tried; False from it ends in Stopped. sensing.bad_rules.
     """
     read = [rules.parse(text) for text in sets]
@@ -52,6 +55,7 @@ def backtest(
         "impacts": [{"row": row.id, "time": row.time, "text": row.text, "source": row.source} for row in impacts],
         "stations": [_station(record, station, impacts, int(horizon.total_seconds()), own, tell, [spec for _head, specs in read for spec in specs], gauges or {}) for station in record.about.get("stations", [])],
     }
+    answer["stations"] += _models(said, record, impacts, int(horizon.total_seconds()))
     return worded(answer)
 
 
@@ -60,7 +64,7 @@ def worded(answer: dict[str, Any]) -> dict[str, Any]:
     record, language = records.load(answer["event"]), "zh" if (get_language() or "zh").startswith("zh") else "en"
     named, stations = record.about.get("backtest", {}), {station["code"]: station for station in record.about.get("stations", [])}
     answer |= {"name": record.about["name"][language], "limits": [limit[language] for limit in named.get("limits", [])]}
-    if not stations:
+    if not answer["stations"]:
         answer["limits"].append(_("The record holds no series a rule could be tried on."))
     if not answer["impacts"]:
         answer["limits"].append(_("The record holds no incident with its hour: nothing to be early for."))
@@ -71,7 +75,7 @@ def worded(answer: dict[str, Any]) -> dict[str, Any]:
     for one in sets:
         one["words"] = f"{one['title_zh' if language == 'zh' else 'title']} ({one['name']}@{one['label']})"
     for station in answer["stations"]:
-        if sets and not station["rules"]:
+        if sets and station["quantity"] and not station["rules"]:
             answer["limits"].append(_("No rule of the chosen sets judges {quantity}; rules of silence and rules for single regions are not tried.").format(quantity=shell.VALUE_WORDS["quantity"](station["quantity"])))
         station["name"] = stations.get(station["station"], {}).get("name" if language == "zh" else "name_en", station["station"])
         for rule in station["rules"]:
@@ -135,6 +139,52 @@ def _station(record: records.Record, station: dict[str, Any], impacts: list[reco
     }
 
 
+def read_said(path: Path) -> list[dict[str, Any]]:
+    """A file of what models handed in, a JSON object a line, as `POST /api/v1/warning/proposals` takes them with the time `at` (ISO 8601 with its offset). demo.bad_said names the line."""
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            one = json.loads(line)
+            at, until = (datetime.fromisoformat(one[name]) if one.get(name) else None for name in ("at", "valid_to"))
+            if at is None or at.tzinfo is None or (until is not None and (until.tzinfo is None or until <= at)):
+                raise ValueError("at and valid_to are times with their offset, valid_to after at")
+            if one.get("colour", "") not in RANK or not one.get("model") or not one.get("version"):
+                raise ValueError("model, version and a colour (or none) are needed")
+        except (ValueError, TypeError, AttributeError) as error:
+            raise BAD_SAID(line=number, file=path.name, why=str(error)) from None
+        found.append({"model": str(one["model"]), "version": str(one["version"]), "colour": one.get("colour", ""), "at": at, "valid_to": until})
+    return sorted(found, key=lambda one: one["at"])
+
+
+def _models(said: Sequence[dict[str, Any]], record: records.Record, impacts: list[records.Row], horizon: int) -> list[dict[str, Any]]:
+    """Each version of a model as a station: an alarm of a colour begins when what it says rises to that colour."""
+    moments = [int(row.when.timestamp()) for row in impacts if isinstance(row.when, datetime)]
+    whole = [int(row.when.timestamp()) for row in record.rows if isinstance(row.when, datetime)] + [int(one["at"].timestamp()) for one in said]
+    found = []
+    for model, version in sorted({(one["model"], one["version"]) for one in said}):
+        mine = [one for one in said if (one["model"], one["version"]) == (model, version)]
+        rules_ = []
+        for colour in sorted({one["colour"] for one in mine if one["colour"]}, key=lambda one: -RANK[one]):
+            starts, until = [], None
+            for one in mine:
+                at = int(one["at"].timestamp())
+                if RANK[one["colour"]] < RANK[colour]:
+                    until = None
+                    continue
+                if until is None or at > until:
+                    starts.append(at)
+                until = int(one["valid_to"].timestamp()) if one["valid_to"] else max(whole)
+            alarms = [datetime.fromtimestamp(start, UTC).isoformat() for start in starts]
+            rules_.append({"colour": colour, "rule": version, "threshold": RANK[colour], "alarms": alarms} | _told(score(starts, moments, horizon, min(whole), max(whole))))
+        found.append({
+            "station": model, "quantity": "", "unit": "", "source": _("what the model handed in"), "from": datetime.fromtimestamp(min(whole), UTC).isoformat(),
+            "until": datetime.fromtimestamp(max(whole), UTC).isoformat(), "values": len(mine), "rules": rules_, "thresholds": [],
+        })
+    return found
+
+
 def _told(found: Score) -> dict[str, Any]:
     return {
         "hits": found.hits, "misses": found.misses, "false_alarms": found.false_alarms, "quiet": found.quiet, "detected": found.detected,
@@ -159,7 +209,7 @@ def drawn(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
             impact["moment"] = f"{impact['time'][:16].replace('T', ' ')} (UTC{impact['time'][19:]})"
         for station in answer["stations"]:
             station["span"] = " – ".join(f"{datetime.fromisoformat(station[end]):%Y-%m-%d %H:%M}" for end in ("from", "until")) + " UTC"
-            station["quantity_name"] = shell.VALUE_WORDS["quantity"](station["quantity"])
+            station["quantity_name"] = shell.VALUE_WORDS["quantity"](station["quantity"]) if station["quantity"] else _("model")
             station["unit_name"] = station["unit"].replace("m3", "m³")
             taken: list[float] = []
             for rule in station["rules"]:

@@ -41,6 +41,7 @@ def register(sub: Any) -> None:
     test_parser.add_argument("--json", action="store_true", help=_("answer as JSON"))
     test_parser.add_argument("--page", metavar="FILE", default="", help=_("write it as a page"))
     test_parser.add_argument("--rules", action="append", default=[], metavar="SET", help=_("judge by a rule set in place of thresholds: a file, or the name of one that comes with Anlan; may be repeated"))
+    test_parser.add_argument("--said", metavar="FILE", type=Path, default=None, help=_("score what models handed in: a JSON object a line with model, version, colour, at, valid_to"))
     test_parser.add_argument("--here", dest="services", action="store_const", const="data", default=None, help=_("look rule sets (NAME or NAME@LABEL) and the gauges' thresholds up in this installation"))
     test_parser.set_defaults(func=backtest)
 
@@ -69,8 +70,9 @@ def backtest(args: argparse.Namespace) -> int:
     from . import backtest as tests
 
     sets = [_rule_text(name, args.services is not None) for name in args.rules]
+    said = tests.read_said(args.said) if args.said else []
     answers = [
-        tests.backtest(event, timedelta(hours=args.horizon_h), sets=sets, gauges=tests.gauges_here(event) if args.services is not None else None) for event in args.event
+        tests.backtest(event, timedelta(hours=args.horizon_h), sets=sets, gauges=tests.gauges_here(event) if args.services is not None else None, said=said) for event in args.event
     ]
     if args.page:
         Path(args.page).write_text(tests.page(answers), encoding="utf-8")

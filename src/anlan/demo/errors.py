@@ -14,5 +14,6 @@ NOT_EMPTY = Kind(
 )
 STUCK = Kind("demo.stuck", 500, _("The replay waited {seconds} s at {at} and its queues did not drain: {what}."), blame="ours")
 NO_DRILL = Kind("demo.no_drill", 404, _("There is no drill {drill} that ships. There are: {known}."))
+BAD_SAID = Kind("demo.bad_said", 422, _("Line {line} of {file} is not what a model hands in: {why}"))
 NO_RULES = Kind("demo.no_rules", 404, _("There is no rule set {name}: it is no file and none of {known}."))
 BAD_BACKTEST = Kind("demo.bad_backtest", 422, _("Choose at least one event, a time before the incident of up to 72 hours, and thresholds above zero or at least one set of rules, not both."))

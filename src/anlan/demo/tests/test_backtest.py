@@ -29,6 +29,7 @@ def test_the_first_wave_of_the_poyo_scored_at_the_protocols_thresholds():
 
 def test_an_event_without_a_series_says_so_and_a_page_holds_every_event(tmp_path, capsys):
     class Asked:
+        said = None
         event, horizon_h, json, page, rules, services = ["zhengzhou-2021", "valencia-2024"], 6.0, True, str(tmp_path / "page.html"), [], None
 
     assert command(Asked) == 0
@@ -69,6 +70,7 @@ def test_rule_sets_are_judged_by_the_engine_and_agree_with_a_walk_through_the_fi
     assert any("流量" in limit or "flow" in limit.lower() for limit in backtest.backtest("valencia-2024", sets=[shipped["cma-rainstorm"]])["limits"])
 
     class Asked:
+        said = None
         event, horizon_h, json, page, services = ["valencia-2024"], 6.0, False, "", None
         rules = [str(tmp_path / "rises.yaml"), "station-levels"]
 
@@ -130,3 +132,31 @@ def test_it_stops_when_a_person_says_so_and_outsiders_may_not_ask(client, actual
     assert [fact.kind for fact in journal.about(f"backtest:{row.pk}")] == ["demo.BacktestAsked", "demo.BacktestStopAsked", "demo.BacktestEnded"]
     signed_in(client, make_actor("dora", make_post("clerk", county)))
     assert client.post(reverse("demo:backtests"), {"events": ["valencia-2024"], "horizon_h": "6"}).status_code == 403
+
+
+def test_what_a_model_handed_in_is_scored_as_the_rules_are(tmp_path):
+    event = "valencia-2024"
+    impacts = backtest.backtest(event)["impacts"]
+    first = datetime.fromisoformat(impacts[0]["time"])
+    said = tmp_path / "said.jsonl"
+    lines = [
+        {"model": "M", "version": "1", "colour": "orange", "at": first - timedelta(hours=3), "valid_to": first + timedelta(hours=20)},
+        {"model": "M", "version": "1", "colour": "red", "at": first - timedelta(hours=1), "valid_to": first + timedelta(hours=20)},
+        {"model": "M", "version": "1", "colour": "red", "at": first - timedelta(minutes=30), "valid_to": first + timedelta(hours=20)},
+        {"model": "M", "version": "2", "colour": "yellow", "at": first - timedelta(hours=30), "valid_to": first - timedelta(hours=29)},
+    ]
+    said.write_text("\n".join(json.dumps(line, default=datetime.isoformat) for line in lines))
+    answer = backtest.backtest(event, said=backtest.read_said(said))
+    one, two = (station for station in answer["stations"] if not station["quantity"])
+    red, orange = one["rules"]
+    assert (red["colour"], red["leads_min"][0], orange["colour"], orange["leads_min"][0], len(red["alarms"]), red["false_alarms"]) == ("red", 60, "orange", 180, 1, 0)
+    (yellow,) = two["rules"]
+    assert (two["station"], yellow["rule"], yellow["hits"], yellow["false_alarms"]) == ("M", "2", 0, 1)
+    assert "M" in backtest.page([answer]) and [row for row in backtest.rows([answer]) if row[1] == "M"]
+    none = backtest.backtest("zhengzhou-2021", said=backtest.read_said(said))
+    assert len(none["stations"]) == 2
+    for wrong in ('{"model": "M"}', "nonsense", json.dumps({"model": "M", "version": "1", "colour": "red", "at": "2024-10-29T11:00:00"})):
+        said.write_text("\n" + wrong)
+        with pytest.raises(Problem) as caught:
+            backtest.read_said(said)
+        assert caught.value.kind.code == "demo.bad_said" and "2" in str(caught.value)
