@@ -11,7 +11,7 @@ async function gzip(text: string): Promise<Blob> {
   return new Response(new Blob([text]).stream().pipeThrough(new CompressionStream('gzip'))).blob();
 }
 
-export async function call<T>(method: string, path: string, body?: unknown, more: { headers?: Record<string, string>; seconds?: number; signal?: AbortSignal; onBytes?: (got: number, of: number) => void } = {}): Promise<T> {
+export async function call<T>(method: string, path: string, body?: unknown, more: { headers?: Record<string, string>; seconds?: number; signal?: AbortSignal; outlives?: boolean; onBytes?: (got: number, of: number) => void } = {}): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json', 'X-CSRFToken': cookie('csrftoken'), ...more.headers };
   let content: BodyInit | undefined;
   if (body instanceof Blob) { content = body; headers['Content-Type'] = 'application/octet-stream'; }
@@ -23,7 +23,7 @@ export async function call<T>(method: string, path: string, body?: unknown, more
   const limit = AbortSignal.timeout((more.seconds ?? 60) * 1000);
   let response: Response, text: string;
   try {
-    response = await fetch(base() + path, { method, headers, body: content, credentials: 'same-origin', redirect: 'manual', cache: 'no-store', signal: more.signal ? AbortSignal.any([limit, more.signal]) : limit });
+    response = await fetch(base() + path, { method, headers, body: content, credentials: 'same-origin', redirect: 'manual', cache: 'no-store', keepalive: more.outlives, signal: more.signal ? AbortSignal.any([limit, more.signal]) : limit });
     text = more.onBytes ? await read(response, more.onBytes) : await response.text();
   } catch (error) { throw new Failure(0, 'network', String(error)); }
   let found: any = null;
