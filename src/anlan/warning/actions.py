@@ -557,7 +557,8 @@ def _let_out(act: Act, row: Alert, person: UUID) -> Alert:
     row.save(update_fields=["last_fact"])
     work.close(act, kind="warning.approve", subject=f"alert:{row.pk}", outcome="issued")
     if row.relay_of_id:
-        work.close(act, kind="warning.outside", subject=f"alert:{row.relay_of_id}", outcome="relayed")
+        for kind in ("warning.outside", "warning.changed"):
+            work.close(act, kind=kind, subject=f"alert:{row.relay_of_id}", outcome="relayed")
     if before is not None and before.state == Alert.ISSUED:
         end(act.child(cause=row.last_fact), before, Alert.CANCELLED if row.msg_type == "Cancel" else Alert.UPDATED, row.reason)
     following.left_out(act, row)
@@ -581,7 +582,7 @@ def end(act: Act, row: Alert, state: str, reason: str) -> None:
         about=row, cause=act.cause or row.last_fact,
     )
     row.save(update_fields=["last_fact"])
-    for kind in ("warning.alert", "warning.outside", "warning.standing_used", "warning.dropped"):
+    for kind in ("warning.alert", "warning.outside", "warning.standing_used", "warning.dropped", "warning.changed"):
         work.close(act, kind=kind, subject=f"alert:{row.pk}", outcome="overtaken")
 
 
@@ -706,7 +707,7 @@ def acknowledge(act: Act, *, alert: UUID) -> Alert:
         )
     for post in held:
         closed = work.close(act, kind="warning.alert", subject=f"alert:{row.pk}", outcome="acknowledged", post=post)
-        for kind in ("warning.outside", "warning.standing_used"):
+        for kind in ("warning.outside", "warning.standing_used", "warning.changed"):
             closed += work.close(act, kind=kind, subject=f"alert:{row.pk}", outcome="acknowledged", post=post)
         if closed or any(attempt.target == f"post:{post}" for attempt in attempts):
             act.state(AlertAcknowledged(alert=row.pk, post=post), about=row, cause=row.last_fact)

@@ -48,7 +48,8 @@ BACK_OFF = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
 def deliver(alert_id: UUID, cause: UUID | None = None) -> None:
     """Make the attempt rows (once), then send what waits. Idempotent: rows have derived keys, sent rows are not claimed again.
 
-    Desks, devices and feeds are done before the first number is listed: a siren does not wait for a million rows.
+    Devices come first, then desks and feeds, and all of them before the first number is listed: a siren does not wait for a million rows,
+    nor does what stands in for it.
     """
     alert = Alert.plain.select_related("realm").get(pk=alert_id)
     channels = _channels(alert)
@@ -57,10 +58,15 @@ def deliver(alert_id: UUID, cause: UUID | None = None) -> None:
             if ports.adapters()[channel.adapter].personal == numbers:
                 _queue(alert, channel)
         # Whatever has rows that wait: those channels, and what they have passed on to.
-        for channel in sorted(Channel.objects.filter(pk__in=_open(alert_id)), key=lambda channel: (ports.adapters()[channel.adapter].personal, channel.outward, str(channel.pk))):
+        for channel in sorted(Channel.objects.filter(pk__in=_open(alert_id)), key=_turn):
             send_waiting(alert_id, channel)
-    act = Act(Actor.machine("warning"), alert.realm, op_id=derived_id("warning.sum_up", alert_id, cause), cause=cause)
-    sum_up(act, alert=alert_id)
+        act = Act(Actor.machine("warning"), alert.realm, op_id=derived_id("warning.sum_up", alert_id, cause, *(["numbers"] if numbers else [])), cause=cause)
+        sum_up(act, alert=alert_id)
+
+
+def _turn(channel: Channel) -> tuple[bool, bool, bool, str]:
+    adapter = ports.adapters()[channel.adapter]
+    return adapter.personal, not adapter.urgent, channel.outward, str(channel.pk)
 
 
 def _open(alert_id: UUID) -> set[UUID]:
@@ -73,7 +79,7 @@ def _channels(alert: Alert) -> list[Channel]:
     own = list(Channel.objects.filter(adapter="in_app", enabled=True).exclude(pk__in=[channel.pk for channel in chosen]))
     if alert.msg_type == "Cancel":  # an end goes wherever the warning was taken, also by a channel that stood in for another
         own += Channel.objects.filter(pk__in=heard(alert).values("channel_id")).exclude(pk__in=[channel.pk for channel in (*chosen, *own)])
-    return sorted([*chosen, *own], key=lambda channel: (channel.outward, str(channel.pk)))
+    return sorted([*chosen, *own], key=_turn)
 
 
 def _queue(alert: Alert, channel: Channel) -> None:

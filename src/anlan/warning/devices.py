@@ -38,6 +38,8 @@ MOST = 64 * 1024
 class DeviceAdapter(Adapter):
     """What the three kinds have in common."""
 
+    urgent = True
+
     kind = ""
 
     def body(self, channel: Channel, alert: Alert) -> dict[str, Any] | None:

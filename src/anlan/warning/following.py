@@ -22,7 +22,7 @@ from .errors import NOT_POSSIBLE, NOT_SENT
 from .facts import AlertCancelled
 from .models import Alert, AlertRegion
 
-LIFTED, DROPPED = "warning.lifted", "warning.dropped"
+LIFTED, CHANGED, DROPPED = "warning.lifted", "warning.changed", "warning.dropped"
 
 
 def relays_of(source: Alert) -> list[Alert]:
@@ -35,11 +35,15 @@ def relays_of(source: Alert) -> list[Alert]:
 
 def followed(act: Act, earlier: Alert, by: Alert, state: str) -> None:
     """An outside warning was lifted or changed by another message: our relays of it end with it, and a person is asked to say so where they went."""
-    for row in Alert.plain.select_for_update(of=("self",)).filter(relay_of=earlier, state=Alert.ISSUED):
+    live = list(Alert.plain.select_for_update(of=("self",)).filter(relay_of=earlier, state=Alert.ISSUED))
+    for row in live:
         actions.end(act, row, state, "")
-    if by.msg_type != "Cancel":
-        return
-    for row in relays_of(by):
+    for row in live if by.msg_type != "Cancel" else []:
+        _ask(
+            act, row, CHANGED, by, gettext_noop("{issuer} has changed “{headline}”, which we passed on: relay the new one; it goes where the first went."),
+            {"issuer": by.issuer_name, "headline": row.headline or row.event},
+        )
+    for row in relays_of(by) if by.msg_type == "Cancel" else []:
         _ask(
             act, row, LIFTED, by, gettext_noop("{issuer} has lifted “{headline}”, which we passed on: pass that on, too, to everybody who heard it from us."),
             {"issuer": by.issuer_name, "headline": row.headline or row.event},
@@ -59,7 +63,7 @@ def left_out(act: Act, row: Alert) -> None:
 
 
 def _ask(act: Act, row: Alert, kind: str, about: Alert, msgid: str, params: dict[str, Any]) -> None:
-    post = parties.duty_post(row.region_id)
+    post = parties.duty_post(row.region_id) or parties.duty_post(None)
     if post is not None:
         minutes = hazards.proposal_rules()["answer_minutes"].get(row.colour, 30)
         work.open(

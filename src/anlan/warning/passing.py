@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -22,7 +23,7 @@ from anlan.kernel.models import Assignment, Post, Region, RegionPath
 from . import arrival, delivery, hazards, ports
 from .errors import NOT_POSSIBLE
 from .facts import DeliveryAsked, DeliveryPassedOn, DeliveryQueued, PlaceTold
-from .gate import heard, may_be_sent
+from .gate import TAKEN, heard, may_be_sent
 from .models import Alert, Attempt, Channel, Receipt
 
 CALL = "warning.call_down"
@@ -39,6 +40,10 @@ def missing(alert: Alert, channel: Channel, now: Any) -> list[Attempt]:
         limit = now if channel.silent_since else now - timedelta(minutes=channel.silent_minutes)
         quiet = Attempt.plain.filter(pk__in=last.values("pk"), state=Attempt.SENT, ended_at__lte=limit, receipts=None)
         found += list(quiet[:MANY])
+    if alert.msg_type == "Cancel" and Attempt.plain.filter(alert=alert, channel=channel, state=Attempt.REFUSED).exists():
+        # Switched off, held, or too long for it: whoever heard the warning by this channel has to hear the end by another, or by a person.
+        ended = Attempt.plain.filter(alert=alert, channel=channel, state__in=TAKEN).values("target")
+        found += list(heard(alert).filter(channel=channel).exclude(target__in=ended).order_by("target", "-number").distinct("target")[:MANY])
     return found
 
 
@@ -96,7 +101,9 @@ def call_again(act: Act, alert: Alert) -> None:
     """Places that a person told of what this alert changes or ends hear of that by a person, too."""
     if alert.state != Alert.ISSUED or alert.predecessor_id is None or alert.silent:
         return
-    told = list(heard(alert).filter(target__startswith=BY_VOICE).order_by("region_id").distinct("region_id"))
+    here = RegionPath.objects.filter(hierarchy="administrative", ancestor_id__in=alert.region_ids).values("descendant_id")
+    # Only there: an all-clear for some places is none for the others.
+    told = list(heard(alert).filter(Q(region_id__in=here) | Q(region_id__in=alert.region_ids), target__startswith=BY_VOICE).order_by("region_id").distinct("region_id"))
     if told:
         _to_a_person(act, alert, told[0].channel, told, gettext_noop("{count} places were told by voice of what “{headline}” changes or ends: call them again and note who confirms."))
 

@@ -57,6 +57,7 @@ class Adapter(ABC):
 
     code: str = ""
     name: Any = ""  # translatable
+    urgent: bool = False  # heard by everybody near it, at once: comes before all others
     personal: bool = False  # its targets are numbers or addresses of persons: masked in what leaves the house, erased after a year
     quiet: bool = False  # takes a correction without alarming anybody again
     longest: int = 0  # characters it carries; 0: no limit. A channel's own settings may say less (`longest`).

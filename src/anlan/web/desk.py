@@ -37,6 +37,7 @@ BUTTONS: dict[str, list[Button]] = {
     "warning.answer_proposal": [Button(_("Look and decide"), "warning:proposal", "btn-primary")],
     "warning.approve": [Button(_("Read and approve"), "warning:alert", "btn-primary")],
     "warning.outside": [Button(_("Read and relay"), "warning:alert", "btn-primary")],
+    "warning.changed": [Button(_("Read and relay"), "warning:alert", "btn-primary")],
     "warning.lifted": [Button(_("Pass the end on"), "warning:alert", "btn-primary")],
     "warning.dropped": [Button(_("Give the all-clear"), "warning:alert", "btn-primary")],
     "warning.alert": [Button(_("Read the alert"), "warning:alert", "btn-primary")],

@@ -81,12 +81,13 @@ def test_a_change_of_it_goes_where_it_went_and_replaces_it_there(passed, actual,
     newer = take(alice, actual, message(identifier="u1", sent="2026-07-20T07:00:00+08:00", kind="Update", references=FIRST))["received"][0]
     row.refresh_from_db()
     assert row.state == "updated"
+    assert [item.subject for item in work.waiting_for(alice, actual) if item.kind == following.CHANGED] == [f"alert:{newer}"]
     again = actions.relay(act(alice, actual), alert=newer)
     assert again.channels == [str(sign.pk)] and again.predecessor_id == row.pk
     actions.approve(act(bob, actual), alert=again.pk, seen_hash=again.content_hash)
     again = actions.issue(act(bob, actual), alert=again.pk)
     drain()
-    assert Attempt.plain.get(alert=again, channel=sign).state == "delivered"
+    assert Attempt.plain.get(alert=again, channel=sign).state == "delivered" and not work.waiting_for(alice, actual).filter(kind=following.CHANGED).exists()
     said = Alert.plain.get(pk=take(alice, actual, message(identifier="c2", sent="2026-07-20T09:00:00+08:00", kind="Cancel", references="met@example.invalid,u1,2026-07-20T07:00:00+08:00"))["received"][0])
     end = following.pass_on_end(act(bob, actual), alert=said.pk)
     assert end.predecessor_id == again.pk and Alert.plain.filter(kind="relay", msg_type="Cancel").count() == 1

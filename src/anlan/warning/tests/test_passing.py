@@ -13,7 +13,7 @@ from anlan.kernel.errors import Problem
 from anlan.kernel.models import Person
 from anlan.kernel.registers import actions as registers
 from anlan.runtime.testing import make_region
-from anlan.warning import actions, arrival, delivery, following, gate, passing, people, proof, queries
+from anlan.warning import actions, arrival, delivery, following, gate, passing, people, ports, proof, queries
 from anlan.warning.adapters.sms import adapter as sms_adapter
 from anlan.warning.models import Alert, AlertRegion, Attempt, Channel, Device, Receipt
 
@@ -122,6 +122,39 @@ def test_the_next_channel_ends_what_the_first_one_told_and_cannot_end(actual, to
     end = actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear")
     drain()
     assert {(one.channel.name, one.state) for one in Attempt.plain.filter(alert=end, channel__adapter="sms")} == {("first", "failed"), ("second", "sent")}
+
+
+@pytest.mark.parametrize("next_one", [True, False])
+def test_an_end_that_a_channel_may_not_bring_any_more_goes_by_the_next_or_to_a_person(actual, town, alice, bob, gateway, drain, next_one):  # noqa: F811
+    second = sms(gateway, name="second", settings={"numbers": ["13900000001"]})
+    first = sms(gateway, name="first", settings={"numbers": ["13800000001"]}, fallback=second if next_one else None)
+    row = issued(alice, bob, actual, town, channels=[str(first.pk)])
+    drain()
+    assert states(row, "sms") == ["sent"]
+    actions.switch_off_channel(act(alice, actual), channel=first.pk, reason="坏了")
+    end = actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear")
+    drain()
+    assert {(one.channel.name, one.state) for one in Attempt.plain.filter(alert=end, channel__adapter="sms")} == {("first", "refused")} | ({("second", "sent")} if next_one else set())
+    assert work.waiting_for(alice, actual).filter(kind=passing.CALL).count() == (0 if next_one else 1)
+    delivery.deliver(end.pk)
+    assert work.waiting_for(alice, actual).filter(kind=passing.CALL).count() == (0 if next_one else 1)
+
+
+def test_nobody_still_warned_is_called_with_the_all_clear_of_others(actual, county, town, alice, bob, drain):
+    far = make_region("甲二镇", "town", county)
+    row = issued(alice, bob, actual, county, channels=[])
+    drain()
+    for place in (town, far):
+        passing.told(act(alice, actual), alert=row.pk, region=place.pk, by="王支书")
+    newer = actions.update(act(alice, actual), alert=row.pk, changes={"regions": [str(town.pk)]})
+    actions.submit(act(alice, actual), alert=newer.pk)
+    actions.approve(act(bob, actual), alert=newer.pk, seen_hash=newer.content_hash)
+    newer = actions.issue(act(bob, actual), alert=newer.pk)
+    drain()
+    end = following.end_dropped(act(bob, actual), alert=newer.pk)
+    drain()
+    counts = {item.subject: item.params["count"] for item in work.waiting_for(alice, actual).filter(kind=passing.CALL)}
+    assert counts == {f"alert:{newer.pk}": 1, f"alert:{end.pk}": 1}
 
 
 def test_who_was_told_by_voice_is_called_again_when_it_ends(actual, town, alice, bob, drain):
@@ -274,6 +307,8 @@ def test_devices_and_desks_do_not_wait_for_numbers_to_be_listed(actual, county, 
     row = issued(alice, bob, actual, county, channels=[str(one.pk), str(file.pk)])
     drain()
     assert seen == [[("in_app", "sent"), ("text_file", "delivered")]] and states(row, "sms") == ["sent"]
+    order = [ports.adapters()[one.adapter].code for one in sorted([one, file, channel("siren"), channel("webhook"), actions.in_app_channel()], key=delivery._turn)]
+    assert order[0] == "siren" and order[1] == "in_app" and order[-1] == "sms"
 
 
 def test_a_crash_while_targets_are_listed_goes_on_where_it_was(actual, county, alice, bob, drain, monkeypatch):
