@@ -10,6 +10,7 @@ import asyncio
 import json
 import subprocess
 import threading
+from contextlib import suppress
 
 import nats as client
 import psutil
@@ -54,12 +55,14 @@ def photograph(installation: Installation, to) -> None:
     """A copy of the folder at one instant."""
     everybody = psutil.Process(installation.addresses()["pids"]["supervisor"]).children(recursive=True)
     for one in everybody:
-        one.suspend()
+        with suppress(psutil.NoSuchProcess):  # a connection's process that was just ending
+            one.suspend()
     try:
         subprocess.run(["cp", "-a", str(installation.home), str(to)], check=True)
     finally:
         for one in everybody:
-            one.resume()
+            with suppress(psutil.NoSuchProcess):
+                one.resume()
 
 
 def count(installation: Installation, what: str) -> int:
