@@ -47,12 +47,12 @@ def publish_now(args: argparse.Namespace) -> int:
 
 def prove(args: argparse.Namespace) -> int:
     """0 when every line of the proof holds."""
-    from anlan.engines.cap.proving import Line
+    from anlan.engines.cap.proving import Line, lines_of
     from anlan.engines.cap.proving import prove as check_again
 
     try:
-        lines = check_again(json.loads(args.file.read_bytes()), args.key)
-    except (OSError, ValueError) as error:
+        lines = check_again(lines_of(args.file), args.key)
+    except OSError as error:  # a broken gzip file is one, too
         lines = [Line(False, str(error))]
     for line in lines:
         print(json.dumps({"ok": line.ok, "what": line.what}, ensure_ascii=False) if args.json else f"{'✓' if line.ok else '✗'} {line.what}")

@@ -218,9 +218,9 @@ def reach(request: HttpRequest, key: UUID) -> Any:
     return compute.reach(_one(request, key))
 
 
-@router.get("/alerts/{uuid:key}/proof", summary="The signed proof a warning carries; `anlan cap prove` checks it without the database")
+@router.get("/alerts/{uuid:key}/proof", summary="The signed proof a warning carries; `anlan cap prove` checks it without the database", openapi_extra={"responses": {200: {"description": "gzip of lines of JSON", "content": {"application/gzip": {}}}}})
 def proof_bundle(request: HttpRequest, key: UUID) -> Any:
-    return proof.bundle(request.actor, key)  # type: ignore[attr-defined]
+    return proof.file(request.actor, key)  # type: ignore[attr-defined]
 
 
 @router.post("/alerts/{uuid:key}/relay", summary="Pass an outside warning on, unchanged")

@@ -12,7 +12,7 @@ import yaml
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
@@ -264,11 +264,9 @@ def cap_file(request: HttpRequest, key: UUID) -> HttpResponse:
 
 
 @require_GET
-def proof_file(request: HttpRequest, key: UUID) -> HttpResponse:
+def proof_file(request: HttpRequest, key: UUID) -> StreamingHttpResponse:
     """How this warning came to be and what became of it, signed: `anlan cap prove` checks it without the database."""
-    answer = HttpResponse(json.dumps(proof.bundle(request.actor, key), ensure_ascii=False, indent=1), content_type="application/json")
-    answer["Content-Disposition"] = f'attachment; filename="anlan-proof-{key}.json"'
-    return answer
+    return proof.file(request.actor, key)  # type: ignore[attr-defined]
 
 
 @require_GET

@@ -5,18 +5,24 @@
 from __future__ import annotations
 
 import re
+import zlib
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
+from django.db.models import OuterRef
+from django.db.models.functions import Coalesce, Collate, JSONObject
+from django.http import StreamingHttpResponse
 
-from anlan.engines.cap.proving import FORMAT, HEADER, MASKED, canonical
+from anlan.engines.cap.proving import FORMAT, HEADER, MASKED, written
 from anlan.kernel import access, clock, journal
 from anlan.kernel.errors import NOT_FOUND
 from anlan.kernel.models import Installation
 
 from . import gate, ports
-from .models import Alert, Attempt, Receipt
+from .models import Alert, Attempt, Channel, Receipt
 
 NUMBER = re.compile(r"\+?\d[\d -]{5,}\d|\S+@\S+")  # what a gateway may repeat in its reason
 DEPTH = 60
@@ -28,25 +34,46 @@ FROM kernel_fact f JOIN kernel_factpayload p ON p.fact_id = f.id JOIN kernel_sea
 """
 
 
-def bundle(actor: Any, alert: UUID) -> dict[str, Any]:
-    """The whole thread of an alert. Needs warning.read at the alert; numbers and addresses of persons are masked."""
+def bundle(actor: Any, alert: UUID) -> Iterator[bytes]:
+    """The lines of the whole thread of an alert. Needs warning.read at the alert, asked before the first line; numbers and addresses of persons are masked."""
     row = Alert.objects.seen_by(actor).filter(pk=alert).select_related("realm").first()
     if row is None:
         raise NOT_FOUND(kind="alert", key=alert)
     access.require(actor, "warning.read", region=row.region_id)
     thread = list(Alert.plain.filter(realm=row.realm, series=row.thread).order_by("created_at")) if row.series else [row]
-    facts = _facts(thread)
+    return written(_records(row, thread), journal.sign_bytes)
+
+
+def file(actor: Any, alert: UUID) -> StreamingHttpResponse:
+    """The bundle as a download, packed and sent while it is read: of a million attempts nothing is held whole."""
+
+    def packed(lines: Iterator[bytes]) -> Iterator[bytes]:
+        pack = zlib.compressobj(3, wbits=31)  # 31: a gzip file
+        for line in lines:
+            if part := pack.compress(line):
+                yield part
+        yield pack.flush()
+
+    answer = StreamingHttpResponse(packed(bundle(actor, alert)), content_type="application/gzip")
+    answer["Content-Disposition"] = f'attachment; filename="anlan-proof-{alert}.jsonl.gz"'
+    return answer
+
+
+def _records(row: Alert, thread: list[Alert]) -> Iterator[dict[str, Any]]:
     here = Installation.current()
-    found: dict[str, Any] = {
+    yield {
         "format": FORMAT, "installation": str(here.pk), "name": here.name, "realm": row.realm.kind, "thread": str(row.thread), "made_at": clock.now().isoformat(),
-        "alerts": [_alert(one) for one in thread], "facts": facts, "heads": _heads([fact["seal"]["number"] for fact in facts]),
         "public_key": journal.public_key().hex(), "algorithm": "Ed25519",
     }
-    return found | {"signature": journal.sign_bytes(canonical(found)).hex()}
+    facts = _facts(thread)
+    yield from ({"fact": fact} for fact in facts)
+    yield from ({"head": head} for head in _heads([fact["seal"]["number"] for fact in facts]))
+    yield from ({"alert": _alert(one)} for one in thread)
+    for one in thread:
+        yield from ({"attempt": attempt} for attempt in _attempts(one))
 
 
 def _alert(row: Alert) -> dict[str, Any]:
-    attempts = Attempt.plain.filter(alert=row).select_related("channel").order_by("number", "pk")
     proposal = row.proposal
     return {
         "id": str(row.pk), "state": row.state, "content": gate.content(row), "content_hash": row.content_hash, "approved_hash": row.approved_hash,
@@ -54,24 +81,26 @@ def _alert(row: Alert) -> dict[str, Any]:
         "issued_at": row.issued_at.isoformat() if row.issued_at else None, "ending": row.ending, "standing": _text(row.standing_id), "sources": row.sources,
         "table_version": row.table_version, "cap_xml": bytes(row.cap_xml).decode(errors="replace") if row.cap_xml else "",
         "proposal": {"id": str(proposal.pk), "hazard": proposal.hazard, "colour": proposal.colour, "evidence": proposal.evidence} if proposal else None,
-        "attempts": [
-            {
-                "id": str(one.pk), "channel": str(one.channel_id), "adapter": one.channel.adapter, "outward": one.channel.outward, "number": one.number,
-                "target": _masked(one), "state": one.state, "error": NUMBER.sub("…", one.error) if ports.adapters()[one.channel.adapter].personal else one.error, "reference": one.reference,
-                "claimed_at": one.claimed_at.isoformat() if one.claimed_at else None, "ended_at": one.ended_at.isoformat() if one.ended_at else None,
-            }
-            for one in attempts
-        ],
-        "receipts": [
-            {"attempt": str(one.attempt_id), "kind": one.kind, "at": one.at.isoformat(), "text": one.text}
-            for one in Receipt.plain.filter(attempt__alert=row).order_by("at", "pk")
-        ],
     }
 
 
-def _masked(attempt: Attempt) -> str:
-    """A person's number stays countable and says nothing: the key of the attempt's first try stands for it."""
-    return f"{MASKED}{attempt.first_id or attempt.pk}" if ports.adapters()[attempt.channel.adapter].personal else attempt.target
+def _attempts(row: Alert) -> Iterator[dict[str, Any]]:
+    """In the order of channel, target, number, in bytes, which the checker holds them to: no target can stand there twice."""
+    for channel in sorted(Channel.objects.filter(attempts__alert=row).distinct(), key=lambda one: str(one.pk)):
+        personal = ports.adapters()[channel.adapter].personal
+        tried = Attempt.plain.filter(alert=row, channel=channel).order_by(Collate("target", "C"), "number")
+        if personal:
+            # A person's number stays countable and says nothing: the key of the attempt's first try stands for it.
+            tried = tried.annotate(mask=Coalesce("first_id", "pk")).order_by("mask", "number")
+        told = Receipt.plain.filter(attempt=OuterRef("pk")).order_by("at").values(each=JSONObject(kind="kind", at="at", text="text"))
+        rows = tried.annotate(told=ArraySubquery(told)).values_list("pk", "mask" if personal else "target", "number", "state", "error", "reference", "claimed_at", "ended_at", "told")
+        for key, target, number, state, error, reference, claimed, ended, receipts in rows.iterator(5000):
+            yield {
+                "id": str(key), "alert": str(row.pk), "channel": str(channel.pk), "adapter": channel.adapter, "outward": channel.outward,
+                "target": f"{MASKED}{target}" if personal else target, "number": number, "state": state,
+                "error": NUMBER.sub("…", error) if personal else error, "reference": reference,
+                "claimed_at": claimed.isoformat() if claimed else None, "ended_at": ended.isoformat() if ended else None, "receipts": receipts,
+            }
 
 
 def _text(key: Any) -> str | None:

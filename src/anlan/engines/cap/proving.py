@@ -2,14 +2,22 @@
 
 A bundle says how one warning came to be and what became of it: readings and rule, proposal, edits, approvals, text, channels, receipts, as the
 facts of the journal with their digests and seals, signed by the installation. What each line proves is in its words.
+
+It is lines of JSON, so that a million attempts are written and checked one by one: what it is (`format` …), then a line each for every `fact`,
+signed `head` of the journal, `alert` and `attempt` (in the order of alert, channel, target, number), and at the end how many lines stand before it,
+their digest and the installation's signature over both.
 """
 from __future__ import annotations
 
+import gzip
 import hashlib
+import zlib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from .model import CapError
 from .reading import read
 
-FORMAT = "anlan-alert-proof-1"
+FORMAT = "anlan-alert-proof-2"
 HEADER = (
     "id", "kind", "kind_version", "realm_id", "subject", "region_id", "cause_id", "action", "op_id", "account", "person", "post",
     "on_behalf_of", "device", "occurred_at", "precision", "received_at",
@@ -28,6 +36,7 @@ TIMES = ("occurred_at", "received_at")
 OUT = ("sent", "delivered")
 MASKED = "masked:"  # in place of a person's number or address
 BY_VOICE = "voice:"  # a place told by a person, which no channel was given
+LONGEST = 1 << 26  # bytes of a line
 
 
 class Sum:
@@ -64,31 +73,138 @@ def chained(*parts: bytes) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def prove(bundle: dict[str, Any], public_key: str = "") -> list[Line]:
+def written(records: Iterable[dict[str, Any]], sign: Callable[[bytes], bytes]) -> Iterator[bytes]:
+    """The lines of a bundle, the signed end last."""
+    digest, count = hashlib.sha256(), 0
+    for record in records:
+        line = canonical(record) + b"\n"
+        digest.update(line)
+        count += 1
+        yield line
+    yield canonical({"lines": count, "digest": f"sha256:{digest.hexdigest()}", "signature": sign(_said(count, digest.hexdigest())).hex()}) + b"\n"
+
+
+def _said(count: int, digest: str) -> bytes:
+    return f"{FORMAT} {count} {digest}".encode()
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """Of a bundle's file, compressed (gzip) or not. OSError and EOFError when it cannot be read."""
+    with path.open("rb") as plain:
+        packed = plain.read(2) == b"\x1f\x8b"
+    with closing(gzip.open(path, "rb") if packed else path.open("rb")) as file:
+        while line := file.readline(LONGEST):
+            yield line
+
+
+def prove(bundle: Iterable[bytes], public_key: str = "") -> list[Line]:
     """Every check as a line; the proof holds when all are ok. `public_key` (hex) pins the installation: without it the bundle names its own."""
-    if bundle.get("format") != FORMAT:
-        return [Line(False, f"not a bundle of the format {FORMAT}")]
     try:
-        lines = [_signed(bundle, public_key)]
-        facts = {fact["id"]: fact for fact in bundle["facts"]}
-        lines += _journal(bundle, facts)
-        for alert in bundle["alerts"]:
-            lines += _alert(bundle, alert, facts)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return _proved(iter(bundle), public_key)
+    except (KeyError, TypeError, ValueError, AttributeError, EOFError, zlib.error) as error:
         return [Line(False, f"the bundle is broken: {type(error).__name__}: {error}")]
+
+
+def _proved(bundle: Iterator[bytes], public_key: str) -> list[Line]:
+    first = next(bundle, b"")
+    try:
+        about = orjson.loads(first)
+        known = about["format"] == FORMAT
+    except (KeyError, TypeError, ValueError):
+        known = False
+    if not known:
+        return [Line(False, f"not a bundle of the format {FORMAT}")]
+    digest, count, end = hashlib.sha256(first), 1, None
+    facts: dict[str, Any] = {}
+    alerts: dict[str, Any] = {}
+    heads, ways = [], {}
+    for line in bundle:
+        if end is not None:
+            raise ValueError(f"something stands behind its end, line {count + 2}")
+        record = orjson.loads(line)
+        if "signature" in record:
+            end = record
+            continue
+        digest.update(line)
+        count += 1
+        ((kind, value),) = record.items()
+        if kind == "fact":
+            facts[value["id"]] = value
+        elif kind == "head":
+            heads.append(value)
+        elif kind == "alert":
+            alerts[value["id"]] = value
+            ways[value["id"]] = Ways(value["issued_at"])
+        elif kind == "attempt":
+            ways[value["alert"]].add(value)
+        else:
+            raise ValueError(f"line {count} is none of fact, head, alert, attempt")
+    whole = about | {"alerts": alerts, "heads": heads}
+    lines = [_signed(about["public_key"], public_key, end, count, digest.hexdigest()), *_journal(whole, facts)]
+    for key, alert in alerts.items():
+        lines += _alert(whole, alert, facts, ways[key])
     return lines
 
 
-def _signed(bundle: dict[str, Any], public_key: str) -> Line:
-    key = bundle["public_key"]
-    if public_key and key != public_key:
+def _signed(key: str, pinned: str, end: dict[str, Any] | None, count: int, digest: str) -> Line:
+    if end is None:
+        return Line(False, "its end is missing: it was cut off, or is still being written")
+    if pinned and key != pinned:
         return Line(False, f"signed by another installation's key: {key[:16]}…")
-    body = {name: value for name, value in bundle.items() if name != "signature"}
     try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(bytes.fromhex(bundle["signature"]), canonical(body))
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(bytes.fromhex(end["signature"]), _said(count, digest))
     except (InvalidSignature, ValueError):
         return Line(False, "the signature over the whole bundle is wrong: it was changed after it was made")
-    return Line(True, f"signed whole with the key {key[:16]}… ({'pinned' if public_key else 'as the bundle itself names it'})")
+    return Line(True, f"signed whole, {count} lines, with the key {key[:16]}… ({'pinned' if pinned else 'as the bundle itself names it'})")
+
+
+@dataclass
+class Way:
+    """What one channel's rows say together; a target's last row counts."""
+
+    outward: bool = False
+    targets: Sum = field(default_factory=lambda: Sum())
+    ends: Counter[str] = field(default_factory=Counter)
+    refused: str | None = None  # the gate refused the whole channel once: one row says why
+    bare: bool = True
+
+
+class Ways:
+    """The attempts of one alert, added one by one."""
+
+    def __init__(self, issued_at: str | None) -> None:
+        self.by_channel: dict[str, Way] = {}
+        self.told: set[str] = set()
+        self.out = self.early = self.receipts = 0
+        self._issued = datetime.fromisoformat(issued_at) if issued_at else None
+        self._last: tuple[str, str, int, str] | None = None
+
+    def add(self, row: dict[str, Any]) -> None:
+        """ValueError when a row is not in its order: the same target could be counted twice."""
+        channel, target, number, state = row["channel"], row["target"], row["number"], row["state"]
+        if self._last is not None and (channel, target, number) <= self._last[:3]:
+            raise ValueError(f"attempt {row['id']} is not in its order")
+        self.receipts += len(row["receipts"])
+        if row["outward"] and state in OUT:
+            self.out += 1
+            self.early += bool(self._issued is None or (row["claimed_at"] and datetime.fromisoformat(row["claimed_at"]) < self._issued))
+        again = self._last is not None and self._last[:2] == (channel, target)
+        before, self._last = self._last, (channel, target, number, state)
+        if target.startswith(BY_VOICE):
+            self.told.add(target.removeprefix(BY_VOICE))
+            return
+        way = self.by_channel.setdefault(channel, Way())
+        way.outward |= row["outward"]
+        if not target:
+            way.refused = state
+            return
+        if again and before is not None:
+            way.ends[before[3]] -= 1
+        else:
+            way.targets.add(target)
+            # A number that is masked, or erased after a year, is counted; any other target is compared itself.
+            way.bare &= not target.startswith((MASKED, "erased:"))
+        way.ends[state] += 1
 
 
 def _journal(bundle: dict[str, Any], facts: dict[str, Any]) -> list[Line]:
@@ -138,7 +254,7 @@ def _journal(bundle: dict[str, Any], facts: dict[str, Any]) -> list[Line]:
     return [*lines, Line(ok, f"{len(bundle['heads'])} signed heads of the journal hold all of them" if ok else f"{broken} heads broken, {loose} facts under no signed head")]
 
 
-def _alert(bundle: dict[str, Any], alert: dict[str, Any], facts: dict[str, Any]) -> list[Line]:
+def _alert(bundle: dict[str, Any], alert: dict[str, Any], facts: dict[str, Any], ways: Ways) -> list[Line]:
     name, content = alert["content"]["headline"][:40], alert["content"]
     mine = [fact for fact in facts.values() if fact["subject"] == f"alert:{alert['id']}"]
 
@@ -148,53 +264,37 @@ def _alert(bundle: dict[str, Any], alert: dict[str, Any], facts: dict[str, Any])
     digest = "sha256:" + hashlib.sha256(canonical(content)).hexdigest()
     lines = [Line(digest == alert["content_hash"], f"{name}: the text is the one its digest names")]
     issued = stated("warning.AlertIssued", content_hash=alert["content_hash"])
-    out = [attempt for attempt in alert["attempts"] if attempt["outward"] and attempt["state"] in OUT]
     if alert["issued_at"]:
         lines.append(Line(bool(issued), f"{name}: the journal says that exactly this was issued"))
     if content["audience"] == "public" and alert["issued_at"]:
         lines.append(_two(bundle, alert, name, stated))
-    if out:
-        early = [attempt for attempt in out if attempt["claimed_at"] and datetime.fromisoformat(attempt["claimed_at"]) < datetime.fromisoformat(alert["issued_at"])]
-        lines.append(Line(bundle["realm"] == "actual" and content["status"] in ("Actual", "Test"), f"{name}: {len(out)} messages left, and it was no exercise"))
-        lines.append(Line(bool(issued) and not early, f"{name}: nothing left before it was issued"))
+    if ways.out:
+        lines.append(Line(bundle["realm"] == "actual" and content["status"] in ("Actual", "Test"), f"{name}: {ways.out} messages left, and it was no exercise"))
+        lines.append(Line(bool(issued) and not ways.early, f"{name}: nothing left before it was issued"))
     if alert["cap_xml"] and content["kind"] != "relay":
         lines.append(_message(alert, name))
-    lines += _counted(alert, name, stated)
-    known = {attempt["id"] for attempt in alert["attempts"]}
-    strange = [receipt for receipt in alert["receipts"] if receipt["attempt"] not in known]
-    lines.append(Line(not strange, f"{name}: {len(alert['receipts'])} receipts, each for an attempt"))
-    return lines
+    return lines + _counted(ways, name, stated)
 
 
-def _counted(alert: dict[str, Any], name: str, stated: Any) -> list[Line]:
+def _counted(ways: Ways, name: str, stated: Any) -> list[Line]:
     """Whom each channel was given, by the facts of then, against the rows of now: nobody skipped, nobody added."""
     lines = []
     given, finished = stated("warning.DeliveryQueued"), stated("warning.DeliveryFinished")
-    rows: dict[str, dict[str, str]] = {fact["payload"]["channel"]: {} for fact in [*given, *finished]}
-    told = set()
-    for attempt in sorted(alert["attempts"], key=lambda one: one["number"]):
-        if attempt["target"].startswith(BY_VOICE):
-            told.add(attempt["target"].removeprefix(BY_VOICE))
-        elif attempt["outward"] or attempt["channel"] in rows:
-            rows.setdefault(attempt["channel"], {})[attempt["target"]] = attempt["state"]
-    for channel, states in rows.items():
+    spoken_of = {fact["payload"]["channel"] for fact in [*given, *finished]}
+    for channel in sorted(spoken_of | {key for key, way in ways.by_channel.items() if way.outward}):
+        way = ways.by_channel.get(channel, Way())
         counted = [sum(fact["payload"]["counts"].values()) for fact in finished if fact["payload"]["channel"] == channel][-1:]
         queued = [fact["payload"] for fact in given if fact["payload"]["channel"] == channel]
-        refused = states.pop("", None)  # the gate refused the whole channel once: one row says why
-        had = Sum()
-        for target in states:
-            had.add(target)
-        rows_now = len(states) + (refused is not None)
-        said = sum(fact["targets"] for fact in queued) if queued else (counted or [rows_now])[0] - (refused is not None)
-        # A number that is masked, or erased after a year, is counted; any other target is compared itself.
-        bare = bool(queued) and not any(target.startswith((MASKED, "erased:")) for target in states)
-        same = len(states) == said and counted in ([], [rows_now]) and refused in (None, "refused") and (bool(queued) or bool(counted) or not states)
-        same = same and (not bare or str(had) == str(Sum(fact["digest"] for fact in queued)))
-        ends = ", ".join(f"{state} {n}" for state, n in Counter(states.values()).most_common(4))
-        lines.append(Line(same, f"{name}: {said} targets as the journal counted them{', the same ones' if bare else ''}; now {ends or refused or 'none'}"))
+        had, gone = way.targets.count, way.refused is not None
+        said = sum(fact["targets"] for fact in queued) if queued else (counted or [had + gone])[0] - gone
+        bare = bool(queued) and way.bare
+        same = had == said and counted in ([], [had + gone]) and way.refused in (None, "refused") and (bool(queued) or bool(counted) or not had)
+        same = same and (not bare or str(way.targets) == str(Sum(fact["digest"] for fact in queued)))
+        ends = ", ".join(f"{state} {n}" for state, n in way.ends.most_common(4) if n)
+        lines.append(Line(same, f"{name}: {said} targets as the journal counted them{', the same ones' if bare else ''}; now {ends or way.refused or 'none'}"))
     places = {str(fact["payload"]["region"]) for fact in stated("warning.PlaceTold")}
-    if told or places:
-        lines.append(Line(told == places, f"{name}: {len(places)} places told by voice, each noted by a person"))
+    if ways.told or places:
+        lines.append(Line(ways.told == places, f"{name}: {len(places)} places told by voice, each noted by a person"))
     return lines
 
 
@@ -207,7 +307,7 @@ def _two(bundle: dict[str, Any], alert: dict[str, Any], name: str, stated: Any) 
     if alert["ending"] == "issuer":
         return _issuers(bundle, alert, name)
     if alert["ending"]:
-        before = next((one for one in bundle["alerts"] if one["id"] == alert["content"]["predecessor_id"]), None)
+        before = bundle["alerts"].get(alert["content"]["predecessor_id"])
         words = before["content"].get("endings", {}).get(alert["ending"]) if before else None
         same = words is not None and (alert["content"]["headline"], alert["content"]["description"]) == (words["headline"], words["description"])
         return Line(bool(same), f"{name}: in the words two persons approved with the warning it ends")
@@ -220,7 +320,7 @@ def _two(bundle: dict[str, Any], alert: dict[str, Any], name: str, stated: Any) 
 
 def _issuers(bundle: dict[str, Any], alert: dict[str, Any], name: str) -> Line:
     """An end of what was passed on: its issuer's own, and of what two persons agreed to pass on."""
-    found = {one["id"]: one for one in bundle["alerts"]}
+    found = bundle["alerts"]
     before, source = found.get(alert["content"]["predecessor_id"]), found.get(alert["content"]["relay_of_id"])
     same = before is not None and source is not None
     if before is not None and source is not None:

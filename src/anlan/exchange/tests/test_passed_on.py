@@ -50,8 +50,7 @@ def test_the_issuers_cancel_ends_it_at_once_and_one_step_tells_whoever_heard_it(
     with pytest.raises(Problem):
         following.pass_on_end(act(bob, actual), alert=said.pk)
     journal.seal()
-    bundle = proof.bundle(bob, end.pk)
-    lines = prove(bundle, bundle["public_key"])
+    lines = prove(proof.bundle(bob, end.pk))
     assert all(line.ok for line in lines), [line.what for line in lines if not line.ok]
     assert any("words of the issuer" in line.what for line in lines)
 

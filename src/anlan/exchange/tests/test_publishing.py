@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import re
 
@@ -49,11 +50,15 @@ def test_a_warning_stands_on_the_page_as_soon_as_the_jobs_have_run_and_is_gone_w
     assert [one["id"] for one in page["in_force"]] == [str(done.pk)] and [one["id"] for one in page["ended"]] == [str(row.pk)]
     assert not (place / f"cap/{row.pk}.xml").exists()
     journal.seal()
-    bundle = place.parent / "proof.json"
-    bundle.write_text(json.dumps(proof.bundle(bob, row.pk)))
-    assert commands.prove(argparse.Namespace(file=bundle, key="", json=False)) == 0
-    bundle.write_text(bundle.read_text().replace("all_clear", "cancel"))
-    assert commands.prove(argparse.Namespace(file=bundle, key="", json=False)) == 1
+    bundle = place.parent / "proof.jsonl.gz"
+    bundle.write_bytes(b"".join(proof.file(bob, row.pk)))
+    key = json.loads(gzip.decompress(bundle.read_bytes()).split(b"\n")[0])["public_key"]
+    assert commands.prove(argparse.Namespace(file=bundle, key=key, json=False)) == 0
+    whole = bundle.read_bytes()
+    for broken in (gzip.decompress(whole).replace(b"all_clear", b"cancel"), whole[:-20], whole[:200] + whole[220:], b"", b"{}"):
+        bundle.write_bytes(broken)
+        assert commands.prove(argparse.Namespace(file=bundle, key="", json=False)) == 1
+    assert commands.prove(argparse.Namespace(file=place.parent / "none", key="", json=False)) == 1
 
 
 @pytest.mark.parametrize("change", [{"status": "Test"}, {"scope": "Restricted"}])

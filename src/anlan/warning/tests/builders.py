@@ -1,8 +1,11 @@
 """Small helpers for the tests of this room."""
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from anlan.engines.cap.proving import written
+from anlan.kernel import journal
 from anlan.kernel.actions import Act
 from anlan.warning import actions
 from anlan.warning.models import Alert, Channel
@@ -32,3 +35,18 @@ def issued(author: Any, approver: Any, realm: Any, region: Any, **changes: Any) 
 def channel(adapter: str, **extra: Any) -> Channel:
     values = {"name": f"{adapter} {extra}"[:120], "adapter": adapter, "enabled": True, "audience": "public", "settings": {}}
     return Channel.objects.create(**(values | extra))
+
+
+def read_lines(lines):
+    return [json.loads(line) for line in lines]
+
+
+def of(records, kind):
+    return [record[kind] for record in records if kind in record]
+
+
+def lie(bundle, change):
+    """Change a bundle's records and sign it again, as the installation itself could."""
+    told = read_lines(bundle)[:-1]
+    change(told)
+    return list(written(told, journal.sign_bytes))

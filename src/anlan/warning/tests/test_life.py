@@ -1,13 +1,11 @@
 """An alert's life: corrections that wake nobody, ends that were approved beforehand, one thread, and the proof of it all."""
 from __future__ import annotations
 
-import copy
-
 import pytest
 from django.urls import reverse
 
 from anlan.engines import cap
-from anlan.engines.cap.proving import canonical, prove
+from anlan.engines.cap.proving import prove
 from anlan.kernel import journal
 from anlan.kernel.errors import Problem
 from anlan.warning import actions, gate, proof, queries, texts
@@ -15,7 +13,7 @@ from anlan.warning.forms import Compose, names
 from anlan.warning.gate import may_be_sent
 from anlan.warning.models import Alert, Attempt
 
-from .builders import act, channel, draft, issued
+from .builders import act, channel, draft, issued, lie, of, read_lines
 
 
 @pytest.fixture
@@ -182,37 +180,40 @@ def bundle(out, actual, alice, bob, drain):
     actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear", reason="水位回落")
     drain()
     journal.seal()
-    return proof.bundle(bob, row.pk)
+    return list(proof.bundle(bob, row.pk))
 
 
-def lie(bundle, change):
-    """Change a bundle and sign it again, as the installation itself could."""
-    told = copy.deepcopy(bundle)
-    change(told)
-    told.pop("signature")
-    return told | {"signature": journal.sign_bytes(canonical(told)).hex()}
+def drop(records, kind, which=0):
+    records.remove([record for record in records if kind in record][which])
 
 
 LIES = {
-    "text": lambda b: b["alerts"][0]["content"].update(headline="没有危险"),
-    "one person": lambda b: b["alerts"][0].update(approver=b["alerts"][0]["author"]),
-    "message": lambda b: b["alerts"][0].update(cap_xml=b["alerts"][0]["cap_xml"].replace("山洪", "小雨")),
-    "attempt": lambda b: b["alerts"][0]["attempts"].pop(),
-    "fact": lambda b: b["facts"].pop(0),
-    "payload": lambda b: b["facts"][-1]["payload"].update(reason="x"),
-    "heads": lambda b: b["heads"].clear(),
-    "realm": lambda b: b.update(realm="exercise"),
-    "ending": lambda b: b["alerts"][1]["content"].update(description="x"),
+    "text": lambda b: of(b, "alert")[0]["content"].update(headline="没有危险"),
+    "one person": lambda b: of(b, "alert")[0].update(approver=of(b, "alert")[0]["author"]),
+    "message": lambda b: of(b, "alert")[0].update(cap_xml=of(b, "alert")[0]["cap_xml"].replace("山洪", "小雨")),
+    "attempt": lambda b: drop(b, "attempt"),
+    "attempt twice": lambda b: b.append({"attempt": of(b, "attempt")[0]}),
+    "fact": lambda b: drop(b, "fact"),
+    "payload": lambda b: of(b, "fact")[-1]["payload"].update(reason="x"),
+    "heads": lambda b: [drop(b, "head") for _each in of(b, "head")],
+    "realm": lambda b: b[0].update(realm="exercise"),
+    "ending": lambda b: of(b, "alert")[1]["content"].update(description="x"),
+    "strange": lambda b: b.append({"other": {}}),
 }
 
 
 def test_the_proof_holds_without_the_database_and_lies_show(bundle):
-    lines = prove(bundle, bundle["public_key"])
+    records = read_lines(bundle)
+    key = records[0]["public_key"]
+    lines = prove(bundle, key)
     assert all(line.ok for line in lines), [line.what for line in lines if not line.ok]
-    assert len(bundle["alerts"]) == 2 and any(fact["kind"] == "warning.AlertApproved" for fact in bundle["facts"])
+    assert len(of(records, "alert")) == 2 and any(fact["kind"] == "warning.AlertApproved" for fact in of(records, "fact"))
+    assert all(line.ok for line in prove(lie(bundle, lambda b: None)))
     believed = [name for name, change in LIES.items() if all(line.ok for line in prove(lie(bundle, change)))]
     assert believed == [], "signed again by the installation itself, and still they must show"
-    assert not prove({**bundle, "name": "another"})[0].ok and not prove(bundle, "00" * 32)[0].ok
+    assert not prove([bundle[0].replace(b'"algorithm"', b'"algorism"'), *bundle[1:]])[0].ok and not prove(bundle, "00" * 32)[0].ok
+    assert "cut off" in prove(bundle[:-1])[0].what and not prove([*bundle, bundle[-1]])[0].ok and not prove(bundle[:-2] + bundle[-1:])[0].ok
+    assert all(not all(line.ok for line in prove(broken)) for broken in ([], [b"{}"], [b"x"], [bundle[0], b"[]"], [bundle[0], b'{"attempt":{"alert":"x"}}']))
 
 
 def test_a_stranger_gets_no_proof(bundle, charlie, out):
