@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -44,8 +45,6 @@ class LocalDateTime(forms.DateTimeField):
     input_formats = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
 
     def to_python(self, value: Any) -> Any:
-        from datetime import UTC, datetime
-
         if value in self.empty_values:
             return None
         if isinstance(value, datetime):
@@ -57,9 +56,23 @@ class LocalDateTime(forms.DateTimeField):
                 continue
         raise forms.ValidationError(_("Write date and time as 2026-07-20 14:05."))
 
-    def prepare_value(self, value: Any) -> Any:
-        from datetime import datetime
+    def clean(self, value: Any) -> Any:
+        # The page shows minutes: what nobody touched keeps its seconds.
+        return super().clean(_moment(self.initial) if self.initial and value == self.prepare_value(self.initial) else value)
 
-        if isinstance(value, datetime) and value.tzinfo is not None:
-            return value.astimezone(ZoneInfo(settings.TIME_ZONE_LOCAL)).strftime("%Y-%m-%dT%H:%M")
-        return value
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return (self.prepare_value(initial) or "") != (data or "")
+
+    def prepare_value(self, value: Any) -> Any:
+        """Registers and steps hand over what JSON has; a browser drops what is no local time, and the field would be sent empty."""
+        moment = _moment(value)
+        return moment.astimezone(ZoneInfo(settings.TIME_ZONE_LOCAL)).strftime("%Y-%m-%dT%H:%M") if moment is not None else value
+
+
+def _moment(value: Any) -> datetime | None:
+    """An aware moment, also as JSON has it; None for anything else, such as what a person typed."""
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
+    return found if isinstance(found, datetime) and found.tzinfo is not None else None

@@ -2,12 +2,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
+from django import forms
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from anlan.kernel.actions import Act
+from anlan.kernel.forms import LocalDateTime
 from anlan.kernel.ids import new_id
 from anlan.kernel.loops import actions
 from anlan.kernel.models import CaseStep, Recheck
@@ -122,3 +125,17 @@ def test_the_exercise_wears_its_band_on_paper_and_does_not_mix(fix, exercise, ac
     from anlan.kernel.loops import printing
 
     assert exercise.name in printing.band(exercise).text and printing.band(actual) is None
+
+
+@pytest.mark.parametrize("kept", ["2026-07-20T06:05:30Z", datetime(2026, 7, 20, 6, 5, 30, tzinfo=UTC)])
+def test_a_moment_that_stands_is_shown_as_browsers_take_it_and_kept_when_nobody_touches_it(settings, kept):
+    settings.TIME_ZONE_LOCAL = "Asia/Shanghai"
+
+    class Moment(forms.Form):
+        at = LocalDateTime(required=False, initial=kept)
+
+    assert 'value="2026-07-20T14:05"' in str(Moment()["at"])
+    same, other, none = (Moment({"at": typed}) for typed in ("2026-07-20T14:05", "2026-07-20T14:06", ""))
+    assert same.is_valid() and same.cleaned_data["at"] == datetime(2026, 7, 20, 6, 5, 30, tzinfo=UTC) and not same.has_changed()
+    assert other.is_valid() and other.cleaned_data["at"] == datetime(2026, 7, 20, 6, 6, tzinfo=UTC) and other.has_changed()
+    assert none.is_valid() and none.cleaned_data["at"] is None and none.has_changed()
