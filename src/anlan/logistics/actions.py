@@ -480,6 +480,22 @@ def left(act: Act, case: Transport, data: dict[str, Any]) -> None:
         stock.issue_kept(act, warehouse=case.depot_id, subject=f"transport:{case.pk}", voucher=case.number, reason=case.goal)
 
 
+@action("supply.drive_together")
+def drive_together(act: Act, *, plan: UUID, loads: list, convoy: str, leave_by: datetime | None = None) -> SupplyPlan:
+    """Loads of a plan that have not left drive in one convoy. kernel.invalid without loads or a name; kernel.case_illegal_step names a load that has left."""
+    row = act.lock(SupplyPlan, plan)
+    chosen = set(map(str, loads))
+    found = [load for load in row.transports.order_by("number") if str(load.pk) in chosen]
+    if not found:
+        raise INVALID([{"field": "loads", "why": _("choose the loads that drive together")}])
+    if not convoy.strip():
+        raise INVALID([{"field": "convoy", "why": _("give the convoy a name")}])
+    for load in found:
+        given = {"convoy": convoy.strip()[:80], "leave_by": (leave_by or load.leave_by).isoformat() if leave_by or load.leave_by else None}
+        cases.step(act.child(step=f"join {load.pk}"), loop="logistics.transport", case=load.pk, step="join", data=given)
+    return row
+
+
 def voided(act: Act, case: Transport, data: dict[str, Any]) -> None:
     """After the step "void": the goods are free again, the order is withdrawn."""
     reason = str(data.get("reason") or _("not needed any more"))
@@ -491,13 +507,13 @@ def voided(act: Act, case: Transport, data: dict[str, Any]) -> None:
 
 
 @action("supply.ask_pass")
-def ask_pass(act: Act, *, transport: UUID, valid_until: datetime, route: str = "") -> Pass:
-    """Ask for a pass for a load that is ordered or on the road: it says what the transport order says."""
+def ask_pass(act: Act, *, transport: UUID, valid_until: datetime, plates: str = "", route: str = "") -> Pass:
+    """Ask for a pass for a load that is ordered or on the road: it says what the transport order says, whose vehicle has its plates once it has left."""
     load = act.lock(Transport, transport)
     if load.closed_at is not None:
         raise NOT_FOUND(kind=_("transport order"), key=load.number)
     made: Any = cases.open(act.child(step="open"), loop="logistics.pass", values={
-        "title": load.title, "region": str(load.region_id) if load.region_id else None, "plates": load.vehicle or _("as on the transport order {number}").format(number=load.number), "drivers": load.driver,
+        "title": load.title, "region": str(load.region_id) if load.region_id else None, "plates": plates.strip()[:160] or (load.vehicle if load.state == "left" else "") or _("as on the transport order {number}").format(number=load.number), "drivers": load.driver,
         "start": load.start, "goal": load.goal, "cargo": load.cargo, "route": route, "valid_until": valid_until.isoformat(),
     })
     made.transport = load

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import numpy as np
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
@@ -16,8 +17,8 @@ from django.utils.translation import pgettext
 from django.views.decorators.http import require_POST
 
 from anlan.kernel import access, access_log, clock, codes, sheets, shell, subjects
-from anlan.kernel.errors import NOT_FOUND, Problem
-from anlan.kernel.forms import attempt
+from anlan.kernel.errors import INVALID, NOT_FOUND, Problem
+from anlan.kernel.forms import LocalDateTime, attempt
 from anlan.kernel.ids import new_id
 from anlan.kernel.loops import get as loop
 from anlan.kernel.loops.queries import choices
@@ -194,6 +195,7 @@ def plan(request: HttpRequest, key: UUID) -> HttpResponse:
         "needs": len(row.needs), "depots": len(row.depots), "stands": number == row.current, "loads": list(row.transports.filter(plan_version__isnull=False).order_by("opened_at")), "transport": loop("logistics.transport"),
         **_search(row),
     }
+    context["together"] = may_plan and not realm.is_over and any(load.state == "ordered" for load in context["loads"])
     for load in context["loads"]:
         load.state_label = context["transport"].state_label(load.state)
     if version is not None:
@@ -464,7 +466,10 @@ def line(request: HttpRequest, key: UUID) -> HttpResponse:
             "breaks": supply.words_of(frozen, answer["breaks"]), "missing": [supply.quantity(frozen, one["g"], one["units"]) for one in answer["unmet"] if (one["j"], one["g"]) == (j, g)],
             "numbers": [{"name": words, "before": before[name], "after": after[name]} for name, words in told],
         }
-    context = {"plan": row, "version": version, "need": frozen["needs"][j], "item": frozen["items"][g], "rows": rows, "judged": judged, "wrong": wrong, "asked": supply.quantity(frozen, g, frozen["need"][j][g]), "names": names, "why": given.get("why", "")}
+    rows.sort(key=lambda one: (one["minutes"] is None, one["minutes"] or 0.0))
+    reasons = [f"{frozen['depots'][one['d']]['name']}: {supply.why_words(frozen, one['why'])}" for one in version.answer["lines"] if (one["j"], one["g"]) == (j, g)]
+    reasons += [f"{supply.quantity(frozen, g, one['units'])}: {supply.unmet_words(one['why'])}" for one in version.answer["unmet"] if (one["j"], one["g"]) == (j, g)]
+    context = {"reasons": reasons, "plan": row, "version": version, "need": frozen["needs"][j], "item": frozen["items"][g], "rows": rows, "judged": judged, "wrong": wrong, "asked": supply.quantity(frozen, g, frozen["need"][j][g]), "names": names, "why": given.get("why", "")}
     if request.method == "POST" and "try" not in request.POST and changed and not wrong:
         actions.set_lines(request.act(), plan=row.pk, lines=changed, why=request.POST.get("why", ""))  # type: ignore[attr-defined]
         messages.success(request, _("Set by hand. It stands in every later search until you take it back."))
@@ -496,6 +501,13 @@ def act(request: HttpRequest, key: UUID, what: str) -> HttpResponse:
         actions.choose(doing, plan=row.pk, goal=given.get("goal", ""))
     elif what == "adopt" and given.get("number", "").isdigit():
         actions.adopt(doing, plan=row.pk, number=int(given["number"]))
+    elif what == "convoy":
+        loads = given.getlist("load")
+        try:
+            actions.drive_together(doing, plan=row.pk, loads=loads, convoy=given.get("convoy", ""), leave_by=LocalDateTime(required=False).clean(given.get("leave_by", "")))
+        except ValidationError as error:
+            raise INVALID([{"field": "leave_by", "why": error.messages[0]}]) from error
+        messages.success(request, _("{n} loads drive in the convoy {name}.").format(n=len(loads), name=given.get("convoy", "")))
     elif what == "drop":
         actions.drop_decision(doing, plan=row.pk, depot=given.get("depot", ""), need=given.get("need", ""), item=given.get("item", ""))
     else:
@@ -522,7 +534,7 @@ def pass_ask(request: HttpRequest, key: UUID) -> HttpResponse:
     """Ask for a pass for a load, for so many hours."""
     hours = request.POST.get("hours", "")
     until = clock.now(request.realm) + timedelta(hours=min(float(hours), 720.0) if hours.replace(".", "", 1).isdecimal() else 24.0)  # type: ignore[attr-defined]
-    row = actions.ask_pass(request.act(), transport=key, valid_until=until, route=request.POST.get("route", "")[:400])  # type: ignore[attr-defined]
+    row = actions.ask_pass(request.act(), transport=key, valid_until=until, plates=request.POST.get("plates", ""), route=request.POST.get("route", "")[:400])  # type: ignore[attr-defined]
     return redirect("kernel:case", row.pk)
 
 

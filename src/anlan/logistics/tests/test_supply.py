@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from zoneinfo import ZoneInfo
 
 import deqr
 import numpy as np
@@ -270,6 +271,8 @@ def test_the_pages_lead_from_the_needs_to_the_waybill(ground, drain, town, clien
     need = next(one["id"] for one in plan.needs if one["name"] == town.name)
     tried = {"depot": west, "need": need, "item": str(ground.pump.pk), f"units-{west}": "31", f"units-{ground.east.pk}": "9"}
     assert "1" in desk.post(f"/logistics/plans/{plan.pk}/line", tried | {"try": "1"}).content.decode() and plan.versions.count() == 1
+    opened = desk.get(f"/logistics/plans/{plan.pk}/line?depot={west}&need={need}&item={ground.pump.pk}").content.decode()
+    assert "最近仓库" in opened or "the nearest depot" in opened, "why it is so now"
     dragged = desk.get(f"/logistics/plans/{plan.pk}/line?depot={west}&need={need}&item={ground.pump.pk}&to={ground.east.pk}").content.decode()
     assert 'value="40"' in dragged, "all of it to the other depot"
     assert desk.post(f"/logistics/plans/{plan.pk}/line", tried | {f"units-{west}": "10", f"units-{ground.east.pk}": "30", "why": "留底"}).status_code == 302
@@ -422,11 +425,24 @@ def test_a_pass_is_asked_given_checked_by_anybody_and_revoked(ground, drain, com
     step(ground.actor, actual, plan, "ask")
     step(commander, actual, plan, "approve")
     load = Transport.objects.of(actual).first()
-    loops.step(Act(ground.actor, actual), loop="logistics.transport", case=load.pk, step="join", data={"convoy": "一号车队"})
     desk = signed_in(client, ground.actor)
-    assert desk.post(f"/logistics/transports/{load.pk}/pass", {"hours": "12"}).status_code == 302
+    both = list(Transport.objects.of(actual))
+    assert "name=\"load\"" in desk.get(f"/logistics/plans/{plan.pk}").content.decode()
+    assert desk.post(f"/logistics/plans/{plan.pk}/do/convoy", {"convoy": "一号车队"}).status_code == 422, "no load"
+    assert desk.post(f"/logistics/plans/{plan.pk}/do/convoy", {"convoy": " ", "load": [str(load.pk)]}).status_code == 422, "no name"
+    assert desk.post(f"/logistics/plans/{plan.pk}/do/convoy", {"convoy": "x", "load": [str(load.pk)], "leave_by": "soon"}).status_code == 422
+    assert desk.post(f"/logistics/plans/{plan.pk}/do/convoy", {"convoy": "一号车队", "load": [str(one.pk) for one in both]}).status_code == 302
+    assert [(one.convoy, one.leave_by) for one in Transport.objects.of(actual)] == [("一号车队", one.leave_by.replace(microsecond=0)) for one in both], "the time to leave is kept"
+    page = desk.get(f"/case/{load.pk}/step/join").content.decode()
+    shown = re.search(r'name="leave_by" value="([^"]+)"', page)[1]
+    assert shown == load.leave_by.astimezone(ZoneInfo("Asia/Shanghai")).strftime("%Y-%m-%dT%H:%M"), "what a browser takes as a local time"
+    version = Transport.objects.of(actual).get(pk=load.pk).version
+    assert desk.post(f"/case/{load.pk}/step/join", {"convoy": "二号车队", "leave_by": shown, "version": str(version)}).status_code == 302
+    assert (Transport.objects.of(actual).get(pk=load.pk).convoy, Transport.objects.of(actual).get(pk=load.pk).leave_by) == ("二号车队", load.leave_by.replace(microsecond=0)), "to the second, as nobody touched it"
+    loops.step(Act(ground.actor, actual), loop="logistics.transport", case=load.pk, step="join", data={"convoy": "一号车队"})
+    assert desk.post(f"/logistics/transports/{load.pk}/pass", {"hours": "12", "plates": "浙A12345"}).status_code == 302
     card = load.passes.get()
-    assert card.state == "asked" and card.code == "" and "一号车队" in desk.get(f"/case/{load.pk}").content.decode()
+    assert card.plates == "浙A12345" and card.state == "asked" and card.code == "" and "一号车队" in desk.get(f"/case/{load.pk}").content.decode()
     loops.step(Act(commander, actual), loop="logistics.pass", case=card.pk, step="give")
     card.refresh_from_db()
     assert len(card.code) >= 20
