@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import numpy as np
@@ -200,6 +201,12 @@ def plan(request: HttpRequest, key: UUID) -> HttpResponse:
         load.state_label = context["transport"].state_label(load.state)
     if version is not None:
         context |= _shown(row, version, by, request.GET.get("q", "").strip()[:60], request.GET.get("only", ""))
+        if (context["capacity"] or {}).get("trucks") and access.may(actor, "resources.call", row.region_id, row.organisation_id):
+            known = {
+                "kind": "truck", "title": _("Trucks for {plan}").format(plan=row.title), "what": codes.name("requisition_rate", "truck"), "quantity": context["capacity"]["trucks"],
+                "purpose": f"{row.number} {row.title}", "region": row.region_id or "",
+            }
+            context["requisition"] = f"{reverse('kernel:loop_new', args=['resources.requisition'])}?{urlencode(known)}"
     return render(request, "logistics/plan.html", context)
 
 

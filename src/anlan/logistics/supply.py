@@ -141,6 +141,7 @@ def freeze(plan: SupplyPlan) -> Frozen:
             if line.get("hours"):
                 deadline[j, g] = max(0.0, float(line["hours"]) * 60 - passed)
     trucks, hours = [], []
+    ready = {place.pk: float(place.load_min if place.load_min is not None else policy("load_min")) + float(codes.data("release_authority", levels[place.pk])["wait_min"]) for place, _t in depots}
     for d, (place, listed) in enumerate(depots):
         if listed is None:
             hours.append(None)
@@ -148,7 +149,7 @@ def freeze(plan: SupplyPlan) -> Frozen:
         total = 0.0
         for one in listed:
             for n in range(int(one["count"])):
-                total += float(one["load_t"]) * max(0.0, float(one["hours"]) * 60)
+                total += float(one["load_t"]) * max(0.0, float(one["hours"]) * 60 - ready[place.pk])
                 trucks.append({"depot": d, "load": float(one["load_t"]), "until": float(one["hours"]) * 60, "name": one.get("name") or _("Truck {n}, {t:g} t").format(n=n + 1, t=float(one["load_t"]))})
         hours.append(total)
         if not listed:
@@ -180,7 +181,7 @@ def freeze(plan: SupplyPlan) -> Frozen:
         "blocked": [{"id": str(row.pk), "name": row.road or row.title, "number": row.number} for row in rows],
         "depots": [
             {"id": str(place.pk), "name": place.name, "lon": place.lon, "lat": place.lat, "release": place.release, "level": levels[place.pk],
-             "ready": float(place.load_min if place.load_min is not None else policy("load_min")) + float(codes.data("release_authority", levels[place.pk])["wait_min"])}
+             "ready": ready[place.pk]}
             for place, _t in depots
         ],
         "needs": [{"id": one["id"], "name": one["name"], "lon": one["lon"], "lat": one["lat"]} for one in plan.needs],
@@ -219,7 +220,7 @@ def task_of(frozen: Frozen, manual: Sequence[dict[str, Any]] = ()) -> Task:
     task = Task(
         numbers("minutes"), np.array(frozen["need"], np.int64).reshape(needs, goods), np.array(frozen["priority"], float).reshape(needs, goods), np.array(frozen["deadline"], float).reshape(needs, goods),
         np.array(frozen["stock"], np.int64).reshape(depots, goods), np.array([one["load"] for one in frozen["items"]], float), np.array([np.inf if value is None else value for value in frozen["tonne_minutes"]], float),
-        ready=np.array([one["ready"] for one in frozen["depots"]], float), drive=numbers("drive"), swaps=[(h, g, more[0] if more else 1.0) for h, g, *more in frozen["swaps"]], stand=policy("stand_min"),
+        ready=np.array([one["ready"] for one in frozen["depots"]], float), drive=numbers("drive"), handling=float(frozen["handling"]), swaps=[(h, g, more[0] if more else 1.0) for h, g, *more in frozen["swaps"]], stand=policy("stand_min"),
         points=[dispatch.Point(*(float(one[name]) * by if one.get(name) is not None else other for name, by, other in (("t_per_h", 1 / 60, math.inf), ("from_h", 60, 0.0), ("until_h", 60, math.inf)))) for one in frozen["transfers"]],
     )
     if len(ways) > depots:

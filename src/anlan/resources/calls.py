@@ -192,7 +192,8 @@ def given_back(act: Act, case: Requisition, data: dict[str, Any]) -> None:
     units = max(1, math.ceil(seconds / (86_400 if rate["per"] == "day" else 3_600)))
     damage = case.damage_yuan or Decimal(0)
     amount = (case.quantity * units * price + damage).quantize(Decimal("0.01"))
-    working = f"{case.quantity} × {units} {rate['per']} × {price} + {damage} = {amount}"
+    unit = "d" if rate["per"] == "day" else "h"  # symbols: the sheet is read in any language
+    working = f"{case.quantity:f} × {units} {unit} × {price} + {damage} = {amount}"
     _compensate(act, case, case.owner, requisition=case, hours=Decimal(round(seconds / 36)) / 100, amount_yuan=amount, working=working)
 
 

@@ -46,7 +46,7 @@ class Task:
     who may release what to whom. `kept`: lines a person has decided; they stand, and get no more where `shut` (way, need, column) says so. `before`: the plan until now; `change` minutes are what a unit on a new
     line must save. `ready` (D) minutes pass before the first truck leaves (loading, a release by the level above). `weight` (G): what a minute of one unit
     of a good counts; with the goods' loads in its place time is counted in loaded trucks, which is what costs. `drive` (R, N): minutes the depot's own
-    trucks drive one way, where the rest of the way is somebody else's (a transfer point); else `minutes`.
+    trucks drive one way, where the rest of the way is somebody else's (a transfer point); else `minutes`. `handling` minutes a truck stands at a need besides.
 
     `home`, `via` (R): each way's depot and transfer point (-1: none); left out, each depot has one way. `points`: what goes through each. `swaps`: what may stand in for what, the likeliest
     first; the k-th is column G + k. `stand` minutes more count for each unit met so, twice that for the second that may stand for the same good, and so on.
@@ -67,6 +67,7 @@ class Task:
     ready: np.ndarray | None = None
     weight: np.ndarray | None = None
     drive: np.ndarray | None = None
+    handling: float = 0.0
     home: np.ndarray | None = None
     via: np.ndarray | None = None
     points: Sequence[Point] = ()
@@ -102,6 +103,11 @@ class Task:
         """(R, N): minutes of the depot's trucks one way; 0 where there is no way."""
         far = self.minutes if self.drive is None else self.drive
         return np.where(np.isfinite(self.minutes) & np.isfinite(far), far, 0.0)
+
+    @property
+    def trip(self) -> np.ndarray:
+        """(R, N): minutes a truck is away on one trip. What is carried on part of a truck takes that part of them: never more than the trip, so the bound holds."""
+        return 2 * self.driven + self.handling
 
     @property
     def begun(self) -> np.ndarray:
@@ -307,7 +313,7 @@ def judge(task: Task, lines: Sequence[Line]) -> Judged:
         if spare >= 1:
             breaks.append(("more than needed", (int(j), int(g)), float(beyond[j, g] / measure[g])))
     way = np.where(np.isfinite(task.minutes), task.minutes, 0.0)
-    used = np.bincount(task.homes, weights=2 * np.einsum("rjk,rj,k->r", sent, task.driven, task.load[task.goes]), minlength=len(task.stock))
+    used = np.bincount(task.homes, weights=np.einsum("rjk,rj,k->r", sent, task.trip, task.load[task.goes]), minlength=len(task.stock))
     breaks += [("trucks", (int(d),), float(used[d] - task.trucks[d])) for d in np.flatnonzero(used > task.trucks * (1 + 1e-9) + 1e-6)]
     passed = through(task, gate, sent)
     for w in np.flatnonzero(passed > gate.room * (1 + 1e-9) + 1e-6):
@@ -327,10 +333,10 @@ def _at(task: Task, r: int, j: int, k: int) -> tuple[int, int, int]:
 
 
 @njit(cache=True)
-def _most(d, h, j, g, r, k, stock, wanted, trucks, home_minutes, load, measure, cls, end, room):
+def _most(d, h, j, g, r, k, stock, wanted, trucks, trip_minutes, load, measure, cls, end, room):
     """How many whole units of h can still go on this line."""
     x = min(stock[d, h], -(-wanted[j, g] // measure[h]))
-    each = 2.0 * home_minutes * load[h]
+    each = trip_minutes * load[h]
     if each > 0.0 and x > 0 and trucks[d] < np.inf:
         x = min(x, np.int64(trucks[d] / each + 1e-9))
     w = cls[r, j, g]
@@ -341,11 +347,11 @@ def _most(d, h, j, g, r, k, stock, wanted, trucks, home_minutes, load, measure, 
 
 
 @njit(cache=True)
-def _put(x, d, h, j, g, r, k, stock, wanted, trucks, home_minutes, load, measure, cls, end, room, out):
+def _put(x, d, h, j, g, r, k, stock, wanted, trucks, trip_minutes, load, measure, cls, end, room, out):
     out[r, j, k] += x
     stock[d, h] -= x
     wanted[j, g] = max(wanted[j, g] - x * measure[h], 0)
-    trucks[d] -= 2.0 * home_minutes * load[h] * x
+    trucks[d] -= trip_minutes * load[h] * x
     w = cls[r, j, g]
     if w >= 0:
         for v in range(w, end[w]):
@@ -353,15 +359,15 @@ def _put(x, d, h, j, g, r, k, stock, wanted, trucks, home_minutes, load, measure
 
 
 @njit(cache=True)
-def _fit(way, need, column, units, drive, load, measure, home, goes, meant, trucks, stock, wanted, order, offer, near, serve, open_, cls, end, room, out):
+def _fit(way, need, column, units, trip, load, measure, home, goes, meant, trucks, stock, wanted, order, offer, near, serve, open_, cls, end, room, out):
     """Take the lines in `order` as far as stock, need, trucks and transfer points go; then offer what is still wanted (`offer`: need, good, the dearest first) by the
     nearest ways, as itself first, then as what may stand for it (`serve`). Changes stock, wanted, trucks and room; adds to `out` (R, N, K)."""
     for e in order:
         r, j, k = way[e], need[e], column[e]
         d, h, g = home[r], goes[k], meant[k]
-        x = min(units[e], _most(d, h, j, g, r, k, stock, wanted, trucks, drive[r, j], load, measure, cls, end, room))
+        x = min(units[e], _most(d, h, j, g, r, k, stock, wanted, trucks, trip[r, j], load, measure, cls, end, room))
         if x > 0:
-            _put(x, d, h, j, g, r, k, stock, wanted, trucks, drive[r, j], load, measure, cls, end, room, out)
+            _put(x, d, h, j, g, r, k, stock, wanted, trucks, trip[r, j], load, measure, cls, end, room, out)
     for e in range(offer.shape[0]):
         j, g = offer[e, 0], offer[e, 1]
         for s in range(serve.shape[1]):
@@ -374,9 +380,9 @@ def _fit(way, need, column, units, drive, load, measure, home, goes, meant, truc
                 d = home[r]
                 if stock[d, h] == 0 or not open_[r, j, k]:
                     continue
-                x = _most(d, h, j, g, r, k, stock, wanted, trucks, drive[r, j], load, measure, cls, end, room)
+                x = _most(d, h, j, g, r, k, stock, wanted, trucks, trip[r, j], load, measure, cls, end, room)
                 if x > 0:
-                    _put(x, d, h, j, g, r, k, stock, wanted, trucks, drive[r, j], load, measure, cls, end, room, out)
+                    _put(x, d, h, j, g, r, k, stock, wanted, trucks, trip[r, j], load, measure, cls, end, room, out)
                     if wanted[j, g] == 0:
                         break
 
@@ -445,7 +451,7 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
     column = {(int(h), int(g)): k for k, (h, g) in reversed(list(enumerate(zip(goes, meant, strict=True))))}
     stock, wanted, trucks = task.stock - taken(task, kept), np.maximum(task.need * measure - met(task, kept, measure), 0), task.trucks - fixed.truck_minutes
     room = gate.room - through(task, gate, kept)
-    way, drive = np.where(np.isfinite(task.minutes), task.minutes, 0.0), task.driven
+    way, trip = np.where(np.isfinite(task.minutes), task.minutes, 0.0), task.trip
     open_ = task.open
     for r, j, k in task.shut:
         open_[r, j, k] = False
@@ -490,7 +496,7 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
                 picks = np.zeros((at.size, depots, len(members)), np.int64)
                 for k in np.flatnonzero(meant == g).tolist():
                     sent_as = int(goes[k])
-                    exact = way[:, at] * weight[sent_as] + drive[:, at] * (2 * task.load[sent_as] * price[home][:, None]) + news[:, at, k]
+                    exact = way[:, at] * weight[sent_as] + trip[:, at] * (task.load[sent_as] * price[home][:, None]) + news[:, at, k]
                     if room.size:
                         exact += toll[gate.cls[:, at, g]] * task.load[sent_as]
                     exact *= scale / measure[sent_as]
@@ -520,7 +526,7 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
             to, good = who[group], what[group]
             share = x[group, cell] / measure[sort]
             flows.append((by, to, np.array([column[pair] for pair in zip(sort.tolist(), good.tolist(), strict=True)], np.int64), -(-x[group, cell].astype(np.int64) // measure[sort])))
-            used[:depots] += np.bincount(from_, weights=2 * share * task.load[sort] * drive[by, to], minlength=depots)
+            used[:depots] += np.bincount(from_, weights=share * task.load[sort] * trip[by, to], minlength=depots)
             if room.size:
                 first = gate.cls[by, to, good]
                 np.add.at(used[depots:], first[first >= 0], (share * task.load[sort])[first >= 0])
@@ -535,9 +541,9 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
         by, to, which, sent = [np.concatenate(one) for one in zip(*flows, strict=True)] if flows else [np.zeros(0, np.int64)] * 4
         # What a unit is worth where it goes, for each truck minute it takes there.
         sort, good = goes[which], meant[which]
-        worth = (UNMET * task.priority[to, good] * measure[sort] / measure[good] - way[by, to] * weight[sort]) / np.maximum(2 * drive[by, to] * task.load[sort], 1e-9)
+        worth = (UNMET * task.priority[to, good] * measure[sort] / measure[good] - way[by, to] * weight[sort]) / np.maximum(trip[by, to] * task.load[sort], 1e-9)
         out = kept.copy()
-        _fit(by, to, which, sent, drive, task.load, measure, home, goes, meant, trucks.copy(), stock.copy(), wanted.copy(), np.argsort(-worth, kind="stable"), offer, near, serve, open_, gate.cls, gate.end, room.copy(), out)
+        _fit(by, to, which, sent, trip, task.load, measure, home, goes, meant, trucks.copy(), stock.copy(), wanted.copy(), np.argsort(-worth, kind="stable"), offer, near, serve, open_, gate.cls, gate.end, room.copy(), out)
         if task.swaps:
             trim(task, out, kept, measure)
         value = _value(task, out, way, news, measure)
@@ -555,6 +561,8 @@ def solve(task: Task, *, budget: float = 10.0, gap: float = 0.003, rounds: int =
                 break
             continue
         direction = 0.5 * direction + slope / size
+        if not direction.any():
+            direction = slope / size  # two rounds took each other back exactly
         price = np.maximum(0.0, price + theta * max(best_value - level, 1.0) / float(direction @ direction) * direction / size)
     lines = [(int(r), int(j), int(k), int(best[r, j, k])) for r, j, k in np.argwhere(best > 0)]
     best_judged = judge(task, lines)
@@ -602,16 +610,24 @@ def why_unmet(task: Task, plan: Plan) -> list[tuple[int, int, int, str]]:
     free = np.array([min(room[w : gate.end[w]]) for w in range(room.size)] + [np.inf])
     home, open_, goes = task.homes, task.open, task.goes
     anyone = open_ if task.allowed is None else replace(task, allowed=None).open
+    per = np.r_[np.ones(task.need.shape[1]), np.array([n for _h, _g, n in task.swaps], float)]
     found = []
-    for j, g in np.argwhere(plan.unmet > 0):
+    for j, g in sorted(np.argwhere(plan.unmet > 0).tolist(), key=lambda at: -task.priority[at[0], at[1]]):
         own = np.flatnonzero(task.meant == g)
         could = open_[:, j, own] & (task.stock[home][:, goes[own]] > 0)
         holds = could & (left[home][:, goes[own]] > 0)
         with np.errstate(invalid="ignore"):
             passes = holds & (task.load[goes[own]][None] <= free[gate.cls[:, j, g]][:, None])
-            carries = passes & (2 * task.driven[:, j][:, None] * task.load[goes[own]][None] <= spare[home][:, None])
+            carries = passes & (task.trip[:, j][:, None] * task.load[goes[own]][None] <= spare[home][:, None])
         reason = "none" if not (task.stock[:, goes[own]] > 0).any() else ("not allowed" if (anyone[:, j, own] & (task.stock[home][:, goes[own]] > 0)).any() else "no way in time") if not could.any() else "stock" if not holds.any() else "point" if not passes.any() else "trucks" if not carries.any() else "worth less"
-        found.append((int(j), int(g), int(plan.unmet[j, g]), reason))
+        unmet = rest = int(plan.unmet[j, g])
+        if holds.any():
+            # What still lies there answers for as many units as it could have met; of the others there is no more.
+            for d, k in {(int(home[r]), int(own[c])) for r, c in np.argwhere(holds)}:
+                units = min(rest, int(left[d, goes[k]] / per[k]))
+                left[d, goes[k]] -= units * per[k]
+                rest -= units
+        found += [(j, g, units, why) for units, why in ((unmet - rest, reason), (rest, "stock")) if units] if holds.any() else [(j, g, unmet, reason)]
     return found
 
 

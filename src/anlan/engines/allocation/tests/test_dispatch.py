@@ -128,7 +128,7 @@ def test_the_judge_names_each_broken_rule():
     good = dispatch.judge(task, [(0, 0, 0, 3)])
     assert not good.breaks and good.unmet_value == 7 and good.unit_minutes == 30 and good.truck_minutes.tolist() == [60.0, 0.0]
     plan = dispatch.solve(task)
-    assert plan.lines == [(0, 0, 0, 3)] and sorted(dispatch.why_unmet(task, plan)) == [(0, 0, 2, "trucks"), (1, 0, 5, "not allowed")]
+    assert plan.lines == [(0, 0, 0, 3)] and sorted(dispatch.why_unmet(task, plan)) == [(0, 0, 1, "stock"), (0, 0, 1, "trucks"), (1, 0, 5, "not allowed")], "one of the two lies there and finds no truck"
 
 
 @pytest.mark.parametrize(("change", "words"), [

@@ -45,12 +45,12 @@ def best_of(task: Task, trucks: list[Truck]) -> float:
 
     for k, truck in enumerate(trucks):
         way = task.minutes[truck.depot]
-        row(truck.until - truck.ready, *((y[k, s, j], 2 * way[j]) for s in range(SLOTS) for j in range(needs)))
+        row(truck.until - truck.ready, *((y[k, s, j], 2 * way[j] + task.handling) for s in range(SLOTS) for j in range(needs)))
         for s in range(SLOTS):
             row(1, *((y[k, s, j], 1) for j in range(needs)))
             if s:
                 row(0, *((y[k, s, j], 1) for j in range(needs)), *((y[k, s - 1, j], -1) for j in range(needs)))
-            before = [(y[k, e, j], 2 * way[j]) for e in range(s) for j in range(needs)]
+            before = [(y[k, e, j], 2 * way[j] + task.handling) for e in range(s) for j in range(needs)]
             for j in range(needs):
                 row(0, *((x[k, s, j, g], task.load[g]) for g in range(goods)), (y[k, s, j], -truck.load))
                 for g in range(goods):
@@ -93,6 +93,23 @@ def test_small_timetables_against_the_integer_program():
         apart.append(packed.unmet_value - best)
         asked += float((task.need * task.priority).sum())
     assert np.median(apart) == 0 and sum(apart) < 0.02 * asked, apart
+
+
+def test_the_bound_counts_the_minutes_at_the_needs_and_no_timetable_beats_it():
+    nearer = 0.0
+    for seed in range(24):
+        task, trucks = question(seed)
+        loose = dispatch.solve(task, gap=0.0).bound
+        task.handling = 20.0
+        tight, best = dispatch.solve(task, gap=0.0).bound, best_of(task, trucks)
+        # A timetable's unmet need alone is a floor of what it is worth: its minutes come on top.
+        packed = trips.pack(task, dispatch.solve(task, gap=0.0).lines, trucks, handling=task.handling, tries=40)
+        legal(task, trucks, packed)
+        value = dispatch.UNMET * packed.unmet_value + packed.unit_minutes
+        most = dispatch.UNMET * best + float((task.need * task.minutes.max(axis=0)[:, None]).sum())
+        assert tight <= min(value, most) + 1e-6, (seed, tight, value, most)
+        nearer += tight - loose
+    assert nearer > 0
 
 
 def test_one_truck_drives_again_and_what_its_shift_has_no_room_for_is_left():
