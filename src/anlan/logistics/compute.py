@@ -154,6 +154,7 @@ def _round(set_: routing.Times, roads: Router, avoid: Any, sides: Sequence[np.nd
 
 
 CELL = 9  # H3 resolution of an isochrone's area: cells of 0.1 km²
+STEP_M = 150.0  # no cell on the way is stepped over: they are 300 m across and more
 
 
 def isochrones(
@@ -171,11 +172,13 @@ def isochrones(
         cells = set()
         for segment, part in zip(segments.tolist(), share.tolist(), strict=True):
             line = net.line(segment)
-            # From the end that is reached first, as far as the time goes; corner by corner is fine enough beside a cell.
+            # From the end that is reached first, as far as the time goes.
             if at[net.head[segment]] < at[net.tail[segment]]:
                 line = line[::-1]
-            points = line[: max(1, round(part * (len(line) - 1)) + 1)]
-            cells.update(h3.latlng_to_cell(lat, lon, CELL) for lon, lat in points.tolist())
+            legs = np.hypot(*np.diff(line, axis=0).T)
+            on, length = np.r_[0.0, np.cumsum(legs)], float(net.metres[segment])
+            stops = np.linspace(0.0, part * on[-1], 2 + int(part * length / STEP_M))
+            cells.update(h3.latlng_to_cell(lat, lon, CELL) for lon, lat in zip(np.interp(stops, on, line[:, 0]).tolist(), np.interp(stops, on, line[:, 1]).tolist(), strict=True))
         geometry = h3.cells_to_geo(cells) if cells else {"type": "MultiPolygon", "coordinates": []}
         found.append((float(limit), dict(geometry), float((net.metres[segments] * share).sum()) / 1000))
     return found

@@ -89,6 +89,9 @@ def test_isochrones_are_areas_that_grow_with_the_minutes_and_shrink_behind_a_clo
     east = Point(120.02, 30.0)
     # A kilometre a minute on the primary road: the bridge's far end is 1.8 minutes away.
     assert found[3.0][0].distance(east) < 0.002 < found[1.0][0].distance(east) and 0 < found[1.0][1] < found[3.0][1]
+    # A straight road has no corners between its ends: it is in the area all the way, and no farther than the time goes.
+    assert all(found[3.0][0].covers(Point(120.0 + step * 0.002, 30.0)) for step in range(11))
+    assert found[1.0][0].covers(Point(120.008, 30.0)) and not found[1.0][0].covers(Point(120.014, 30.0))
     (town / "edits.geojson").write_text(json.dumps({"features": [{"type": "Feature", "properties": {"kind": "closed"}, "geometry": {"type": "Point", "coordinates": [120.005, 30.0]}}]}))
     assert areas("--edits", town / "edits.geojson")[3.0][1] < found[3.0][1] / 2, "closed in front of the door"
     status, refused = anlan(capsys, "isochrone", "--from", town / "a.csv", "--network", town / "town.npz", "--minutes", "0,x")
