@@ -32,7 +32,7 @@ from . import actions, pages_drills, papers, queries
 from .forms import DecisionForm, FactForm, IncidentForm, InstructionForm, IntakeForm, region_in, regions_of
 from .models import Decision, Document, Gap, Incident, Instruction, ObservedFact, Report, Response, Review
 from .settings import reporting_limits
-from .words import CONFIRMATION, COUNTS, PRECISION, STATES, STEPS, level_words, local_words
+from .words import CONFIRMATION, COUNTS, PRECISION, STATES, STEPS, level_words, local_words, step_words
 
 app_name = "command"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -487,7 +487,7 @@ def rain(request: HttpRequest) -> HttpResponse:
 def review_page(request: HttpRequest, key: UUID) -> HttpResponse:
     actor, realm = _reader(request)
     row = queries.one(Review, key, actor, realm)
-    steps = [step | {"words": STEPS.get(step["step"], step["step"]), "since": papers.moment(step["from"]), "until": papers.moment(step["to"])} for step in row.steps]
+    steps = [step | step_words(step) | {"since": papers.moment(step["from"]), "until": papers.moment(step["to"])} for step in row.steps]
     lines = [_line(fact) for fact in reversed(queries.timeline(actor, realm, response=row.response, limit=1000))]
     context = {
         "row": row, "response": row.response, "plan": local_words(row.response.plan_title), "words": level_words(row.response), "steps": steps, "late": sum(step["late"] for step in steps), "lines": lines,

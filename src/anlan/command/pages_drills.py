@@ -27,7 +27,7 @@ from . import drills
 from .forms import regions_of
 from .loops import DRILL
 from .models import Drill, DrillReport, Inject
-from .words import STEPS
+from .words import step_words
 
 EXAMPLE = """# {parts}
 plan_key: {plan}
@@ -171,7 +171,7 @@ def report(request: HttpRequest, key: UUID) -> HttpResponse:
     if row is None:
         raise NOT_FOUND(kind=_("evaluation"), key=key)
     body = dict(row.body)
-    body["steps"] = [{**step, "words": STEPS.get(step["step"], step["step"])} for step in body["steps"]]
+    body["steps"] = [step | step_words(step) for step in body["steps"]]
     findings = case.findings.order_by("number")
     closed = sum(one.state == "closed" for one in findings)
     return render(request, "command/drill_report.html", {"case": case, "row": row, "body": body, "plan": drills.plan_title(case.plan_key), "findings": findings, "closed": closed, "form_words": case.get_form_display(), "observers": sorted({person_name(one.observer) for one in case.scores.all()})})

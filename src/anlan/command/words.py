@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import get_language, pgettext_lazy
+from django.utils.translation import get_language, gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 COUNTS = {"dead": _("Dead"), "missing": _("Missing"), "injured": _("Injured"), "trapped": _("Trapped"), "moved": _("Moved to safety")}
@@ -26,6 +26,11 @@ def local_words(texts: dict[str, str] | None, lang: str = "") -> str:
     english = (lang or get_language() or "").startswith("en")
     first, second = ("en", "zh") if english else ("zh", "en")
     return str(texts.get(first) or texts.get(second) or "")
+
+
+def step_words(step: dict[str, Any]) -> dict[str, str]:
+    """What a measured step is called, and what it was about."""
+    return {"words": str(STEPS.get(step["step"], step["step"])), "what": gettext("Orders: {n}").format(n=step["what"]) if step["step"] == "decision_to_order" else step["what"]}
 
 
 def level_words(row: Any, lang: str = "") -> str:

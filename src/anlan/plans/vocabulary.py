@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext
 
 from anlan.engines.conditions import Vocabulary
 
@@ -69,7 +69,10 @@ def qualifier_words(qualifier: str) -> str:
 
 
 def source_words(source: str) -> str:
-    """Where a value comes from; warnings it was counted from ("rainstorm/red、flood/blue") in words, anything else as it is."""
+    """Where a value comes from; gauges that told it ("18/20") and warnings it was counted from ("rainstorm/red、flood/blue") in words, anything else as it is."""
+    told, _slash, of = source.partition("/")
+    if told.isdecimal() and of.isdecimal():
+        return gettext("{n} of {of} rain gauges").format(n=told, of=of)
     parts = source.split("、")
     if not all(part.count("/") == 1 and part.replace("/", "").replace("_", "").isascii() and part.islower() for part in parts):
         return source
