@@ -22,10 +22,10 @@ from anlan.engines.conditions.planfile import ConditionEntry, LevelEntry
 from anlan.engines.conditions.vocabulary import ASKED
 from anlan.kernel import access, due, search, work
 from anlan.kernel.actions import Act, Actor, action
-from anlan.kernel.errors import FORBIDDEN, REASON_NEEDED, WRONG_REALM
+from anlan.kernel.errors import FORBIDDEN, INVALID, NOT_FOUND, REASON_NEEDED, WRONG_REALM
 from anlan.kernel.ids import derived_id, new_id
 from anlan.kernel.loops import actions as cases
-from anlan.kernel.models import Post, Region, SearchEntry
+from anlan.kernel.models import Fact, Post, Region, SearchEntry
 from anlan.sensing.models import Signal, Station
 
 from . import compute
@@ -51,6 +51,7 @@ from .facts import (
     ConditionMet,
     ConditionUnknown,
     DraftItemDecided,
+    DraftItemsDecided,
     DraftItemsJoined,
     DraftItemSplit,
     DraftPublished,
@@ -173,6 +174,48 @@ def decide_item(act: Act, *, item: UUID, state: str, said: dict[str, Any] | None
     return row
 
 
+@action("plans.decide_items")
+def decide_items(act: Act, *, draft: UUID, items: dict[str, int], state: str) -> dict[str, Any]:
+    """Decide several waiting items at once, as found: {item: version seen}. Answers {fact, done, left}: an item that changed since, or whose rule or level cannot be confirmed, is left to wait."""
+    row = _open_draft(act, draft)
+    if state not in (DraftItem.CONFIRMED, DraftItem.PEOPLE, DraftItem.DROPPED):
+        raise INVALID(fields=[{"field": "state", "why": state}])
+    rows = [item for item in row.items.select_for_update().filter(pk__in=items, state=DraftItem.OPEN) if item.version == items[str(item.pk)]]
+    if state == DraftItem.CONFIRMED:
+        rows = [item for item in rows if item.now.get("level") and (item.kind != DraftItem.CONDITION or not compute.rule_fault(item.now.get("when") or ""))]
+    return {"fact": _decided_at_once(act, row, rows, state), "done": len(rows), "left": len(items) - len(rows)}
+
+
+@action("plans.undo_items")
+def undo_items(act: Act, *, fact: UUID) -> int:
+    """Take a step of `decide_items` back: its items wait again, but those decided anew since. How many do."""
+    told = Fact.objects.filter(pk=fact, kind=DraftItemsDecided.KIND).first()
+    if told is None:
+        raise NOT_FOUND(kind=gettext("step"), key=fact)
+    body = told.payload_row.payload
+    row = _open_draft(act, UUID(body["draft"]))
+    rows = [item for item in row.items.select_for_update().filter(pk__in=body["items"], state=body["item_state"]) if item.version == body["items"][str(item.pk)]]
+    _decided_at_once(act, row, rows, DraftItem.OPEN)
+    return len(rows)
+
+
+def _open_draft(act: Act, key: UUID) -> Draft:
+    access.require(act, "plans.manage")
+    _actual(act)
+    row = act.lock(Draft, key)
+    if row.state != Draft.OPEN:
+        raise DRAFT_CLOSED(state=row.state)
+    return row
+
+
+def _decided_at_once(act: Act, draft: Draft, rows: list[DraftItem], state: str) -> str:
+    """The key of the fact; empty where nothing was decided."""
+    for item in rows:
+        item.state, item.decided_by, item.decided_at, item.version = state, act.actor.person_id, act.now, item.version + 1
+    DraftItem.objects.bulk_update(rows, ["state", "decided_by", "decided_at", "version"], batch_size=500)
+    return str(act.state(DraftItemsDecided(draft=draft.pk, items={str(item.pk): item.version for item in rows}, number=len(rows), item_state=state), about=draft)) if rows else ""
+
+
 @action("plans.split_item")
 def split_item(act: Act, *, item: UUID) -> DraftItem:
     """A second item of the same words: one sentence that says two things."""
@@ -204,11 +247,7 @@ def merge_item(act: Act, *, item: UUID, joined: str) -> DraftItem:
 @action("plans.publish_draft")
 def publish_draft(act: Act, *, draft: UUID, key: str) -> PlanVersion:
     """A draft whose every item is decided becomes a version of plan `key`. Only confirmed items carry a rule. plans.items_open, plans.bad_file."""
-    access.require(act, "plans.manage")
-    _actual(act)
-    row = act.lock(Draft, draft)
-    if row.state != Draft.OPEN:
-        raise DRAFT_CLOSED(state=row.state)
+    row = _open_draft(act, draft)
     items = list(row.items.all())
     waiting = sum(item.state == DraftItem.OPEN for item in items)
     if waiting:

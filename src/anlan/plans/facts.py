@@ -199,6 +199,16 @@ class DraftItemDecided:
     said: dict
 
 
+@fact("plans.DraftItemsDecided")
+class DraftItemsDecided:
+    """A person decided several waiting items of a draft at once, as found, or took such a step back (`item_state` open). `items`: item → its version after."""
+
+    draft: UUID
+    items: dict
+    number: int
+    item_state: str
+
+
 @fact("plans.DraftItemSplit")
 class DraftItemSplit:
     """An item of a draft became two of the same words; the second is `half`."""

@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, path, reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -458,9 +460,43 @@ def draft_page(request: HttpRequest, key: UUID) -> HttpResponse:
         context |= {
             "near": queries.draft_near(row, item), "before": row.source[max(0, item.start - 200) : item.start], "words": row.source[item.start : item.end], "after": row.source[item.end : item.end + 240],
             "terms": [{"label": label(term), "source": SOURCES[source], "asked": source in ("forecast", "reported")} for term, source in compute.rule_terms(item.now.get("when") or "")],
-            "kind": ITEM_KINDS[item.kind], "item_state": ITEM_STATES[item.state], "decider": person_name(item.decided_by) if item.decided_by else "",
+            "section": queries.draft_section(item.clause), "kind": ITEM_KINDS[item.kind], "item_state": ITEM_STATES[item.state], "decider": person_name(item.decided_by) if item.decided_by else "",
         }
     return render(request, "plans/draft.html", context, status=status)
+
+
+def draft_sections(request: HttpRequest, key: UUID) -> HttpResponse:
+    """The items of one section under each other (`?at=`, else the first that waits), to decide those ticked in one step; the step can be taken back."""
+    access.require(request.actor, "plans.manage")  # type: ignore[attr-defined]
+    row = Draft.objects.filter(pk=key).first()
+    if row is None:
+        raise NOT_FOUND(kind=_("draft"), key=key)
+    form, here, at = forms.Form(request.POST or None), reverse("plans:draft_sections", args=[row.pk]), request.GET.get("at", "")
+    if request.method == "POST" and "undo" in request.POST:
+        done, count = attempt(form, lambda: actions.undo_items(request.act(), fact=UUID(request.POST["undo"])))  # type: ignore[attr-defined]
+        if done:
+            messages.success(request, _("Waiting again: {n}").format(n=count))
+            return redirect(f"{here}?{urlencode({'at': at})}")
+    elif request.method == "POST":
+        ticked = {one: int(version) for one, _colon, version in (value.partition(":") for value in request.POST.getlist("item")) if version.isdecimal()}
+        done, told = attempt(form, lambda: actions.decide_items(request.act(), draft=row.pk, items=ticked, state=request.POST.get("do", "")))  # type: ignore[attr-defined]
+        if done:
+            if told["left"]:
+                messages.warning(request, _("Left to be looked at one by one, since they changed meanwhile or name no level or no sound rule: {n}").format(n=told["left"]))
+            return redirect(f"{here}?{urlencode({'at': at, **({'done': told['fact'], 'n': told['done']} if told['fact'] else {})})}")
+    sections = queries.draft_sections(row)
+    names = list(sections)
+    at = at if at in sections else next((name for name in names if sections[name]["open"]), names[0] if names else "")
+    after = [*names[names.index(at) + 1 :], *names[: names.index(at)]] if at else []
+    context = {
+        "row": row, "counts": queries.draft_progress(row), "state": DRAFT_STATES[row.state], "sections": [{"name": name, **counts} for name, counts in sections.items()], "at": at, "form": form, "op_id": new_id(),
+        "items": [
+            {"row": item, "kind": ITEM_KINDS[item.kind], "state": ITEM_STATES[item.state], "words": item.words, "fit": bool(item.now.get("level")) and not (item.kind == DraftItem.CONDITION and compute.rule_fault(item.now.get("when") or ""))}
+            for item in queries.draft_section_items(row, at)
+        ],
+        "next": next((name for name in after if sections[name]["open"]), ""), "undo": request.GET.get("done", "") if row.state == Draft.OPEN else "", "number": request.GET.get("n", ""),
+    }
+    return render(request, "plans/draft_sections.html", context, status=422 if request.method == "POST" else 200)
 
 
 def _decide(request: HttpRequest, item: DraftItem, verb: str, form: Any) -> Any:
@@ -501,6 +537,7 @@ urlpatterns = [
     path("upload", upload, name="upload"),
     path("drafts", drafts, name="drafts"),
     path("drafts/<uuid:key>", draft_page, name="draft"),
+    path("drafts/<uuid:key>/sections", draft_sections, name="draft_sections"),
     path("drafts/<uuid:key>/publish", publish, name="publish"),
     path("adopted/<uuid:key>", binding_page, name="binding"),
     path("adopted/<uuid:key>/judge", judge, name="judge"),

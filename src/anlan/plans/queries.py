@@ -1,6 +1,7 @@
 """What others may ask of the plans. Reads for pages are scoped by the viewer; those for actions of command name the realm."""
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -258,6 +259,28 @@ def draft_progress(draft: Draft) -> dict[str, int]:
     counts = dict(draft.items.values_list("state").annotate(count=Count("id")).values_list("state", "count"))
     total = sum(counts.values())
     return {"total": total, "done": total - counts.get(DraftItem.OPEN, 0), **{state: counts.get(state, 0) for state in (DraftItem.OPEN, DraftItem.CONFIRMED, DraftItem.PEOPLE, DraftItem.DROPPED)}}
+
+
+def draft_section(clause: str) -> str:
+    """The section an item is listed under: its clause to two numbers, without the points below it (5.4.1(2) → 5.4)."""
+    return ".".join(re.split(r"[(（/]", clause)[0].split(".")[:2])
+
+
+def draft_sections(draft: Draft) -> dict[str, dict[str, int]]:
+    """{section: {total, open}} in the order of the document."""
+    found: dict[str, dict[str, int]] = {}
+    for clause, state in draft.items.values_list("clause", "state"):
+        counts = found.setdefault(draft_section(clause), {"total": 0, "open": 0})
+        counts["total"] += 1
+        counts["open"] += state == DraftItem.OPEN
+    return found
+
+
+def draft_section_items(draft: Draft, section: str) -> list[DraftItem]:
+    rows = [row for row in draft.items.all() if draft_section(row.clause) == section]
+    for row in rows:
+        row.draft = draft
+    return rows
 
 
 def draft_item(draft: Draft, key: str) -> DraftItem | None:

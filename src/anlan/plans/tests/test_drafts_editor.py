@@ -116,6 +116,26 @@ def test_split_and_join(draft, actual, alice):
     assert facts["plans.DraftItemSplit"]["half"] == str(half.pk) == facts["plans.DraftItemsJoined"]["into"] and facts["plans.DraftItemsJoined"]["said"] == joined.said
 
 
+def test_a_section_is_confirmed_in_one_step_that_can_be_taken_back(draft, actual, alice, client, signed_in):
+    web = signed_in(client, alice)
+    assert queries.draft_sections(draft) == {"2.1": {"total": 5, "open": 5}}
+    page = web.get(f"/plans/drafts/{draft.pk}/sections")
+    ticked = re.findall(r'name="item" value="([^"]+)"[^>]* checked', page.content.decode())
+    assert len(ticked) == 4 and page.content.decode().count('name="item"') == 5  # one names no rule: it waits for a look of its own
+    every = [f"{item.pk}:{item.version}" for item in draft.items.all()]
+    answer = web.post(f"/plans/drafts/{draft.pk}/sections?at=2.1", {"do": "confirmed", "item": every}, follow=True)
+    assert [item.state for item in draft.items.all()] == ["confirmed", "confirmed", "open", "confirmed", "confirmed"] and {item.decided_by for item in draft.items.exclude(state="open")} == {alice.person_id}
+    (told,) = Fact.objects.filter(kind="plans.DraftItemsDecided")
+    assert told.payload_row.payload["number"] == 4 and not Fact.objects.filter(kind="plans.DraftItemDecided").exists() and f'name="undo" value="{told.pk}"' in answer.content.decode()
+    # What was decided anew meanwhile stays; the rest waits again.
+    actions.decide_item(act(alice, actual), item=by_words(draft, "死亡").pk, state="confirmed", said={"level": "II", "when": 'deaths("area") >= 31'})
+    web.post(f"/plans/drafts/{draft.pk}/sections?at=2.1", {"undo": str(told.pk)})
+    assert [item.state for item in draft.items.all()] == ["confirmed", "open", "open", "open", "open"] and by_words(draft, "死亡").now["when"] == 'deaths("area") >= 31'
+    # An item that changed since it was shown is not decided unseen.
+    stale = web.post(f"/plans/drafts/{draft.pk}/sections?at=2.1", {"do": "dropped", "item": every}, follow=True)
+    assert DraftItem.objects.filter(state="dropped").count() == 1 and by_words(draft, "其他").state == "dropped" and stale.context["messages"]
+
+
 @pytest.mark.parametrize("document, why", [(b"%PDF-1.7 nonsense", "已损坏"), (b"  ", "没有文字"), (b"\x00\x01\x02", "既不是 .docx"), (b"\xd0\xcf\x11\xe0old", ".doc")])
 def test_a_file_that_is_no_paper_is_refused_with_the_reason_in_the_readers_language(actual, alice, document, why):
     with pytest.raises(Problem) as caught, translation.override("zh-hans"):
