@@ -1,4 +1,4 @@
-// Keyboard: / search, ? help, g + letter to a room, arrows and Enter in tables and lists, Escape to close.
+// Keyboard: / search, ? help, g + letter to a room, a letter to what bears it (data-press), arrows and Enter in tables and lists, Escape to close.
 export function startKeys() {
   let gone = 0;
   const typing = (el) => el.closest('input:not([type="checkbox"]), textarea, select, [contenteditable]');
@@ -10,6 +10,7 @@ export function startKeys() {
       if (quick?.textContent.trim()) { quick.replaceChildren(); search?.focus(); }
       document.querySelector('.top.searching')?.classList.remove('searching');
       document.querySelector('[data-sheet]:not([hidden]) [data-sheet-close]')?.click();
+      if (document.querySelector('[data-press]')) document.activeElement?.blur(); // out of the field, so that letters are commands again
       return;
     }
     if (search && document.activeElement && (event.key === 'ArrowDown' || event.key === 'ArrowUp') && (document.activeElement === search || document.activeElement.closest('#quick'))) {
@@ -26,6 +27,8 @@ export function startKeys() {
       gone = 0;
       if (link) { link.click(); event.preventDefault(); return; }
     }
+    const pressed = document.querySelector(`[data-press="${CSS.escape(event.key.toLowerCase())}"]`);
+    if (pressed && !event.repeat) { pressed.click(); event.preventDefault(); return; }
     if (event.target.closest('[data-map]')) return; // the map has its own arrows
     const list = [...document.querySelectorAll('[data-rows] > *, table[data-keys] tbody tr')].filter((el) => el.offsetParent);
     if (event.key === 'e' && !list.some((el) => el.contains(document.activeElement))) { document.querySelector('.page-head [data-edit]')?.click(); return; }
