@@ -240,8 +240,8 @@ def rehearsal(args: argparse.Namespace) -> int:
         print(f"{step['at']}  {step['level'] or '–'} {' '.join(step['measures'])}  {', '.join(step['by'])}")
     language = "zh" if (get_language() or "").startswith("zh") else "en"
     for row in told["decisions"]:
-        print(_("{decision}: plan {plan}, done {done}, {hours} h earlier").format(
-            decision=row["decision"][language], plan=row["plan_says_at"] or "–", done=row["done_at"] or "–", hours="–" if row["hours_earlier"] is None else row["hours_earlier"]))
+        words = _("{decision}: plan {plan}, done {done}") if row["hours_earlier"] is None else _("{decision}: plan {plan}, done {done}, {hours} h earlier")
+        print(words.format(decision=row["decision"][language], plan=row["plan_says_at"] or "–", done=row["done_at"] or "–", hours=row["hours_earlier"]))
     cover = told["coverage"]
     print(_("{met} of {machine} conditions were met; never judged: {unjudged}; actions never reached: {actions}; places without a record: {places}").format(
         met=cover["met"], machine=cover["by_machine"], unjudged=len(cover["never_judged"]), actions=len(cover["actions_never_reached"]), places=", ".join(told["unmapped"]) or "–"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,10 @@ def load_file(file: Path) -> Any:
     from .actions import PACKS
     from .vocabulary import vocabulary
 
-    packed = next((path for path in sorted(PACKS.glob("*.yaml")) if str(file) in (path.stem, path.stem.replace("_", "-"), path.name)), None)
+    # By the name of the file or by the plan's id, as lists show it.
+    packs = {} if file.exists() else {name: path for path in PACKS.glob("*.yaml") for name in (path.stem, path.stem.replace("_", "-"), path.name, *re.findall(r"^id: *(\S+)", path.read_text(encoding="utf-8"), re.M)[:1])}
     try:
-        raw = _bytes(packed if packed and not file.exists() else file, MAX_BYTES)
+        raw = _bytes(packs.get(str(file), file), MAX_BYTES)
     except OSError as error:
         print(_("{file} cannot be read: {why}").format(file=file, why=error.strerror), file=sys.stderr)
         return None
