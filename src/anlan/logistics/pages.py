@@ -302,7 +302,7 @@ def _shown(row: SupplyPlan, version: PlanVersion, by: str, q: str = "", only: st
             "shown": sum(len(group.get("trips", ())) + len(group.get("lines", ())) + len(group.get("missing", ())) for group in groups), "of": len(answer["trips"]) if by == "vehicle" else len(lines) + counts["unmet"],
         },
         "frozen": frozen, "groups": groups, "lines": lines, "unmet": unmet, "alternatives": alternatives, "numbers": answer["numbers"], "capacity": answer["numbers"].get("capacity"), "breaks": supply.words_of(frozen, answer["breaks"]), "decided": decided,
-        "changed": supply.change_words(frozen, version.changes), "stale": version.frozen["key"] != supply.key_of(row), "at": began, "gap": 100 * answer["numbers"]["gap"] if "gap" in answer["numbers"] else None,
+        "changed": supply.change_words(frozen, version.changes), "stale": version.frozen["key"] != supply.key_of(row), "at": began, "gap": 100 * answer["numbers"]["gap"] if "gap" in answer["numbers"] else None, "whole_trips": bool(frozen["trucks"]),
 
     }
 

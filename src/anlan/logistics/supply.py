@@ -79,7 +79,7 @@ def departed(plan: SupplyPlan) -> dict[tuple[str, str, str, str], int]:
 
 def left_of(frozen: Frozen) -> dict[tuple[str, str, str, str], int]:
     """What had left when the question was frozen, as `departed` tells it."""
-    return {(depot, need, item, more[0] if more else item): units for depot, need, item, units, *more in frozen["left"]}
+    return {(depot, need, item, more[0] if more else item): units for depot, need, item, units, *more in frozen.get("left", ())}
 
 
 def key_of(plan: SupplyPlan) -> str:
@@ -220,8 +220,8 @@ def task_of(frozen: Frozen, manual: Sequence[dict[str, Any]] = ()) -> Task:
     task = Task(
         numbers("minutes"), np.array(frozen["need"], np.int64).reshape(needs, goods), np.array(frozen["priority"], float).reshape(needs, goods), np.array(frozen["deadline"], float).reshape(needs, goods),
         np.array(frozen["stock"], np.int64).reshape(depots, goods), np.array([one["load"] for one in frozen["items"]], float), np.array([np.inf if value is None else value for value in frozen["tonne_minutes"]], float),
-        ready=np.array([one["ready"] for one in frozen["depots"]], float), drive=numbers("drive"), handling=float(frozen["handling"]), swaps=[(h, g, more[0] if more else 1.0) for h, g, *more in frozen["swaps"]], stand=policy("stand_min"),
-        points=[dispatch.Point(*(float(one[name]) * by if one.get(name) is not None else other for name, by, other in (("t_per_h", 1 / 60, math.inf), ("from_h", 60, 0.0), ("until_h", 60, math.inf)))) for one in frozen["transfers"]],
+        ready=np.array([one["ready"] for one in frozen["depots"]], float), drive=numbers("drive"), handling=float(frozen["handling"]), swaps=[(h, g, more[0] if more else 1.0) for h, g, *more in frozen.get("swaps", ())], stand=policy("stand_min"),
+        points=[dispatch.Point(*(float(one[name]) * by if one.get(name) is not None else other for name, by, other in (("t_per_h", 1 / 60, math.inf), ("from_h", 60, 0.0), ("until_h", 60, math.inf)))) for one in frozen.get("transfers", ())],
     )
     if len(ways) > depots:
         task.home, task.via = np.array([one["d"] for one in ways], int), np.array([one["t"] for one in ways], int)
@@ -554,7 +554,7 @@ def lines_of(frozen: Frozen, answer_: dict[str, Any], into: Frozen | None = None
     """The lines of an answer as ways and columns of `into` (another question of the same plan); what is not there any more is left out."""
     into_ = into or frozen
     at, ways = places_of(into_), {(one["d"], one["t"]): r for r, one in enumerate(ways_of(into_))}
-    columns = {(g, g): g for g in range(len(into_["items"]))} | {(h, g): len(into_["items"]) + k for k, (h, g, *_number) in enumerate(into_["swaps"])}
+    columns = {(g, g): g for g in range(len(into_["items"]))} | {(h, g): len(into_["items"]) + k for k, (h, g, *_number) in enumerate(into_.get("swaps", ()))}
     # What has left since is met, not taken away.
     since = left_of(into_) if into else {}
     for key, units in left_of(frozen).items() if into else ():

@@ -121,12 +121,14 @@ def test_fairness_shares_a_shortage_and_what_is_missing_has_a_reason(ground, dra
     assert version.answer["unmet"][0]["why"] == "stock"
 
 
-def test_trucks_drive_several_trips_and_what_the_shift_has_no_room_for_is_told(ground, drain):
+def test_trucks_drive_several_trips_and_what_the_shift_has_no_room_for_is_told(ground, drain, client, signed_in):
     plan = ground.plan(depots=[{"warehouse": str(ground.east.pk), "trucks": [{"count": 1, "load_t": 1.0, "hours": 2.5}]}])
     version = searched(ground, plan, drain)
     trips = version.answer["trips"]
     assert len(trips) > 1 and all(one["back"] <= 150 for one in trips) and all(a["back"] <= b["leave"] for a, b in zip(trips, trips[1:], strict=False))
     assert {one["why"] for one in version.answer["unmet"]} & {"shift", "trucks"} and version.answer["numbers"]["unmet"] > 0
+    page = signed_in(client, ground.actor).get(f"/logistics/plans/{plan.pk}").content.decode()
+    assert version.answer["numbers"]["gap"] > 0.01 and ("按车次可拆分" in page or "parts of a trip" in page), "what the bound does not see is said beside it"
 
 
 def test_what_a_person_sets_is_judged_at_once_and_stands_in_every_later_search(ground, drain):
@@ -326,6 +328,38 @@ def test_a_village_without_a_road_is_reached_by_a_transfer_point(ground, roads, 
     assert line["t"] == 0 and supply.point_of(version.frozen, line) == "码头" and version.answer["numbers"]["unmet"] == 0
     assert way["minutes"][0] == pytest.approx(way["drive"][0] + 15 + boat, rel=0.01), "by road to the landing, over, and the boat"
     assert version.frozen["depots"][line["d"]]["ready"] + way["minutes"][0] == pytest.approx(line["arrive"], abs=0.1)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_versions_frozen_before_ways_were_kept_are_still_shown_judged_bent_and_planned_anew(ground, roads, drain, county, actual, client, signed_in, first):
+    """Such versions lie in installations: the first ones knew neither stand-ins nor transfer points, later ones the nearest transfer point of each pair alone."""
+    plan = ground.plan()
+    if not first:
+        actions.set_rules(Act(ground.actor, actual), plan=plan.pk, swaps=[], transfers=[{"name": "码头", "lon": 119.0, "lat": 28.05, "kmh": 10, "minutes": 15}])
+        plan.refresh_from_db()
+    version = searched(ground, plan, drain)
+    was = ground.lines(version)
+    frozen = {name: value for name, value in version.frozen.items() if name not in ("ways", "withheld", *(("swaps", "left", "transfers") if first else ()))}
+    if not first:
+        over = {(one["d"], one["j"]) for one in version.answer["lines"][:1]}
+        frozen |= {"drive": [row[:] for row in frozen["minutes"]], "via": [[0 if (k, j) in over else -1 for j in range(len(frozen["needs"]))] for k in range(len(frozen["depots"]))], "swaps": [], "left": []}
+    version.frozen = frozen
+    version.answers = {goal: {**answer, "lines": [{name: value for name, value in one.items() if name != "t"} for one in answer["lines"]]} for goal, answer in version.answers.items()}
+    version.save()
+    desk = signed_in(client, ground.actor)
+    for by in ("depot", "need", "vehicle"):
+        page = desk.get(f"/logistics/plans/{plan.pk}?by={by}")
+        assert page.status_code == 200 and (by != "depot" or first or "码头" in page.content.decode())
+    need = version.frozen["needs"][0]["id"]
+    assert desk.get(f"/logistics/plans/{plan.pk}/line?depot={ground.west.pk}&need={need}&item={ground.pump.pk}").status_code == 200
+    assert desk.get(f"/api/v1/logistics/plans/{plan.pk}").status_code == 200 and desk.get(f"/logistics/plans/{plan.pk}/map").status_code == 200
+    hand = actions.set_lines(Act(ground.actor, actual), plan=plan.pk, lines=[ground.line(ground.west, "a", ground.pump, 12), ground.line(ground.east, "a", ground.pump, 28)], why="留底")
+    assert not hand.answer["breaks"] and ground.lines(hand)["西库", "甲村", "水泵"] == 12 != was["西库", "甲村", "水泵"]
+    again = searched(ground, plan, drain)
+    assert ground.lines(again)["西库", "甲村", "水泵"] == 12
+    version.refresh_from_db()
+    told = supply.change_words(again.frozen, supply.changes(plan, version.frozen, version.answer, again.frozen, again.answer))
+    assert any("水泵" in one and "18" in one for one in told), "what the person moved, and nothing that only looks different"
 
 
 def test_a_transfer_point_lets_so_many_tonnes_through_an_hour(ground, roads, drain, actual, client, signed_in):
