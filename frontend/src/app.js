@@ -36,6 +36,8 @@ function furnish(root) {
 
 document.addEventListener('DOMContentLoaded', () => furnish(document.body));
 if (document.readyState !== 'loading') furnish(document.body);
+// Whether somebody looks: what a tab in the background fetches has been shown to nobody.
+document.addEventListener('htmx:configRequest', (event) => { event.detail.headers['Anlan-Visible'] = document.visibilityState; });
 document.addEventListener('htmx:load', (event) => furnish(event.detail.elt));
 
 startClock();

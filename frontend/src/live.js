@@ -43,6 +43,8 @@ export function startLive() {
   if (document.body.dataset.streaming === undefined) return;
   if (channel) channel.onmessage = (event) => tell(event.data);
   if (navigator.locks) navigator.locks.request('anlan-live', () => new Promise(listen)); else listen();
+  // What came while nobody looked is fetched once more when somebody does, which says that it was shown.
+  document.addEventListener('visibilitychange', () => { if (document.visibilityState === 'visible') tell({ type: 'fact', data: { kind: 'stream.reopened' } }); });
   // Presence: a desk that is looked at says so; when none does, the server calls the next person (see web.NoDeskLive).
   if (document.body.dataset.presence !== undefined) {
     const here = () => post('/desk/here', { sound: document.body.dataset.sound ?? 'unknown', visible: document.visibilityState }).catch(() => {});

@@ -1,6 +1,7 @@
 """The duty desk, the one map, the frame's small parts. Composition only: what is shown comes from the rooms' queries."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -78,25 +79,26 @@ def broken(request: HttpRequest) -> HttpResponse:
     return _page(request, UNEXPECTED(reference=str(new_id())[-12:]))
 
 
-def _waits(request: HttpRequest) -> dict[str, Any]:
-    items = desk_room.waiting(request.actor, request.realm)  # type: ignore[attr-defined]
+def _waits(request: HttpRequest, wanted: Callable[[dict[str, Any]], bool] = lambda entry: True, most: int | None = None) -> tuple[list[dict[str, Any]], int]:
+    """(what is put before the person, how many of it there are). A warning among it has been shown, unless a tab that nobody looks at fetched it."""
+    items = [entry for entry in desk_room.waiting(request.actor, request.realm) if wanted(entry)]  # type: ignore[attr-defined]
     for entry in items:
         entry["why"] = f"fact:{entry['item'].cause}" if entry["item"].cause else entry["item"].subject
-    warned = [subjects.parse(entry["item"].subject)[1] for entry in items if entry["item"].kind == "warning.alert"]
-    if warned:
+    warned = [subjects.parse(entry["item"].subject)[1] for entry in items[:most] if entry["item"].kind == "warning.alert"]
+    if warned and request.headers.get("Anlan-Visible") != "hidden":
         delivery.note_shown(request.actor, [UUID(str(key)) for key in warned])  # type: ignore[attr-defined]
-    return {"waits": items}
+    return items[:most], len(items)
 
 
 def desk(request: HttpRequest) -> HttpResponse:
     """The duty desk; with ?wall=1 what hangs on the wall."""
     if request.GET.get("wall") == "1":
         return wall(request)
-    return render(request, "web/desk.html", {**_waits(request), "lines": desk_room.timeline(request.actor, request.realm)})  # type: ignore[attr-defined]
+    return render(request, "web/desk.html", {"waits": _waits(request)[0], "lines": desk_room.timeline(request.actor, request.realm)})  # type: ignore[attr-defined]
 
 
 def waits(request: HttpRequest) -> HttpResponse:
-    return render(request, "web/_waits.html", _waits(request))
+    return render(request, "web/_waits.html", {"waits": _waits(request)[0]})
 
 
 def line(request: HttpRequest) -> HttpResponse:
@@ -105,13 +107,13 @@ def line(request: HttpRequest) -> HttpResponse:
 
 def alarm(request: HttpRequest) -> HttpResponse:
     """Red items nobody acknowledged: actual ones wherever the reader stands, and those of his exercise."""
-    return render(request, "web/_alarm.html", {"alarms": [entry for entry in _waits(request)["waits"] if entry["alarm"]]})
+    return render(request, "web/_alarm.html", {"alarms": _waits(request, lambda entry: entry["alarm"])[0]})
 
 
 def actual(request: HttpRequest) -> HttpResponse:
     """What waits in actual operations, shown above any exercise."""
-    items = [entry for entry in _waits(request)["waits"] if entry["real"]]
-    return render(request, "web/_actual.html", {"waits": items[:3], "count": len(items)})
+    items, count = _waits(request, lambda entry: entry["real"], most=3)
+    return render(request, "web/_actual.html", {"waits": items, "count": count})
 
 
 @require_POST

@@ -82,8 +82,12 @@ def test_an_alert_is_shown_when_a_desk_of_its_post_is_and_not_before(client, sig
     signed_in(client, charlie).get("/")
     assert not laid.receipts.exists(), "another county's desk shows nothing of it"
     client = signed_in(client, alice)
+    WorkItem.objects.everything().filter(subject=f"alert:{row.pk}").update(level="orange")
     client.get("/desk/alarm")
-    client.get("/desk/waits")
+    assert not laid.receipts.exists(), "an alarm of red matters does not show it"
+    client.get("/desk/waits", headers={"Anlan-Visible": "hidden"})
+    assert not laid.receipts.exists(), "a tab that nobody looks at shows it to nobody"
+    client.get("/desk/waits", headers={"Anlan-Visible": "visible"})
     assert [receipt.kind for receipt in laid.receipts.all()] == ["read"] and laid.receipts.get().person == alice.person_id
     laid.refresh_from_db()
     assert laid.state == "delivered"
