@@ -164,7 +164,7 @@ UNREAD = {
     "encrypted": _("it is locked with a password; save it without one"),
     "broken": _("it is damaged; open it with the program that made it and save it anew"),
     "no_text": _("it holds pictures of pages and no text; have its text recognised first (OCR), for example with ocrmypdf and tesseract"),
-    "unknown": _("it is no .docx, .pdf or text; save an old .doc as .docx first"),
+    "unknown": _("it is no .docx, .pdf or text that can be opened; save an old .doc, or a file locked with a password, as .docx without one first"),
 }
 
 

@@ -136,7 +136,7 @@ def test_a_section_is_confirmed_in_one_step_that_can_be_taken_back(draft, actual
     assert DraftItem.objects.filter(state="dropped").count() == 1 and by_words(draft, "其他").state == "dropped" and stale.context["messages"]
 
 
-@pytest.mark.parametrize("document, why", [(b"%PDF-1.7 nonsense", "已损坏"), (b"  ", "没有文字"), (b"\x00\x01\x02", "既不是 .docx"), (b"\xd0\xcf\x11\xe0old", ".doc")])
+@pytest.mark.parametrize("document, why", [(b"%PDF-1.7 nonsense", "已损坏"), (b"  ", "没有文字"), (b"\x00\x01\x02", "不是能打开的"), (b"\xd0\xcf\x11\xe0old", "设有密码")])
 def test_a_file_that_is_no_paper_is_refused_with_the_reason_in_the_readers_language(actual, alice, document, why):
     with pytest.raises(Problem) as caught, translation.override("zh-hans"):
         actions.draft(act(alice, actual), document=document)

@@ -58,9 +58,9 @@ def test_every_sentence_of_the_engines_has_its_pattern(module):
 
 
 @pytest.mark.parametrize("when, says", [
-    ('deaths("area") / 0 > 1', "除数只能是不为 0 的固定数"), ('no_such("area") > 1', "没有名为 no_such 的术语"), ('deaths("nowhere") > 3', "没有名为 'nowhere' 的地点"), ("deaths(", "此处缺内容"),
+    ('deaths("area") / 0 > 1', "除数只能是不为 0 的固定数"), ('no_such("area") > 1', "没有名为 no_such 的要素"), ('deaths("nowhere") > 3', "没有名为 'nowhere' 的地点"), ("deaths(", "此处缺内容"),
     ("range(10000000).all(x, true)", "此处不能出现 '.'"), ("(" * 900 + "true", "括号嵌套过深"), ('deaths("area") > 1 ' + '&& deaths("area") > 1 ' * 900, "个字符"), ('deaths("area") > 1e400', "数值过大"),
-    ('deaths("area") == "a"', "数与文字不能比较"), ('"a" + "b" > 1', "此处是文字；+ 两侧须为数"), ("1 > 0", "没有用到任何术语"),
+    ('deaths("area") == "a"', "数与文字不能比较"), ('"a" + "b" > 1', "此处是文字；+ 两侧须为数"), ("1 > 0", "没有用到任何要素"),
 ])
 def test_a_rule_that_cannot_run_is_refused_with_place_and_reason_in_chinese(when, says):
     with pytest.raises(ConditionError) as caught:
