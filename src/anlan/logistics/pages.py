@@ -284,7 +284,7 @@ def _shown(row: SupplyPlan, version: PlanVersion, by: str, q: str = "", only: st
     ]
     alternatives = [{"goal": goal, "name": GOALS[goal](), "numbers": version.answers[goal]["numbers"], "stands": goal == version.goal} for goal in GOALS if goal in version.answers]
     for one in alternatives:
-        one["met"] = 100 * one["numbers"]["units"] / one["numbers"]["asked"] if one["numbers"]["asked"] else 100.0
+        one["met"] = 1000 * one["numbers"]["units"] // one["numbers"]["asked"] / 10 if one["numbers"]["asked"] else 100.0  # rounded down: not all is met while one is missing
         one["worst"] = 100 * one["numbers"]["worst_share"]
     alike = {tuple(one["numbers"].get(name) for name in ("unmet", "mean_min", "last_min", "truck_hours", "yuan")) for one in alternatives}
     counts = {"late": sum(one["late"] for one in lines), "hand": sum(one["by_hand"] for one in lines), "unmet": len(answer["unmet"]) if by == "need" else 0}
