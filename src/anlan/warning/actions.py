@@ -658,6 +658,8 @@ def cancel(act: Act, *, alert: UUID, reason: str) -> Alert:
 
     Withdrawing a wrong public warning is itself a public message. Returns the cancelling alert.
     """
+    from . import following
+
     row = act.lock(Alert, alert)
     _must(act, row, "warning.compose")
     if row.state != Alert.ISSUED:
@@ -669,6 +671,7 @@ def cancel(act: Act, *, alert: UUID, reason: str) -> Alert:
         # The message is not ours to cancel; we stop passing it on.
         act.state(AlertCancelled(alert=row.pk, by=person, reason=reason.strip()), about=row, cause=row.last_fact)
         end(act, row, Alert.CANCELLED, reason.strip())
+        following.withdrawn(act, row)
         return row
     draft = compose(
         act, kind=row.kind, hazard=row.hazard, colour=row.colour, regions=row.region_ids, headline=_cancelled(row.headline), description=reason.strip(),
@@ -707,7 +710,7 @@ def acknowledge(act: Act, *, alert: UUID) -> Alert:
         )
     for post in held:
         closed = work.close(act, kind="warning.alert", subject=f"alert:{row.pk}", outcome="acknowledged", post=post)
-        for kind in ("warning.outside", "warning.standing_used", "warning.changed"):
+        for kind in ("warning.outside", "warning.standing_used", "warning.changed", "warning.withdrawn"):
             closed += work.close(act, kind=kind, subject=f"alert:{row.pk}", outcome="acknowledged", post=post)
         if closed or any(attempt.target == f"post:{post}" for attempt in attempts):
             act.state(AlertAcknowledged(alert=row.pk, post=post), about=row, cause=row.last_fact)

@@ -22,7 +22,7 @@ from .errors import NOT_POSSIBLE, NOT_SENT
 from .facts import AlertCancelled
 from .models import Alert, AlertRegion
 
-LIFTED, CHANGED, DROPPED = "warning.lifted", "warning.changed", "warning.dropped"
+LIFTED, CHANGED, DROPPED, WITHDRAWN = "warning.lifted", "warning.changed", "warning.dropped", "warning.withdrawn"
 
 
 def relays_of(source: Alert) -> list[Alert]:
@@ -47,6 +47,16 @@ def followed(act: Act, earlier: Alert, by: Alert, state: str) -> None:
         _ask(
             act, row, LIFTED, by, gettext_noop("{issuer} has lifted “{headline}”, which we passed on: pass that on, too, to everybody who heard it from us."),
             {"issuer": by.issuer_name, "headline": row.headline or row.event},
+        )
+
+
+def withdrawn(act: Act, row: Alert) -> None:
+    """We stopped passing a warning on that stands as far as its issuer goes: nothing of ours may say that it is over, so a person sees to whoever heard it."""
+    names = sorted(set(gate.heard(row, own=True).values_list("channel__name", flat=True)))
+    if names:
+        _ask(
+            act, row, WITHDRAWN, row, gettext_noop("“{headline}” of {issuer} is no longer passed on, and {count} targets heard it from us ({channels}): see that they learn why."),
+            {"headline": row.headline or row.event, "issuer": row.issuer_name, "count": gate.heard(row, own=True).count(), "channels": "、".join(names[:8])},
         )
 
 

@@ -148,6 +148,11 @@ def never_left_by(alert: Alert, channel: Channel) -> bool:
     return not heard(alert).filter(channel__in=behind).exists()
 
 
+def stood_in(alert: Alert, channel: Channel) -> bool:
+    """Whether this channel brought what is ended in another's place: its end leaves by it, too, though the entry that let it has been changed since."""
+    return alert.msg_type == "Cancel" and heard(alert).filter(channel=channel).exclude(alert__channels__contains=[str(channel.pk)]).exists()
+
+
 def takes_over(alert: Alert, channel: Channel) -> bool:
     """Whether a chosen channel passes on to this one, over others or at once; two persons have set that it does."""
     front, seen = list(alert.channels), set()
@@ -249,7 +254,7 @@ def may_be_sent(alert: Alert, channel: Channel) -> Verdict:
         return no(why)
     if alert.expires is not None and alert.expires <= clock.now(alert.realm) and alert.msg_type != "Cancel":
         return no(_("it has expired"))
-    if channel.outward and str(channel.pk) not in alert.channels and not takes_over(alert, channel):
+    if channel.outward and str(channel.pk) not in alert.channels and not stood_in(alert, channel) and not takes_over(alert, channel):
         return no(_("this channel was not chosen for it"))
     if channel.outward and channel.region_id is not None and not touches(channel, alert):
         return no(_("this channel is registered for {region}; the warning is for elsewhere").format(region=channel.region))

@@ -40,6 +40,7 @@ BUTTONS: dict[str, list[Button]] = {
     "warning.changed": [Button(_("Read and relay"), "warning:alert", "btn-primary")],
     "warning.lifted": [Button(_("Pass the end on"), "warning:alert", "btn-primary")],
     "warning.dropped": [Button(_("Give the all-clear"), "warning:alert", "btn-primary")],
+    "warning.withdrawn": [Button(_("Read the alert"), "warning:alert", "btn-primary")],
     "warning.alert": [Button(_("Read the alert"), "warning:alert", "btn-primary")],
     "orders.overdue": [Button(_("Look after the order"), "kernel:order", "btn-primary")],
     "orders.unanswered": [Button(_("Look after the order"), "kernel:order", "btn-primary")],

@@ -75,6 +75,25 @@ def test_strangers_and_what_never_left_pass_nothing_on(passed, actual, alice, bo
         following.pass_on_end(act(bob, actual), alert=said.pk)
 
 
+def test_who_heard_what_we_stop_passing_on_is_seen_to_by_a_person(passed, actual, alice, bob, client, signed_in):
+    row, sign, _other = passed
+    actions.cancel(act(alice, actual), alert=row.pk, reason="选错渠道")
+    (item,) = [one for one in work.waiting_for(alice, actual) if one.kind == following.WITHDRAWN]
+    assert item.subject == f"alert:{row.pk}" and sign.name in item.params["channels"] and item.params["count"] == gate.heard(row, own=True).count() >= 1
+    assert Alert.plain.filter(kind="relay").count() == 1, "nothing of ours says that the issuer's warning is over"
+    page = signed_in(client, alice).get(f"/warning/alerts/{row.pk}").content.decode()
+    assert "/do/acknowledge" in page
+    actions.acknowledge(act(alice, actual), alert=row.pk)
+    assert not [one for one in work.waiting_for(alice, actual) if one.kind == following.WITHDRAWN]
+
+
+def test_nobody_is_asked_about_what_nobody_heard(passed, actual, alice):
+    row, _sign, _other = passed
+    Attempt.plain.filter(alert=row).update(state="failed")
+    actions.cancel(act(alice, actual), alert=row.pk, reason="选错渠道")
+    assert not [one for one in work.waiting_for(alice, actual) if one.kind == following.WITHDRAWN]
+
+
 def test_a_change_of_it_goes_where_it_went_and_replaces_it_there(passed, actual, alice, bob, drain):
     row, sign, _other = passed
     newer = take(alice, actual, message(identifier="u1", sent="2026-07-20T07:00:00+08:00", kind="Update", references=FIRST))["received"][0]

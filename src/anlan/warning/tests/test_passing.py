@@ -127,6 +127,20 @@ def test_the_next_channel_ends_what_the_first_one_told_and_cannot_end(actual, to
     assert {(one.channel.name, one.state) for one in Attempt.plain.filter(alert=end, channel__adapter="sms")} == {("first", "failed"), ("second", "sent")}
 
 
+def test_an_end_leaves_by_what_stood_in_though_it_would_not_stand_in_any_more(actual, town, alice, bob, gateway, drain):  # noqa: F811
+    gateway.answers[:] = [(200, {"code": 17}), (200, {"code": 0, "id": "v"}), (200, {"code": 0, "id": "w"}), (200, {"code": 0, "id": "x"})]
+    second = sms(gateway, name="second", settings={"numbers": ["13900000001"]})
+    first = sms(gateway, name="first", settings={"numbers": ["13800000001"]}, fallback=second)
+    row = issued(alice, bob, actual, town, channels=[str(first.pk)])
+    drain()
+    assert {(one.channel.name, one.state) for one in Attempt.plain.filter(alert=row, channel__adapter="sms")} == {("first", "failed"), ("second", "sent")}
+    Channel.objects.filter(pk=first.pk).update(fallback=None)
+    end = actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear")
+    assert gate.may_be_sent(end, second) and not gate.may_be_sent(Alert.plain.get(pk=row.pk), second)
+    drain()
+    assert Attempt.plain.get(alert=end, channel=second).state == "sent"
+
+
 @pytest.mark.parametrize("next_one", [True, False])
 def test_an_end_that_a_channel_may_not_bring_any_more_goes_by_the_next_or_to_a_person(actual, town, alice, bob, gateway, drain, next_one):  # noqa: F811
     second = sms(gateway, name="second", settings={"numbers": ["13900000001"]})
