@@ -63,13 +63,15 @@ def withdrawn(act: Act, row: Alert) -> None:
 def left_out(act: Act, row: Alert) -> None:
     """An update went out that warns fewer places than the warning it replaces: a person is asked to give the rest the all-clear."""
     before = row.predecessor
-    if before is not None and waits(row) and gate.heard(row).exists():
-        places = compute.dropped(before.region_ids, row.region_ids)
-        names = list(Region.objects.filter(pk__in=places).order_by("name").values_list("name", flat=True)[:8])
-        _ask(
-            act, row, DROPPED, row, gettext_noop("The update of “{headline}” leaves out places that were warned: give them the all-clear ({places})."),
-            {"headline": row.headline, "places": "、".join(names) + ("…" if len(places) > len(names) else "")},
-        )
+    places = compute.dropped(before.region_ids, row.region_ids) if before is not None and row.msg_type == "Update" and gate.heard(row).exists() else []
+    if before is None or not places:
+        return
+    names = list(Region.objects.filter(pk__in=places).order_by("name").values_list("name", flat=True)[:8])
+    params = {"headline": row.headline or row.event, "places": "、".join(names) + ("…" if len(places) > len(names) else ""), "issuer": row.issuer_name}
+    if row.kind == Alert.RELAY:  # only its issuer says that it is over
+        _ask(act, row, WITHDRAWN, row, gettext_noop("{issuer} has left out places of “{headline}” that heard it from us: see that they learn of it ({places})."), params)
+    elif waits(row):
+        _ask(act, row, DROPPED, row, gettext_noop("The update of “{headline}” leaves out places that were warned: give them the all-clear ({places})."), params)
 
 
 def _ask(act: Act, row: Alert, kind: str, about: Alert, msgid: str, params: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from anlan.kernel import journal, work
 from anlan.kernel.errors import Problem
 from anlan.runtime.testing import make_region
 from anlan.warning import actions, following, gate, proof
-from anlan.warning.models import Alert, Attempt, Channel
+from anlan.warning.models import Alert, AlertRegion, Attempt, Channel
 from anlan.warning.tests.builders import act, channel
 
 from .test_take_in import message, take
@@ -109,6 +109,18 @@ def test_a_change_of_it_goes_where_it_went_and_replaces_it_there(passed, actual,
     said = Alert.plain.get(pk=take(alice, actual, message(identifier="c2", sent="2026-07-20T09:00:00+08:00", kind="Cancel", references="met@example.invalid,u1,2026-07-20T07:00:00+08:00"))["received"][0])
     end = following.pass_on_end(act(bob, actual), alert=said.pk)
     assert end.predecessor_id == again.pk and Alert.plain.filter(kind="relay", msg_type="Cancel").count() == 1
+
+
+def test_places_the_issuer_leaves_out_are_seen_to_by_a_person(passed, actual, county, alice, bob, drain):
+    row, _sign, _other = passed
+    far = make_region("丙县", "county")
+    AlertRegion.plain.create(realm_id=row.realm_id, alert=row, region=far, how="chosen")
+    newer = take(alice, actual, message(identifier="u1", sent="2026-07-20T07:00:00+08:00", kind="Update", references=FIRST))["received"][0]
+    again = actions.relay(act(alice, actual), alert=newer)
+    actions.approve(act(bob, actual), alert=again.pk, seen_hash=again.content_hash)
+    actions.issue(act(bob, actual), alert=again.pk)
+    (item,) = [one for one in work.waiting_for(alice, actual) if one.kind == following.WITHDRAWN]
+    assert item.subject == f"alert:{again.pk}" and item.params["places"] == "丙县"
 
 
 @pytest.mark.parametrize("given_up", [True, False])
