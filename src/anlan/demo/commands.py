@@ -140,7 +140,8 @@ def demo(args: argparse.Namespace) -> int:
     from anlan.kernel.ids import derived_id
 
     from . import actions, dangers, means, roads, sign_ins, storm
-    from .playing import speed_of
+    from . import drill as drill_example
+    from .playing import Player, speed_of
 
     speed = speed_of(args.speed)
     act = Act(Actor.machine("demo"), realms.actual())
@@ -172,6 +173,11 @@ def demo(args: argparse.Namespace) -> int:
         means.enter(city, today, lambda name: str(actions.key("unit", SEED, name)))
         means.let_speak(city)
         actions.play_dangers(SEED, dangers.of(city, today))
+        broker = _broker(args)
+        try:  # last, since it takes a minute
+            drill_example.hold_once("hengyang-2026", lambda realm: Player(realm, broker))
+        finally:
+            broker.close()
 
     leaving = threading.Event()
     # Daemons: Ctrl-C ends the wait below, and with it the process; each goes on next time where it stood.

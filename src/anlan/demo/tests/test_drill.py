@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from anlan.command.models import Drill, Finding, Inject
-from anlan.demo.drill import Example, Exercise
+from anlan.demo.drill import Example, hold_once
 from anlan.demo.playing import Player
 from anlan.kernel import flowing
 from anlan.kernel.models import Order
@@ -35,7 +35,8 @@ def test_the_curve_is_the_record_through_the_tables():
 
 
 def test_the_hengyang_drill_is_held_measured_and_followed_up(actual):
-    report = Exercise("hengyang-2026", Here).run()
+    report = hold_once("hengyang-2026", Here)
+    assert report is not None and hold_once("hengyang-2026", Here) is None
     body, drill = report.body, Drill.plain.select_related("exercise").get(pk=report.drill_id)
     assert drill.state == "evaluated" and drill.exercise.is_over
     assert [(row["level"], row["late"]) for row in body["levels"]] == [("IV", False), ("III", False), ("II", False)]
