@@ -57,7 +57,7 @@ def lint(request: HttpRequest, key: UUID) -> HttpResponse:
     told = coverage.as_json(file)
     context = {
         "version": version, "title": in_words(file.title), "findings": [{"row": one, "words": finding_words(one)} for one in found], "faults": sum(one.weight == "fault" for one in found),
-        "triggers": [trigger_words(row) for row in engine.triggers(file) if row["met"]], "tests": tests, "passed": sum(row["passed"] for row in tests), "coverage": told,
+        "triggers": [trigger_words(row | {"levels": [in_words(file.level(code).label) or code for code in row["levels"]]}) for row in engine.triggers(file) if row["met"]], "tests": tests, "passed": sum(row["passed"] for row in tests), "coverage": told,
     }
     lived = set(Match.objects.of(request.realm).filter(condition__version_of=version, verdict="met").values_list("condition__key", flat=True))  # type: ignore[attr-defined]
     context["never"] = [name for name in told["never_met"] if name not in lived]

@@ -90,7 +90,8 @@ CHANGES: dict[str, Any] = {
 def finding_words(finding: Any) -> str:
     """A finding of lint as a sentence."""
     told = {key: [key_words(str(one)) for one in value] if key == "asks" else key_words(value) if key == "term" else value for key, value in finding.data.items()}
-    values = {key: ", ".join(map(str, value)) or "–" if isinstance(value, (list, tuple)) else value for key, value in told.items()}
+    # The first of many; the file has them all, and so has --json.
+    values = {key: ", ".join([*map(str, value[:8]), *(["…"] if len(value) > 8 else [])]) or "–" if isinstance(value, (list, tuple)) else value for key, value in told.items()}
     if "colour" in values:
         values["warning"] = qualifier_words(f"{values['hazard']}|{values['colour']}")
     return str(FINDINGS[finding.kind]).format(where=finding.where, **values)
