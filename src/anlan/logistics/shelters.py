@@ -202,7 +202,8 @@ def solve(plan: Sheltering, frozen: Frozen, before: Answer | None = None, was: F
     sent, room, hand = _by_hand(plan, groups, shelters, of, persons, minutes, room)
     found = sheltering.solve(minutes * 60, np.where(hand >= 0, 0, persons), room, helpless=needing, extra=extra * 60)
     flow = found.flow + sent
-    urgency = np.array([one["urgency"] for one in groups], float)[of]
+    # Among those as urgent, who needs help goes first: at the door and on the buses.
+    urgency = np.array([one["urgency"] for one in groups], float)[of] + 0.5 * care
     leave = sheltering.waves(np.where(flow > 0, minutes * 60, 0), flow, np.full(len(shelters), policy("door_per_min")), urgency)
     moves = _moves(frozen, of, persons, flow, minutes, by_bus, care, leave, urgency, plan.buses)
     answer: Answer = {
@@ -273,6 +274,7 @@ def _moves(frozen: Frozen, of: np.ndarray, persons: np.ndarray, flow: np.ndarray
         one = table.setdefault(key, {"g": key[0], "s": key[1], "bus": key[2], "persons": 0, "care": 0, "minutes": round(float(minutes[k, b]), 1), "leave": math.inf, "there": 0.0, "urgency": float(urgency[k])})
         one["persons"] += int(flow[k, b])
         one["care"] += int(flow[k, b]) if care[k] else 0
+        one["urgency"] = max(one["urgency"], float(urgency[k]))
         one["leave"] = min(one["leave"], float(leave[k]))
         one["there"] = max(one["there"], float(leave[k]) + one["minutes"])
     rows = list(table.values())

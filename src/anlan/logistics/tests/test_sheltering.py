@@ -205,6 +205,27 @@ def test_buses_fetch_who_needs_help_and_a_stopped_search_keeps_what_there_is(val
     assert kept.number == 2 and kept.answer["numbers"]["ride"] == 0 and kept.answer["numbers"]["placed"] == 210 and Search.plain.get(pk=asked.pk).state == "done"
 
 
+def test_who_needs_help_rides_before_others_as_urgent_and_after_those_more_urgent(valley, drain, monkeypatch):
+    """Everybody rides, by one bus: the gym takes those who need help, the school the others, nearer and so sooner at the door."""
+    limit = shelters.policy
+    monkeypatch.setattr(shelters, "policy", lambda name: 0.0 if name == "walk_min" else limit(name))
+    people = [{"id": "far", "name": "远村", "lon": 119.0, "lat": 27.995, "persons": 90, "helpless": 0}, {"id": "home", "name": "敬老院", "lon": 119.0, "lat": 28.0, "persons": 60, "helpless": 60}]
+
+    def order(urgent):
+        plan = valley.plan(buses=1)
+        moving.set_people(Act(valley.actor, valley.realm), plan=plan.pk, people=[people[0] | {"urgency": urgent}, people[1]])
+        version = valley.searched(plan, drain)
+        leave = {}
+        for one in version.answer["moves"]:
+            assert one["bus"]
+            leave.setdefault(version.frozen["groups"][one["g"]]["id"], []).append(one["leave"])
+        return leave
+
+    alike, urgent = order(1), order(3)
+    assert max(alike["home"]) < min(alike["far"]), "at the same urgency those who need help go first"
+    assert max(urgent["far"]) < min(urgent["home"]), "but not before those for whom it is more urgent"
+
+
 def test_the_pages_lead_from_the_area_to_the_door(valley, drain, client, signed_in, commander, charlie, actual):
     desk = signed_in(client, valley.actor)
     given = {"title": "东江转移", "region": str(valley.county.pk), "hazard": "flood", "stay": "short", "weather": "dry", "shape": "polygon", "corners": "118.99 27.99\n119.02 27.99\n119.02 28.005", "fill": "on"}
