@@ -1,6 +1,8 @@
 """Pages of drills: the year's plan and what was never drilled, a new one, its script, an observer's scores, a message to a player, the evaluation on paper."""
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +21,7 @@ from anlan.kernel.forms import attempt
 from anlan.kernel.ids import new_id
 from anlan.kernel.loops import actions as cases
 from anlan.kernel.models import Post
-from anlan.kernel.shell import localname, person_name, post_name
+from anlan.kernel.shell import localname, person_name, post_name, post_words
 from anlan.plans.models import Plan
 from anlan.plans.vocabulary import in_words
 
@@ -123,24 +125,47 @@ def script_page(request: HttpRequest, key: UUID) -> HttpResponse:
     script = drills.script_of(case)
     if script is not None and not drills.may_see_script(actor, case, script):
         raise FORBIDDEN(capability="command.drill")
-    form = ScriptForm(request.POST or None, initial={"script": _as_text(case, script)})
+    names = _post_names()
+    form = ScriptForm(request.POST or None, initial={"script": _as_text(case, script, names)})
     if request.method == "POST":
-        done, _row = attempt(form, lambda: drills.save_script(_actual(request, expected_version=None), drill=case.pk, script=form.cleaned_data["script"]))
+        keys = {name: post for post, name in names.items()}
+        done, _row = attempt(form, lambda: drills.save_script(_actual(request, expected_version=None), drill=case.pk, script=_with_posts(form.cleaned_data["script"], keys)))
         if done:
             messages.success(request, _("The script is kept. Only controllers and observers see it."))
             return redirect("kernel:case", case.pk)
-    posts = [(str(post.pk), post_name(post.pk)) for post in Post.objects.filter(active=True).select_related("organisation").order_by("organisation__name", "name")[:500]]
-    return render(request, "command/drill_script.html", {"form": form, "case": case, "posts": posts, "op_id": new_id()}, status=422 if request.method == "POST" else 200)
+    begun = case.state not in ("planned", "prepared")
+    if begun:
+        form.fields["script"].disabled = True
+    return render(request, "command/drill_script.html", {"form": form, "case": case, "posts": sorted(names.values()), "begun": begun, "op_id": new_id()}, status=422 if request.method == "POST" else 200)
 
 
-def _as_text(case: Drill, script: Any) -> str:
+def _post_names() -> dict[str, str]:
+    """Key → name of each post; with its key where two are called the same."""
+    names = {str(post.pk): post_words(post) for post in Post.objects.filter(active=True).select_related("organisation")}
+    often = Counter(names.values())
+    return {key: name if often[name] == 1 else f"{name} {key}" for key, name in names.items()}
+
+
+def _with_posts(script: Any, known: Mapping[str, str]) -> Any:
+    """A script with posts called otherwise: by their names for a person, by their keys to be kept. What is not known stays as it is, and is named as a fault."""
+    if not isinstance(script, dict):
+        return script
+    out = dict(script)
+    if isinstance(out.get("parts"), dict):
+        out["parts"] = {part: [known.get(str(one), one) for one in posts] if isinstance(posts, list) else posts for part, posts in out["parts"].items()}
+    if isinstance(out.get("injects"), list):
+        out["injects"] = [{**row, "to": known.get(str(row["to"]), row["to"])} if isinstance(row, dict) and row.get("to") else row for row in out["injects"]]
+    return out
+
+
+def _as_text(case: Drill, script: Any, names: Mapping[str, str]) -> str:
     if script is None:
-        return EXAMPLE.format(plan=case.plan_key or '""', parts=_("Parts name posts by their keys, listed beside."))
+        return EXAMPLE.format(plan=case.plan_key or '""', parts=_("Parts name posts as they are listed beside."))
     values = {
         "plan_key": script.plan_key, "begins_at": script.begins_at.isoformat() if script.begins_at else None, "clock_at": script.clock_at.isoformat() if script.clock_at else None, "rate": script.rate, "note": script.note,
         "parts": script.parts, "injects": script.injects, "expects": script.expects, "criteria": script.criteria,
     }
-    return yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=160)
+    return yaml.safe_dump(_with_posts(values, names), allow_unicode=True, sort_keys=False, width=160)
 
 
 @require_POST

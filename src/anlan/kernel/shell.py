@@ -217,8 +217,11 @@ def post_name(key: Any) -> str:
     from .models import Post
 
     post = Post.objects.select_related("organisation").filter(pk=key).first() if key else None
-    if post is None:
-        return ""
+    return post_words(post) if post else ""
+
+
+def post_words(post: Any) -> str:
+    """The same of a row at hand, its organisation read with it."""
     unit = localname(post.organisation)
     space = " " if (get_language() or "").startswith("en") else ""
     return f"{unit}{space}{localname(post)}"

@@ -7,13 +7,14 @@ import pytest
 from django.urls import reverse
 
 from anlan.command import actions, drills
-from anlan.command.models import DrillReport, Finding, Inject
+from anlan.command.models import Drill, DrillReport, Finding, Inject
 from anlan.kernel import clock, orders, realms
 from anlan.kernel.actions import action
 from anlan.kernel.errors import Problem
 from anlan.kernel.loops import actions as cases
 from anlan.kernel.models import Order, Realm, WorkItem
 from anlan.kernel.registers import actions as registers
+from anlan.kernel.shell import post_name
 from anlan.plans import actions as plans
 from anlan.plans.models import ResponseProposal
 from anlan.plans.tests.builders import batch, changed_pack, reading
@@ -251,6 +252,13 @@ def test_a_drill_is_planned_scripted_and_scored_on_its_pages(actual, commander, 
 
     assert web.post(f"/command/drills/{key}/script", {"script": "injects: ["}).status_code == 422
     assert web.post(f"/command/drills/{key}/script", {"script": yaml.safe_dump(script(commander, observer, alice))}).status_code == 302
-    assert SECRET in web.get(f"/command/drills/{key}/script").content.decode()
+    shown = web.get(f"/command/drills/{key}/script")
+    text = shown.context["form"].initial["script"]
+    # Posts stand in it by their names, and go back to keys.
+    assert SECRET in shown.content.decode() and post_name(alice.post_id) in text and str(alice.post_id) not in text
+    assert web.post(f"/command/drills/{key}/script", {"script": text}).status_code == 302
+    kept = drills.script_of(Drill.plain.get(pk=key))
+    assert kept.parts["player"] == [str(alice.post_id)] and kept.injects[0]["to"] == str(alice.post_id)
+    assert "nobody" in web.post(f"/command/drills/{key}/script", {"script": text.replace(post_name(alice.post_id), "nobody")}).content.decode()
     listed = web.get("/command/drills", {"year": "2026", "plan": KEY}).content.decode()
     assert "桌面推演" in listed and "衡阳市防汛抗旱应急预案" in listed and "83" in listed
