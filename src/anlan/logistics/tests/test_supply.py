@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import deqr
@@ -232,6 +233,18 @@ def test_a_blocked_road_proposes_a_plan_with_few_changes_and_names_the_road(grou
     kept.refresh_from_db()
     assert kept.state == "ordered" and kept.plan_version == proposed.number, "the load nobody had to change stays as it was ordered"
     assert not supplies.audit(actual)
+
+
+def test_what_stands_is_not_replaced_by_a_worse_plan(ground, drain, monkeypatch):
+    plan = ground.plan()
+    first = searched(ground, plan, drain)
+    real = supply.dispatch.solve
+    monkeypatch.setattr(supply.dispatch, "solve", lambda task, **more: real(replace(task, stock=task.stock // 10), **more))
+    frozen = supply.freeze(plan)
+    worse = supply.solve(frozen, [])
+    assert worse["fast"]["numbers"]["unmet"] > first.answer["numbers"]["unmet"]
+    kept = supply.solve(frozen, [], supply.lines_of(first.frozen, first.answer, frozen))
+    assert kept["fast"]["numbers"]["unmet"] == first.answer["numbers"]["unmet"] and not supply.changes(plan, first.frozen, first.answer, frozen, kept["fast"])
 
 
 def test_a_drill_plans_with_its_own_goods_and_outsiders_see_nothing(ground, drain, exercise, charlie, actual):
