@@ -582,7 +582,7 @@ def end(act: Act, row: Alert, state: str, reason: str) -> None:
         about=row, cause=act.cause or row.last_fact,
     )
     row.save(update_fields=["last_fact"])
-    for kind in ("warning.alert", "warning.outside", "warning.standing_used", "warning.dropped", "warning.changed"):
+    for kind in ("warning.alert", "warning.outside", "warning.standing_used", "warning.changed"):
         work.close(act, kind=kind, subject=f"alert:{row.pk}", outcome="overtaken")
 
 
@@ -799,10 +799,12 @@ def _end_older(act: Act, row: Alert, regions: list) -> None:
     from . import following
 
     keys = {str(key) for key in regions}
+    # The newest last: that is the one it follows.
     for old in Alert.plain.select_for_update(of=("self",)).filter(
         realm=act.realm, kind=Alert.OUTSIDE, state=Alert.RECEIVED, issuer=row.issuer, issuer_name=row.issuer_name, hazard=row.hazard, heard_by__in=["phone", "fax", "chat", "other"]
-    ):
+    ).order_by("sent"):
         if old.sent and row.sent and old.sent <= row.sent and set(old.region_ids) <= keys and old.identifier != row.identifier:
+            row.predecessor, row.series = old, old.thread
             end(act.child(), old, Alert.UPDATED, "")
             following.followed(act.child(), old, row, Alert.UPDATED)
 
@@ -819,7 +821,7 @@ def end_outside(act: Act, *, alert: UUID, reason: str, outcome: str = "cancelled
     if not reason.strip():
         raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
     end(act, row, Alert.CANCELLED if outcome != Alert.EXPIRED else Alert.EXPIRED, reason.strip())
-    if outcome != Alert.EXPIRED and Alert.plain.filter(relay_of=row, issued_at__isnull=False).exists():
+    if outcome != Alert.EXPIRED and Alert.plain.filter(relay_of__in=[row.pk, *chain(row)], issued_at__isnull=False).exists():
         following.followed(act.child(cause=row.last_fact), row, _lifted(act, row, reason.strip()), Alert.CANCELLED)
     return row
 
@@ -978,8 +980,8 @@ def receive(act: Act, came: Came) -> Alert | None:
                 realm=act.realm, kind=Alert.OUTSIDE, sender=reference.sender[:200], identifier=reference.identifier[:200], sent=reference.sent
             ).first()
             if earlier is not None and value.msg_type in ("Update", "Cancel"):
-                row.predecessor = row.predecessor or earlier
-                row.series = row.predecessor.thread
+                if row.predecessor is None or row.predecessor.sent < earlier.sent:  # it may name all that came before it
+                    row.predecessor, row.series = earlier, earlier.thread
                 if earlier.state == Alert.RECEIVED:
                     end(inner, earlier, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED, "")
                 named.append(earlier)
@@ -999,6 +1001,8 @@ def receive(act: Act, came: Came) -> Alert | None:
 
 def _ended_before_it_came(act: Act, row: Alert) -> None:
     """Feeds come out of order: a cancel or update that named this message may already be here."""
+    from . import following
+
     for later in Alert.plain.filter(
         realm=act.realm, kind=Alert.OUTSIDE, sender=row.sender, status="Actual", msg_type__in=["Update", "Cancel"], sent__gte=row.sent
     ).exclude(pk=row.pk).select_related("original"):
@@ -1009,7 +1013,13 @@ def _ended_before_it_came(act: Act, row: Alert) -> None:
             if value and value.identifier == later.identifier and any(
                 (one.sender, one.identifier, one.sent) == (row.sender, row.identifier, row.sent) for one in value.references
             ):
-                end(act, row, Alert.CANCELLED if later.msg_type == "Cancel" else Alert.UPDATED, "")
+                state = Alert.CANCELLED if later.msg_type == "Cancel" else Alert.UPDATED
+                end(act, row, state, "")
+                if later.predecessor is None:  # through this one it ends what we may have passed on
+                    later.predecessor, later.series = row, row.thread
+                    later.content_hash = content_hash(later)
+                    later.save(update_fields=["predecessor", "series", "content_hash"])
+                    following.followed(act, row, later, state)
                 return
 
 
@@ -1043,7 +1053,7 @@ def looked_at_refused(act: Act, *, original: UUID) -> Original:
 def relay(act: Act, *, alert: UUID, regions: list | None = None, channels: list | None = None, audience: str = "public") -> Alert:
     """Pass an outside warning on, unchanged: text, issuer, time. To the public it still needs the second person."""
     source = act.lock(Alert, alert)
-    if source.kind != Alert.OUTSIDE or source.state != Alert.RECEIVED or source.status == "Test":
+    if source.kind != Alert.OUTSIDE or source.state != Alert.RECEIVED or source.status not in ("Actual", "Exercise"):
         raise NOT_POSSIBLE(state=source.get_state_display())
     row = Alert(realm_id=act.realm.pk, kind=Alert.RELAY, state=Alert.DRAFT, author=_person(act), editor=act.actor.person_id, relay_of=source)
     for name in (

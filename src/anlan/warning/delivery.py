@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -25,7 +26,7 @@ from anlan.kernel import access, clock, due
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.facts import PersonalErased
 from anlan.kernel.ids import derived_id
-from anlan.kernel.models import Installation, Operation
+from anlan.kernel.models import Installation, Operation, RegionPath
 from anlan.kernel.retention import BASIS
 
 from . import ports
@@ -106,6 +107,12 @@ def _queue(alert: Alert, channel: Channel) -> None:
             if mark not in seen:
                 seen.add(mark)
                 yield target
+        # Whoever was taken off its list since: the warning was read under this number, and so is its end.
+        for address, name, region in _knew(alert, channel).iterator(20_000) if alert.msg_type == "Cancel" and ports.adapters()[channel.adapter].personal else ():
+            mark = hashlib.sha256(address.encode()).digest()[:16]
+            if mark not in seen:
+                seen.add(mark)
+                yield ports.Target(address, name, region)
 
     targets = fresh()
     stood_in = alert.msg_type == "Cancel" and channel.outward and str(channel.pk) not in alert.channels
@@ -118,6 +125,13 @@ def _queue(alert: Alert, channel: Channel) -> None:
             asked.add(target.address[:300])
     act = Act(Actor.machine("warning"), alert.realm, op_id=_queued(alert, channel), cause=alert.last_fact)
     note_queued(act, alert=alert.pk, channel=channel.pk, targets=asked.count, digest=str(asked))
+
+
+def _knew(alert: Alert, channel: Channel) -> Any:
+    """(address, name, region) of whoever may have heard by this channel what an alert ends, in its places or nowhere in particular."""
+    here = RegionPath.objects.filter(hierarchy="administrative", ancestor_id__in=alert.region_ids).values("descendant_id")
+    found = heard(alert).filter(Q(region_id__in=here) | Q(region_id__in=alert.region_ids) | Q(region=None), channel=channel)
+    return found.exclude(target__startswith=ERASED).values_list("target", "target_name", "region_id")
 
 
 def _queued(alert: Alert, channel: Channel) -> UUID:

@@ -62,6 +62,9 @@ def withdrawn(act: Act, row: Alert) -> None:
 
 def left_out(act: Act, row: Alert) -> None:
     """An update went out that warns fewer places than the warning it replaces: a person is asked to give the rest the all-clear."""
+    for earlier in Alert.plain.filter(pk__in=gate.chain(row), msg_type="Update") if row.msg_type == "Update" else []:
+        if not waits(earlier):  # its places are warned again
+            work.close(act, kind=DROPPED, subject=f"alert:{earlier.pk}", outcome="overtaken")
     before = row.predecessor
     places = compute.dropped(before.region_ids, row.region_ids) if before is not None and row.msg_type == "Update" and gate.heard(row).exists() else []
     if before is None or not places:
@@ -143,7 +146,7 @@ def end_dropped(act: Act, *, alert: UUID) -> Alert:
     if before is None or waits(update) != "end_dropped":
         raise NOT_POSSIBLE(state=update.get_state_display())
     actions._must(act, before, "warning.issue_internal")
-    row = actions._ended(act, before, "all_clear", "", compute.dropped(before.region_ids, update.region_ids))
+    row = actions._ended(act, before, "all_clear", "", gate.left_out(before))
     work.close(act, kind=DROPPED, subject=f"alert:{update.pk}", outcome="done")
     return row
 
@@ -153,9 +156,10 @@ def waits(row: Alert) -> str:
     if row.kind == Alert.OUTSIDE:
         return "pass_on_end" if row.msg_type == "Cancel" and relays_of(row) else ""
     before = row.predecessor
-    if row.state != Alert.ISSUED or row.msg_type != "Update" or before is None or "all_clear" not in before.endings or given(row):
+    # Also when the update is over itself: its end goes to its own places.
+    if row.issued_at is None or row.msg_type != "Update" or before is None or "all_clear" not in before.endings or given(row):
         return ""
-    return "end_dropped" if compute.dropped(before.region_ids, row.region_ids) else ""
+    return "end_dropped" if gate.left_out(before) else ""
 
 
 def given(update: Alert) -> bool:

@@ -110,6 +110,14 @@ def not_the_issuers(alert: Alert) -> str:
     return "" if same else _("it says something else than its issuer")
 
 
+def left_out(before: Alert) -> list[str]:
+    """Places a warning was for that none of the updates after it warned: what was approved as its end is theirs alone."""
+    warned, front = set(), [before.pk]
+    while front := list(Alert.plain.filter(predecessor__in=front, msg_type="Update", issued_at__isnull=False).values_list("pk", flat=True)):
+        warned.update(map(str, AlertRegion.plain.filter(alert__in=front).values_list("region_id", flat=True)))
+    return compute.dropped(before.region_ids, sorted(warned)) if warned else []
+
+
 def not_prepared(alert: Alert) -> str:
     """Why an end is not the one its predecessor had prepared and approved; empty when it is.
 
@@ -129,10 +137,7 @@ def not_prepared(alert: Alert) -> str:
     same = same and (alert.author, alert.approver) == (before.author, before.approver) and set(alert.channels) <= set(before.channels)
     if not same or alert.instruction or any(getattr(alert, name) != getattr(before, name) for name in ("kind", "audience", "hazard", "scope", "status")):
         return _("it says something else than was prepared")
-    places = before.region_ids
-    if before.state == Alert.UPDATED and alert.ending == "all_clear":
-        update = Alert.plain.filter(predecessor=before, msg_type="Update").exclude(issued_at=None).order_by("-issued_at").first()
-        places = compute.dropped(before.region_ids, update.region_ids) if update else []
+    places = left_out(before) if before.state == Alert.UPDATED and alert.ending == "all_clear" else before.region_ids
     return "" if set(alert.region_ids) == set(places) else _("it says something else than was prepared")
 
 

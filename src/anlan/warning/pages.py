@@ -171,7 +171,7 @@ def alert(request: HttpRequest, key: UUID) -> HttpResponse:
     if after and access.may(request.actor, "warning.issue_internal", region):
         steps.add(after)
     if row.kind == Alert.OUTSIDE and row.state == Alert.RECEIVED:
-        if access.may(request.actor, "warning.compose") and row.status != "Test":
+        if access.may(request.actor, "warning.compose") and row.status in ("Actual", "Exercise"):
             steps.add("relay")
         if access.may(request.actor, "warning.enter"):
             steps.add("end_outside")

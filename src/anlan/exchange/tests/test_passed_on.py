@@ -14,6 +14,7 @@ from anlan.warning.tests.builders import act, channel
 from .test_take_in import message, take
 
 FIRST = "met@example.invalid,a1,2026-07-20T06:00:00+08:00"
+SECOND = "met@example.invalid,u1,2026-07-20T07:00:00+08:00"
 
 
 @pytest.fixture
@@ -123,6 +124,17 @@ def test_places_the_issuer_leaves_out_are_seen_to_by_a_person(passed, actual, co
     assert item.subject == f"alert:{again.pk}" and item.params["places"] == "丙县"
 
 
+@pytest.mark.parametrize("references", [f"{FIRST} {SECOND}", f"{SECOND} {FIRST}"])
+def test_an_end_that_names_all_before_it_ends_the_newest_we_passed_on(passed, actual, alice, bob, drain, references):
+    newer = take(alice, actual, message(identifier="u1", sent="2026-07-20T07:00:00+08:00", kind="Update", references=FIRST))["received"][0]
+    again = actions.relay(act(alice, actual), alert=newer)
+    actions.approve(act(bob, actual), alert=again.pk, seen_hash=again.content_hash)
+    actions.issue(act(bob, actual), alert=again.pk)
+    drain()
+    said = take(alice, actual, message(identifier="c2", sent="2026-07-20T09:00:00+08:00", kind="Cancel", references=references))["received"][0]
+    assert following.pass_on_end(act(bob, actual), alert=said).predecessor_id == again.pk
+
+
 @pytest.mark.parametrize("given_up", [True, False])
 def test_a_change_that_never_went_out_does_not_stand_between_the_people_and_the_end(passed, actual, alice, bob, given_up):
     row, sign, _other = passed
@@ -176,3 +188,48 @@ def test_loudspeakers_stop_when_the_end_is_passed_on(passed, actual, county, ali
     following.pass_on_end(act(bob, actual), alert=lift(alice, actual).pk)
     drain()
     assert [topic for topic, _body in told] == ["s/d1"] and str(played.pk).encode() in told[0][1] and Channel.objects.filter(pk=loud.pk).exists()
+
+
+def test_an_end_that_came_before_the_change_it_ends_still_reaches_whoever_heard_the_first(passed, actual, alice, bob):
+    row, sign, _other = passed
+    said = take(alice, actual, message(identifier="c2", sent="2026-07-20T09:00:00+08:00", kind="Cancel", references="met@example.invalid,u1,2026-07-20T07:00:00+08:00"))["received"][0]
+    newer = take(alice, actual, message(identifier="u1", sent="2026-07-20T07:00:00+08:00", kind="Update", references=FIRST))["received"][0]
+    row.refresh_from_db()
+    assert row.state == "updated" and Alert.plain.get(pk=newer).state == "cancelled"
+    assert [item.subject for item in work.waiting_for(alice, actual) if item.kind in (following.LIFTED, following.CHANGED)] == [f"alert:{said}"]
+    end = following.pass_on_end(act(bob, actual), alert=said)
+    assert end.predecessor_id == row.pk and gate.may_be_sent(end, sign)
+
+
+@pytest.mark.parametrize("relayed", [True, False])
+def test_what_was_changed_and_then_lifted_by_telephone_is_lifted_where_the_first_went(actual, county, alice, bob, drain, relayed):
+    sign, _other = channel("text_file", settings={"folder": "signs"}), channel("text_file", name="other", settings={"folder": "other"})
+
+    def told(colour):
+        return actions.enter_by_hand(act(alice, actual), hazard="11B03", colour=colour, issuer="weather_service", regions=[str(county.pk)], text="大暴雨")
+
+    def passed_on(outside, **extra):
+        row = actions.relay(act(alice, actual), alert=outside.pk, **extra)
+        actions.approve(act(bob, actual), alert=row.pk, seen_hash=row.content_hash)
+        row = actions.issue(act(bob, actual), alert=row.pk)
+        drain()
+        return row
+
+    last = first = passed_on(told("orange"), channels=[str(sign.pk)])
+    newer = told("red")
+    assert [item.subject for item in work.waiting_for(alice, actual) if item.kind == following.CHANGED] == [f"alert:{newer.pk}"]
+    if relayed:
+        last = passed_on(newer)
+        assert last.predecessor_id == first.pk and last.channels == [str(sign.pk)] and Attempt.plain.get(alert=last, channel=sign).state == "delivered"
+    actions.end_outside(act(alice, actual), alert=newer.pk, reason="气象台 15 时电话解除")
+    said = Alert.plain.get(kind="outside", msg_type="Cancel")
+    assert [item.subject for item in work.waiting_for(alice, actual) if item.kind in (following.LIFTED, following.CHANGED)] == [f"alert:{said.pk}"]
+    assert following.pass_on_end(act(alice, actual), alert=said.pk).predecessor_id == last.pk
+
+
+@pytest.mark.parametrize("status", ["Draft", "System", "Test"])
+def test_what_its_issuer_did_not_mean_for_anybody_is_not_passed_on_as_real(actual, alice, status):
+    outside = take(alice, actual, message().replace(b"<status>Actual</status>", f"<status>{status}</status>".encode()))["received"][0]
+    assert Alert.plain.get(pk=outside).status == status
+    with pytest.raises(Problem):
+        actions.relay(act(alice, actual), alert=outside)

@@ -217,6 +217,50 @@ def test_places_an_update_leaves_out_get_the_all_clear_that_was_approved(actual,
     assert all(line.ok for line in lines), [line.what for line in lines if not line.ok]
 
 
+@pytest.mark.parametrize("then", ["cleared", "updated", "warned again"])
+def test_places_left_out_still_get_their_all_clear_when_the_update_is_over(actual, county, town, alice, bob, gateway, drain, then):  # noqa: F811
+    far = make_region("甲二镇", "town", county)
+    one = sms(gateway, settings={"numbers": ["13800000001"]})
+
+    def changed(row, *places):
+        newer = actions.update(act(alice, actual), alert=row.pk, changes={"regions": [str(place.pk) for place in places]})
+        actions.submit(act(alice, actual), alert=newer.pk)
+        actions.approve(act(bob, actual), alert=newer.pk, seen_hash=newer.content_hash)
+        newer = actions.issue(act(bob, actual), alert=newer.pk)
+        drain()
+        return newer
+
+    row = issued(alice, bob, actual, county, channels=[str(one.pk)])
+    drain()
+    newer = changed(row, town)
+    if then == "cleared":
+        actions.end_as_prepared(act(bob, actual), alert=newer.pk, how="all_clear")
+    else:
+        changed(newer, town, *([far] if then == "warned again" else []))
+    drain()
+    if then == "warned again":
+        assert not following.waits(Alert.plain.get(pk=newer.pk)) and not work.waiting_for(alice, actual).filter(kind=following.DROPPED).exists()
+        with pytest.raises(Problem):
+            following.end_dropped(act(bob, actual), alert=newer.pk)
+        return
+    assert [item.subject for item in work.waiting_for(alice, actual) if item.kind == following.DROPPED] == [f"alert:{newer.pk}"]
+    end = following.end_dropped(act(bob, actual), alert=newer.pk)
+    drain()
+    assert end.region_ids == [str(far.pk)] and Attempt.plain.get(alert=end, channel=one).state == "sent"
+
+
+def test_who_was_taken_off_the_list_since_hears_the_end_and_who_was_put_on_it_too(actual, county, alice, bob, gateway, drain):  # noqa: F811
+    one = sms(gateway, settings={"numbers": ["13800000001", "13800000002"]})
+    row = issued(alice, bob, actual, county, channels=[str(one.pk)])
+    drain()
+    Channel.objects.filter(pk=one.pk).update(settings=one.settings | {"numbers": ["13800000001", "13800000003"]})
+    end = actions.end_as_prepared(act(bob, actual), alert=row.pk, how="all_clear")
+    drain()
+    assert {(found.target, found.state) for found in Attempt.plain.filter(alert=end, channel=one)} == {(f"1380000000{n}", "sent") for n in (1, 2, 3)}
+    (whole,) = [found for found in queries.nobody_skipped(end) if found["channel"] == str(one.pk)]
+    assert whole["same"] and whole["targets"] == 3
+
+
 def test_receipts_that_do_not_come_pass_on_by_the_clock(actual, county, alice, bob, gateway, drain):  # noqa: F811
     second = sms(gateway, name="second", settings={"numbers": ["13900000001"]})
     first = sms(gateway, name="first", settings={"numbers": ["13800000001", "13800000002"]}, fallback=second, silent_minutes=5)
@@ -250,14 +294,17 @@ def test_a_channel_cannot_pass_back_to_itself(actual, alice):
         registers.change(act(alice, actual), register="warning.channel", row=rows[1].pk, changes={"fallback": str(rows[0].pk)})
 
 
-def test_the_pace_of_a_channel_holds_and_the_rest_waits(actual, county, alice, bob, gateway, drain):  # noqa: F811
-    one = sms(gateway, settings={"numbers": [f"1380000000{n}" for n in range(5)]}, per_minute=2)
+def test_the_pace_of_a_channel_holds_and_the_rest_waits(actual, county, alice, bob, gateway, drain, monkeypatch):  # noqa: F811
+    at = [clock.now()]  # a machine that stands still for minutes must not let a minute of pace pass
+    monkeypatch.setattr(clock, "now", lambda realm=None: at[0])
+    sms(gateway, settings={"numbers": [f"1380000000{n}" for n in range(5)]}, per_minute=2)
     row = issued(alice, bob, actual, county)
     drain()
     assert states(row, "sms") == ["queued"] * 3 + ["sent"] * 2
+    at[0] += timedelta(seconds=59)
     delivery.deliver(row.pk)
     assert len(gateway.seen) == 2
-    Attempt.plain.filter(channel=one, state="sent").update(claimed_at=clock.now() - timedelta(seconds=61))
+    at[0] += timedelta(seconds=2)
     delivery.deliver(row.pk)
     assert states(row, "sms") == ["queued"] + ["sent"] * 4
 
