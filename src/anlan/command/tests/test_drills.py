@@ -12,6 +12,7 @@ from anlan.kernel import clock, orders, realms
 from anlan.kernel.actions import action
 from anlan.kernel.errors import Problem
 from anlan.kernel.loops import actions as cases
+from anlan.kernel.loops import queries as case_queries
 from anlan.kernel.models import Order, Realm, WorkItem
 from anlan.kernel.registers import actions as registers
 from anlan.kernel.shell import post_name
@@ -260,5 +261,13 @@ def test_a_drill_is_planned_scripted_and_scored_on_its_pages(actual, commander, 
     kept = drills.script_of(Drill.plain.get(pk=key))
     assert kept.parts["player"] == [str(alice.post_id)] and kept.injects[0]["to"] == str(alice.post_id)
     assert "nobody" in web.post(f"/command/drills/{key}/script", {"script": text.replace(post_name(alice.post_id), "nobody")}).content.decode()
+    # From an exercise its page says where it is kept.
+    other = realms.start(act(commander, actual), kind="exercise", name="另一演练")
+    with pytest.raises(Problem) as caught:
+        case_queries.find(commander, other, kept.drill_id)
+    assert caught.value.kind.code == "kernel.wrong_realm"
+    with pytest.raises(Problem) as caught:
+        case_queries.find(commander, other, actual.pk)
+    assert caught.value.kind.code == "kernel.not_found"
     listed = web.get("/command/drills", {"year": "2026", "plan": KEY}).content.decode()
     assert "桌面推演" in listed and "衡阳市防汛抗旱应急预案" in listed and "83" in listed
