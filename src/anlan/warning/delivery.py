@@ -26,7 +26,7 @@ from anlan.kernel import access, clock, due
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.facts import PersonalErased
 from anlan.kernel.ids import derived_id
-from anlan.kernel.models import Installation, Operation, RegionPath
+from anlan.kernel.models import Due, Installation, Operation, RegionPath
 from anlan.kernel.retention import BASIS
 
 from . import ports
@@ -412,8 +412,18 @@ def record_receipt(channel: Channel, reference: str, ok: bool, text: str = "", k
             attempt.state = Attempt.DELIVERED if ok else Attempt.FAILED
             attempt.error = "" if ok else text[:500]
             attempt.version += 1
-            attempt.save(update_fields=["state", "error", "version"])
+            attempt.ended_at = attempt.ended_at if ok else clock.now()  # counted anew
+            attempt.save(update_fields=["state", "error", "version", "ended_at"])
+            if not ok:
+                _look_again(attempt)
         return True
+
+
+def _look_again(attempt: Attempt) -> None:
+    """Soon, once for all that fail until then: the next channel, or a person, has to bring what the other side took and could not."""
+    act, subject = Act(Actor.machine("warning"), attempt.alert.realm, cause=attempt.alert.last_fact), f"alert:{attempt.alert_id}"
+    if attempt.alert.state == Alert.ISSUED and not Due.objects.filter(realm=act.realm, timer="warning.retry", subject=subject).exists():
+        due.at(act, act.now + BACK_OFF[0], "warning.retry", subject=subject)
 
 
 def note_shown(actor: Actor, alerts: Iterable[UUID]) -> None:

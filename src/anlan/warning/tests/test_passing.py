@@ -9,7 +9,7 @@ from django.urls import reverse
 from anlan.engines.cap.proving import prove
 from anlan.kernel import clock, journal, outbound, work
 from anlan.kernel.errors import Problem
-from anlan.kernel.models import Person
+from anlan.kernel.models import Due, Person
 from anlan.kernel.registers import actions as registers
 from anlan.runtime.testing import make_region
 from anlan.warning import actions, arrival, delivery, following, gate, passing, people, ports, proof, queries
@@ -273,6 +273,22 @@ def test_receipts_that_do_not_come_pass_on_by_the_clock(actual, county, alice, b
     drain()
     assert [(one["to"], one["missing"], one["silent"]) for one in passed(row)] == [(str(second.pk), 1, True)]
     assert Attempt.plain.get(alert=row, channel=second).state == "sent"
+
+
+def test_what_the_gateway_took_and_then_could_not_bring_passes_on_without_waiting_for_silence(actual, county, alice, bob, gateway, drain):  # noqa: F811
+    second = sms(gateway, name="second", settings={"numbers": ["13900000001"]})
+    first = sms(gateway, name="first", settings={"numbers": ["13800000001"]}, fallback=second)
+    gateway.answers[:] = [(200, {"code": 0, "id": "a"}), (200, {"code": 0, "id": "b"})]
+    row = issued(alice, bob, actual, county, channels=[str(first.pk)])
+    drain()
+    assert delivery.record_receipt(first, "a", ok=False, text="no such number")
+    timers = Due.objects.filter(timer="warning.retry", subject=f"alert:{row.pk}")
+    assert timers.count() == 1
+    timers.update(due_at=clock.now() - timedelta(seconds=1))
+    drain()
+    assert [(one["to"], one["missing"]) for one in passed(row)] == [(str(second.pk), 1)] and Attempt.plain.get(alert=row, channel=second).state == "sent"
+    told = [fact.payload["counts"] for fact in journal.about(f"alert:{row.pk}") if fact.kind == "warning.DeliveryFinished" and fact.payload["channel"] == str(first.pk)]
+    assert told == [{"sent": 1}, {"failed": 1}]
 
 
 def test_only_a_person_of_the_place_notes_who_was_told_and_only_where_it_is_warned(actual, county, county2, alice, bob, charlie, drain, client, signed_in):
