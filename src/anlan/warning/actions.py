@@ -1126,7 +1126,9 @@ def switch_off_channel(act: Act, *, channel: UUID, reason: str) -> Channel:
     row = act.lock(Channel, channel)
     if not reason.strip():
         raise REASON_NEEDED(fields=[{"field": "reason", "why": "needed"}])
-    row.enabled, row.confirmed_by, row.added_by = False, None, act.actor.person_id
+    if row.confirmed_by is not None:  # what still waits for a second person is not this one's entry
+        row.added_by = act.actor.person_id
+    row.enabled, row.confirmed_by = False, None
     act.save(row)
     act.state(ChannelChanged(channel=row.pk, change="off"), about=row)
     return row

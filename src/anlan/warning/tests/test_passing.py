@@ -310,6 +310,19 @@ def test_a_channel_cannot_pass_back_to_itself(actual, alice):
         registers.change(act(alice, actual), register="warning.channel", row=rows[1].pk, changes={"fallback": str(rows[0].pk)})
 
 
+def test_switching_a_channel_off_does_not_let_its_author_confirm_it(actual, alice, bob):
+    body = {"url": "https://sms.invalid/send", "body": {"n": "{number}", "t": "{text}"}, "numbers": ["13800000001"]}
+    row = registers.create(act(alice, actual), register="warning.channel", values={"name": "甲", "adapter": "sms", "settings": body})
+    actions.switch_off_channel(act(bob, actual), channel=row.pk, reason="先停")
+    with pytest.raises(Problem):
+        actions.confirm_channel(act(alice, actual), channel=row.pk, seen_version=Channel.objects.get(pk=row.pk).version)
+    actions.confirm_channel(act(bob, actual), channel=row.pk, seen_version=Channel.objects.get(pk=row.pk).version)
+    actions.switch_off_channel(act(bob, actual), channel=row.pk, reason="坏了")
+    with pytest.raises(Problem):
+        actions.confirm_channel(act(bob, actual), channel=row.pk, seen_version=Channel.objects.get(pk=row.pk).version)
+    actions.confirm_channel(act(alice, actual), channel=row.pk, seen_version=Channel.objects.get(pk=row.pk).version)
+
+
 def test_the_pace_of_a_channel_holds_and_the_rest_waits(actual, county, alice, bob, gateway, drain, monkeypatch):  # noqa: F811
     at = [clock.now()]  # a machine that stands still for minutes must not let a minute of pace pass
     monkeypatch.setattr(clock, "now", lambda realm=None: at[0])
