@@ -946,6 +946,11 @@ def receive_many(act: Act, cames: list[Came]) -> tuple[list[Alert], list[Came]]:
     return rows, left
 
 
+def _speaks_for(row: Alert, earlier: Alert) -> bool:
+    """Whether a message may change or lift another one: it has the same sender, or came over a link of the same known issuer. What else a link says of others' warnings is kept and not applied."""
+    return row.sender == earlier.sender or row.issuer == earlier.issuer != "other"
+
+
 def receive(act: Act, came: Came) -> Alert | None:
     """Take in one CAP message. None when it is already here. Called inside an action (exchange.take_in).
 
@@ -974,26 +979,35 @@ def receive(act: Act, came: Came) -> Alert | None:
     inner = act.child(cause=row.last_fact)
     inner.occurred_at = None
     named: list[Alert] = []
+    strange: list[Alert] = []
     if counts:
         for reference in value.references:
             earlier = Alert.plain.select_for_update(of=("self",)).filter(
                 realm=act.realm, kind=Alert.OUTSIDE, sender=reference.sender[:200], identifier=reference.identifier[:200], sent=reference.sent
             ).first()
-            if earlier is not None and value.msg_type in ("Update", "Cancel"):
+            if earlier is not None and value.msg_type in ("Update", "Cancel") and not _speaks_for(row, earlier):
+                strange.append(earlier)
+            elif earlier is not None and value.msg_type in ("Update", "Cancel"):
                 if row.predecessor is None or row.predecessor.sent < earlier.sent:  # it may name all that came before it
                     row.predecessor, row.series = earlier, earlier.thread
                 if earlier.state == Alert.RECEIVED:
                     end(inner, earlier, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED, "")
                 named.append(earlier)
-        if row.predecessor:
+        row.repairs = [*row.repairs, *(f"not applied to {one.identifier}: that is another sender's ({one.sender})" for one in strange)]
+        if row.predecessor or strange:
             row.content_hash = content_hash(row)
-            row.save(update_fields=["predecessor", "series", "content_hash"])
+            row.save(update_fields=["predecessor", "series", "content_hash", "repairs"])
     for earlier in named:
         following.followed(inner, earlier, row, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED)
     if over:
         end(inner, row, Alert.EXPIRED, "")
     elif counts and value.msg_type == "Cancel":
         end(inner, row, Alert.CANCELLED, "")
+        post = parties.duty_post(row.region_id) if strange else None
+        if post is not None:
+            asked = {**_asks(inner, strange[0]), "msgid": gettext_noop("{issuer} lifts “{headline}”, which another sender issued: it is not lifted here. Ask its issuer."), "cause": row.last_fact}
+            asked["params"] = {**asked["params"], "issuer": row.issuer_name}
+            work.open(inner, post=post, kind="warning.outside", subject=f"alert:{row.pk}", **asked)
     elif real:
         _ended_before_it_came(inner, row)
     return row

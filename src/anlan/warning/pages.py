@@ -175,7 +175,7 @@ def alert(request: HttpRequest, key: UUID) -> HttpResponse:
             steps.add("relay")
         if access.may(request.actor, "warning.enter"):
             steps.add("end_outside")
-    if row.state in Alert.LIVE or work.waiting_for(request.actor, request.realm).filter(kind=following.WITHDRAWN, subject=f"alert:{row.pk}").exists():
+    if row.state in Alert.LIVE or work.waiting_for(request.actor, request.realm).filter(kind__in=(following.WITHDRAWN, "warning.outside"), subject=f"alert:{row.pk}").exists():
         steps.add("acknowledge")
     found = queries.audience(row) if row.kind != Alert.OUTSIDE else None
     context = {

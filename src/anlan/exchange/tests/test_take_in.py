@@ -231,3 +231,23 @@ def test_a_feed_of_many_is_taken_in_as_one_by_one_with_a_fact_and_work_each(actu
     assert "warning.OutsideWarningReceived" in facts and rows["m0"].last_fact is not None
     assert rows["m0"].content_hash == content_hash(rows["m0"]) and rows["m0"].region_ids == rows["m9"].region_ids != []
     assert work.waiting_for(alice, actual).filter(kind="warning.outside", subject=f"alert:{rows['m0'].pk}").count() == 1
+
+
+OTHER = (b"<sender>met@", b"<sender>stranger@")
+
+
+def test_a_stranger_cannot_lift_anothers_warning(actual, county, alice):
+    first = Alert.plain.get(pk=take(alice, actual, message())["received"][0])
+    lifting = message(identifier="x1", sent="2026-07-20T07:00:00+08:00", kind="Cancel", references="met@example.invalid,a1,2026-07-20T06:00:00+08:00")
+    said = Alert.plain.get(pk=take(alice, actual, lifting.replace(*OTHER))["received"][0])
+    first.refresh_from_db()
+    assert first.state == "received" and said.predecessor is None and "another sender" in said.repairs[-1]
+    assert [item.subject for item in work.waiting_for(alice, actual) if item.kind == "warning.outside"] == [f"alert:{first.pk}", f"alert:{said.pk}"]
+    changing = message(identifier="x2", sent="2026-07-20T07:30:00+08:00", kind="Update", references="met@example.invalid,a1,2026-07-20T06:00:00+08:00")
+    take(alice, actual, changing.replace(*OTHER))
+    first.refresh_from_db()
+    assert first.state == "received"
+    own = message(identifier="x3", sent="2026-07-20T08:00:00+08:00", kind="Cancel", references="met@example.invalid,a1,2026-07-20T06:00:00+08:00")
+    take(alice, actual, own)
+    first.refresh_from_db()
+    assert first.state == "cancelled"
