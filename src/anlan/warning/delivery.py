@@ -226,9 +226,10 @@ def _send_all(alert_id: UUID, channel_id: UUID, size: int, room: Room) -> None:
         pass
 
 
-CLAIM = """UPDATE warning_attempt SET state = 'claimed', claimed_at = %s, version = version + 1 WHERE id IN (
+# The array is made once. As a plain IN the subquery may be run again for each row of a nested loop, and would each time lock and take others: the pace was not held.
+CLAIM = """UPDATE warning_attempt SET state = 'claimed', claimed_at = %s, version = version + 1 WHERE id = ANY(ARRAY(
     SELECT id FROM warning_attempt WHERE alert_id = %s AND channel_id = %s AND state = 'queued' AND (not_before IS NULL OR not_before <= %s)
-    LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id"""
+    LIMIT %s FOR UPDATE SKIP LOCKED)) RETURNING id"""
 
 
 def _send(alert_id: UUID, channel_id: UUID, size: int) -> bool:

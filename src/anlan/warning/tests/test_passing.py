@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection
 from django.urls import reverse
 
 from anlan.engines.cap.proving import prove
@@ -336,6 +337,18 @@ def test_the_pace_of_a_channel_holds_and_the_rest_waits(actual, county, alice, b
     at[0] += timedelta(seconds=2)
     delivery.deliver(row.pk)
     assert states(row, "sms") == ["queued"] + ["sent"] * 4
+
+
+def test_a_claim_takes_no_more_than_it_was_told_however_it_is_planned(actual, county, alice, bob, gateway, drain):  # noqa: F811
+    one = sms(gateway, settings={"numbers": [f"1380000000{n}" for n in range(5)]}, per_minute=1)
+    row = issued(alice, bob, actual, county)
+    drain()
+    with connection.cursor() as cursor:
+        for way in ("hashjoin", "hashagg", "mergejoin", "material", "memoize", "sort"):
+            cursor.execute(f"SET LOCAL enable_{way} = off")
+        now = clock.now()
+        cursor.execute(delivery.CLAIM, [now, row.pk, one.pk, now, 2])
+        assert len(cursor.fetchall()) == 2, "a subquery in a nested loop is run again for each row, and each time takes others"
 
 
 def numbers(name, count):
