@@ -193,7 +193,7 @@ def plan(request: HttpRequest, key: UUID) -> HttpResponse:
     context: dict[str, Any] = {
         "plan": row, "version": version, "by": by, "state_label": declared.state_label(row.state), "now": clock.now(realm), "may_plan": may_plan, "editable": may_plan and row.state in searching.EDITABLE and not realm.is_over,
         "steps": choices(actor, declared, row), "versions": _versions(row), "about_url": subjects.url(row.about) if row.about else "", "about_text": shell.describe(row.about)[0] if row.about else "",
-        "needs": len(row.needs), "depots": len(row.depots), "stands": number == row.current, "loads": list(row.transports.filter(plan_version__isnull=False).order_by("opened_at")), "transport": loop("logistics.transport"),
+        "needs": len(row.needs), "depots": len(row.depots), "stands": number == row.current, "loads": list(row.transports.filter(plan_version__isnull=False).order_by("number")), "transport": loop("logistics.transport"),
         **_search(row),
     }
     context["together"] = may_plan and not realm.is_over and any(load.state == "ordered" for load in context["loads"])
