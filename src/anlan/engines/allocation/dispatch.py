@@ -620,14 +620,14 @@ def why_unmet(task: Task, plan: Plan) -> list[tuple[int, int, int, str]]:
             passes = holds & (task.load[goes[own]][None] <= free[gate.cls[:, j, g]][:, None])
             carries = passes & (task.trip[:, j][:, None] * task.load[goes[own]][None] <= spare[home][:, None])
         reason = "none" if not (task.stock[:, goes[own]] > 0).any() else ("not allowed" if (anyone[:, j, own] & (task.stock[home][:, goes[own]] > 0)).any() else "no way in time") if not could.any() else "stock" if not holds.any() else "point" if not passes.any() else "trucks" if not carries.any() else "worth less"
-        unmet = rest = int(plan.unmet[j, g])
-        if holds.any():
-            # What still lies there answers for as many units as it could have met; of the others there is no more.
-            for d, k in {(int(home[r]), int(own[c])) for r, c in np.argwhere(holds)}:
-                units = min(rest, int(left[d, goes[k]] / per[k]))
-                left[d, goes[k]] -= units * per[k]
-                rest -= units
-        found += [(j, g, units, why) for units, why in ((unmet - rest, reason), (rest, "stock")) if units] if holds.any() else [(j, g, unmet, reason)]
+        unmet = int(plan.unmet[j, g])
+        rest = unmet if holds.any() else 0
+        # What still lies there answers for as many units as it could have met; of the others there is no more.
+        for d, k in {(int(home[r]), int(own[c])) for r, c in np.argwhere(holds)}:
+            units = min(rest, int(left[d, goes[k]] / per[k]))
+            left[d, goes[k]] -= units * per[k]
+            rest -= units
+        found += [(j, g, units, why) for units, why in ((unmet - rest, reason), (rest, "stock")) if units]
     return found
 
 

@@ -14,7 +14,6 @@ import hashlib
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -92,7 +91,7 @@ def lines_of(path: Path) -> Iterator[bytes]:
     """Of a bundle's file, compressed (gzip) or not. OSError and EOFError when it cannot be read."""
     with path.open("rb") as plain:
         packed = plain.read(2) == b"\x1f\x8b"
-    with closing(gzip.open(path, "rb") if packed else path.open("rb")) as file:
+    with gzip.open(path, "rb") if packed else path.open("rb") as file:
         while line := file.readline(LONGEST):
             yield line
 
@@ -163,7 +162,7 @@ class Way:
     """What one channel's rows say together; a target's last row counts."""
 
     outward: bool = False
-    targets: Sum = field(default_factory=lambda: Sum())
+    targets: Sum = field(default_factory=Sum)
     ends: Counter[str] = field(default_factory=Counter)
     refused: str | None = None  # the gate refused the whole channel once: one row says why
     bare: bool = True
@@ -175,21 +174,19 @@ class Ways:
     def __init__(self, issued_at: str | None) -> None:
         self.by_channel: dict[str, Way] = {}
         self.told: set[str] = set()
-        self.out = self.early = self.receipts = 0
+        self.out = self.early = 0
         self._issued = datetime.fromisoformat(issued_at) if issued_at else None
         self._last: tuple[str, str, int, str] | None = None
 
     def add(self, row: dict[str, Any]) -> None:
         """ValueError when a row is not in its order: the same target could be counted twice."""
         channel, target, number, state = row["channel"], row["target"], row["number"], row["state"]
-        if self._last is not None and (channel, target, number) <= self._last[:3]:
+        before, self._last = self._last, (channel, target, number, state)
+        if before is not None and self._last[:3] <= before[:3]:
             raise ValueError(f"attempt {row['id']} is not in its order")
-        self.receipts += len(row["receipts"])
         if row["outward"] and state in OUT:
             self.out += 1
             self.early += bool(self._issued is None or (row["claimed_at"] and datetime.fromisoformat(row["claimed_at"]) < self._issued))
-        again = self._last is not None and self._last[:2] == (channel, target)
-        before, self._last = self._last, (channel, target, number, state)
         if target.startswith(BY_VOICE):
             self.told.add(target.removeprefix(BY_VOICE))
             return
@@ -198,7 +195,7 @@ class Ways:
         if not target:
             way.refused = state
             return
-        if again and before is not None:
+        if before is not None and before[:2] == (channel, target):
             way.ends[before[3]] -= 1
         else:
             way.targets.add(target)
