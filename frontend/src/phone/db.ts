@@ -14,6 +14,7 @@ interface Schema extends DBSchema {
 let open: IDBPDatabase<Schema> | null = null;
 let account = '';
 const named = (of: Id) => `anlan-phone-${of}`;
+const lastOf = (of: Id) => `anlan.draft.${of}`;
 
 export async function use(of: Id): Promise<void> {
   if (open && account === of) return;
@@ -29,6 +30,8 @@ export async function use(of: Id): Promise<void> {
     },
     blocking() { open?.close(); open = null; location.reload(); }, // another tab deletes or upgrades it
   });
+  const left = localStorage.getItem(lastOf(of));
+  if (left) { await open.put('drafts', JSON.parse(left) as Draft); localStorage.removeItem(lastOf(of)); }
 }
 export const ready = () => open !== null;
 export function db(): IDBPDatabase<Schema> { if (!open) throw new Error('no account yet'); return open; }
@@ -41,6 +44,15 @@ export const rowOf = async <T>(of: string, id: Id): Promise<T | undefined> => (a
 
 export const queue = () => db().getAllFromIndex('queue', 'seq');
 export const unsent = (items: Queued[]) => items.filter((item) => item.state === 'waiting' || item.state === 'later');
+
+/** Keep a form's newest words. A page that is left or killed aborts what it was writing, so they stand beside the database until it has them. */
+export async function keepDraft(draft: Draft): Promise<void> {
+  const last = lastOf(account), said = JSON.stringify(draft), written = db().put('drafts', draft);
+  localStorage.setItem(last, said);
+  await written;
+  if (localStorage.getItem(last) === said) localStorage.removeItem(last);
+}
+export async function dropDraft(key: string): Promise<void> { await db().delete('drafts', key); localStorage.removeItem(lastOf(account)); }
 
 /** Put something done into the queue. Number, predecessor, files and draft change together or not at all. */
 export async function enqueue(about: string, op: Omit<Op, 'seq' | 'after' | 'at'> & { at?: string }, draft?: string): Promise<Queued> {
@@ -59,6 +71,7 @@ export async function enqueue(about: string, op: Omit<Op, 'seq' | 'after' | 'at'
   }
   if (draft) await tx.objectStore('drafts').delete(draft);
   await tx.done;
+  if (draft) localStorage.removeItem(lastOf(account));
   return item;
 }
 
@@ -95,6 +108,7 @@ export function renew(of: Id): Phone { const known = phones(); delete known[of];
 export async function wipe(of: Id): Promise<void> {
   open?.close(); open = null; account = '';
   await deleteDB(named(of));
+  localStorage.removeItem(lastOf(of));
   const known = phones(); delete known[of];
   localStorage.setItem(PHONES, JSON.stringify(known));
   if (localStorage.getItem(CURRENT) === of) localStorage.removeItem(CURRENT);

@@ -5,7 +5,7 @@ import { drawMap, type Ground, type Spot } from './map';
 import { keepPhoto, where } from './photo';
 import { scan } from './scan';
 import { act, count, status, sync, takeFurther, tell } from './sync';
-import type { Case, Draft, FieldSpec, Order, Photo, Queued } from './types';
+import type { Case, FieldSpec, Order, Photo, Queued } from './types';
 import { ask, h, icon, left, mark, say, sheet, size, toast, when } from './ui';
 import { OPEN, rows, text, title, type Picture } from './view';
 
@@ -156,7 +156,7 @@ async function sheetForm(known: Picture, key: string, specs: FieldSpec[], given:
   const photos = picker(await photosOf([...new Set([...(draft?.photos ?? []), ...fresh])]), () => keep());
   const [places, refs] = await surroundings(specs);
   let values = { ...given, ...draft?.values }, sent = false;
-  const keep = () => { if (!sent) store.db().put('drafts', { key, values, photos: photos.ids(), at: Date.now(), title: draftTitle(values) } satisfies Draft); };
+  const keep = () => { if (!sent) store.keepDraft({ key, values, photos: photos.ids(), at: Date.now(), title: draftTitle(values) }); };
   const form = draw(specs, values, places, refs, (now) => { values = { ...values, ...now }; keep(); });
   if (fresh.length) keep();
   const button = h<HTMLButtonElement>('button.btn.btn-primary.btn-big', does);
@@ -169,7 +169,7 @@ async function sheetForm(known: Picture, key: string, specs: FieldSpec[], given:
     if (confirm && !(await ask(confirm, does))) return;
     button.disabled = true; sent = true;
     await send(read.values, photos.ids());
-    await store.db().delete('drafts', key);
+    await store.dropDraft(key);
   } }, withPhotos ? h('section.card', photos.el, photosNeeded ? h('p.muted.small', say('{n} photographs are needed.', { n: photosNeeded })) : null) : null, h('section.card', form.el), button);
   if (faults.length) setTimeout(() => form.show(faults));
   return { el, form };
@@ -279,7 +279,7 @@ const edit: Draw = async (known, [name, id]) => {
       if (Object.keys(changed).length) {
         const seen = Object.fromEntries(Object.keys(changed).map((field) => [field, given[field] ?? null]));
         await act(`${spec.subject}:${id}`, { op_id: store.uuid7(), kind: 'register.change', realm: realmOf(known), title: `${spec.one} ${title(spec, found!)}`.slice(0, 150), register: spec.name, row: id, values: changed, base: seen, version: found!.version, files: [] }, key);
-      } else await store.db().delete('drafts', key);
+      } else await store.dropDraft(key);
       go(`row/${name}/${id}`);
     }
     toast(say('Kept. It is sent as soon as there is a network.'));
