@@ -9,7 +9,7 @@ from uuid import UUID
 
 import shapely
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import F, Func, IntegerField, Max, Q, Value
 from django.utils import translation
 from django.utils.translation import gettext_noop
 from shapely.geometry.base import BaseGeometry
@@ -69,6 +69,8 @@ FEW = 8  # messages for which places are asked for one by one: reading all bound
 KEPT_BYTES = 1024 * 1024  # of a message that could not be used; its digest covers the whole
 COLOUR_ZH = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色"}
 HEARD_BY = ("phone", "fax", "chat", "file", "feed", "api", "other")
+SEEING = ("warning.alert", "warning.outside", "warning.standing_used", "warning.changed")  # work that asks to see a message: done when seen, overtaken when it is over
+UNKNOWN = "other"  # the issuer of a link nobody has said more of
 
 
 # --- proposals from signals ------------------------------------------------------------------------------------------
@@ -582,8 +584,7 @@ def end(act: Act, row: Alert, state: str, reason: str) -> None:
         about=row, cause=act.cause or row.last_fact,
     )
     row.save(update_fields=["last_fact"])
-    for kind in ("warning.alert", "warning.outside", "warning.standing_used", "warning.changed"):
-        work.close(act, kind=kind, subject=f"alert:{row.pk}", outcome="overtaken")
+    work.close(act, kind=SEEING, subject=f"alert:{row.pk}", outcome="overtaken")
 
 
 @action("warning.update")
@@ -709,9 +710,7 @@ def acknowledge(act: Act, *, alert: UUID) -> Alert:
             attempt=attempt, kind="acknowledged", defaults={"realm_id": act.realm.pk, "at": act.now, "person": act.actor.person_id}
         )
     for post in held:
-        closed = work.close(act, kind="warning.alert", subject=f"alert:{row.pk}", outcome="acknowledged", post=post)
-        for kind in ("warning.outside", "warning.standing_used", "warning.changed", "warning.withdrawn"):
-            closed += work.close(act, kind=kind, subject=f"alert:{row.pk}", outcome="acknowledged", post=post)
+        closed = work.close(act, kind=(*SEEING, "warning.withdrawn"), subject=f"alert:{row.pk}", outcome="acknowledged", post=post)
         if closed or any(attempt.target == f"post:{post}" for attempt in attempts):
             act.state(AlertAcknowledged(alert=row.pk, post=post), about=row, cause=row.last_fact)
     return row
@@ -854,7 +853,7 @@ class Came:
     message: cap.Message
     heard_by: str
     original: Original
-    issuer: str = "other"
+    issuer: str = UNKNOWN
     issuer_name: str = ""
     signature: str = ""
 
@@ -910,15 +909,17 @@ def receive_many(act: Act, cames: list[Came]) -> tuple[list[Alert], list[Came]]:
     """
     senders, wanted = {one.message.alert.sender[:200] for one in cames if one.message.alert}, {one.message.alert.sent for one in cames if one.message.alert}
     known = set(Alert.plain.filter(realm=act.realm, kind=Alert.OUTSIDE, sender__in=senders, sent__in=wanted).values_list("sender", "identifier", "sent"))
-    # When each last updated or cancelled something: what it sent before that may be ended already.
-    restless = dict(Alert.plain.filter(realm=act.realm, kind=Alert.OUTSIDE, sender__in=senders, msg_type__in=["Update", "Cancel"]).values_list("sender").annotate(Max("sent")))
+    # When each last updated or cancelled something: what was sent before that may be ended already.
+    ends = Alert.plain.filter(realm=act.realm, kind=Alert.OUTSIDE, msg_type__in=["Update", "Cancel"], sent__gte=min(wanted)) if wanted else Alert.plain.none()
+    restless = dict(ends.filter(sender__in=senders).values_list("sender").annotate(Max("sent")))
+    issuing = dict(ends.filter(issuer__in={came.issuer for came in cames} - {UNKNOWN}).values_list("issuer").annotate(Max("sent")))
     plain, left = [], []
     for came in cames:
         value = came.message.alert
         assert value is not None
         triple = (value.sender[:200], value.identifier[:200], value.sent)
         new = value.msg_type == "Alert" and not value.references and _counts(act, value) and (value.expires is None or value.expires > act.now)
-        if new and triple not in known and (triple[0] not in restless or restless[triple[0]] < value.sent):
+        if new and triple not in known and not any(last is not None and last >= value.sent for last in (restless.get(triple[0]), issuing.get(came.issuer))):
             plain.append(came)
             known.add(triple)
         else:
@@ -947,8 +948,11 @@ def receive_many(act: Act, cames: list[Came]) -> tuple[list[Alert], list[Came]]:
 
 
 def _speaks_for(row: Alert, earlier: Alert) -> bool:
-    """Whether a message may change or lift another one: it has the same sender, or came over a link of the same known issuer. What else a link says of others' warnings is kept and not applied."""
-    return row.sender == earlier.sender or row.issuer == earlier.issuer != "other"
+    """Whether a message may change or lift another one, whichever came first: it has the same sender, or came over a link of the same known issuer.
+
+    What else a link says of others' warnings is kept and not applied.
+    """
+    return row.sender == earlier.sender or row.issuer == earlier.issuer != UNKNOWN
 
 
 def receive(act: Act, came: Came) -> Alert | None:
@@ -1017,10 +1021,11 @@ def _ended_before_it_came(act: Act, row: Alert) -> None:
     """Feeds come out of order: a cancel or update that named this message may already be here."""
     from . import following
 
-    for later in Alert.plain.filter(
-        realm=act.realm, kind=Alert.OUTSIDE, sender=row.sender, status="Actual", msg_type__in=["Update", "Cancel"], sent__gte=row.sent
+    naming = Func(Value(row.identifier.encode()), F("original__raw"), template="position(%(expressions)s)", arg_joiner=" in ", output_field=IntegerField())
+    for later in Alert.plain.annotate(naming=naming).filter(
+        Q(sender=row.sender) | Q(issuer=row.issuer), realm=act.realm, kind=Alert.OUTSIDE, status=row.status, msg_type__in=["Update", "Cancel"], sent__gte=row.sent, naming__gt=0
     ).exclude(pk=row.pk).select_related("original"):
-        if later.original is None or row.identifier.encode() not in bytes(later.original.raw):
+        if not _speaks_for(later, row):
             continue
         for message in cap.read(bytes(later.original.raw)).messages:
             value = message.alert

@@ -38,7 +38,9 @@ def followed(act: Act, earlier: Alert, by: Alert, state: str) -> None:
     live = list(Alert.plain.select_for_update(of=("self",)).filter(relay_of=earlier, state=Alert.ISSUED))
     for row in live:
         actions.end(act, row, state, "")
-    for row in live if by.msg_type != "Cancel" else []:
+    # Also what an earlier change had ended already, when nobody has passed that on: the newest is what they should hear.
+    changed = {row.pk: row for row in (*live, *relays_of(by))} if by.msg_type != "Cancel" else {}
+    for row in changed.values():
         _ask(
             act, row, CHANGED, by, gettext_noop("{issuer} has changed “{headline}”, which we passed on: relay the new one; it goes where the first went."),
             {"issuer": by.issuer_name, "headline": row.headline or row.event},

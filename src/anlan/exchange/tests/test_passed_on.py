@@ -227,6 +227,23 @@ def test_what_was_changed_and_then_lifted_by_telephone_is_lifted_where_the_first
     assert following.pass_on_end(act(alice, actual), alert=said.pk).predecessor_id == last.pk
 
 
+@pytest.mark.parametrize("order", ["12", "21"])
+def test_two_changes_ask_for_the_newest_to_be_passed_on_whichever_came_first(passed, actual, alice, bob, drain, order):
+    row, sign, _other = passed
+    texts = {
+        "1": message(identifier="u1", sent="2026-07-20T07:00:00+08:00", kind="Update", references=FIRST),
+        "2": message(identifier="u2", sent="2026-07-20T08:00:00+08:00", kind="Update", references=SECOND),
+    }
+    for one in order:
+        take(alice, actual, texts[one])
+    row.refresh_from_db()
+    newest = Alert.plain.get(identifier="u2")
+    assert row.state == "updated" and Alert.plain.get(identifier="u1").state == "updated" and newest.state == "received"
+    assert [item.subject for item in work.waiting_for(alice, actual) if item.kind == following.CHANGED] == [f"alert:{newest.pk}"]
+    after = actions.relay(act(alice, actual), alert=newest.pk)
+    assert after.predecessor_id == row.pk and after.channels == [str(sign.pk)]
+
+
 @pytest.mark.parametrize("status", ["Draft", "System", "Test"])
 def test_what_its_issuer_did_not_mean_for_anybody_is_not_passed_on_as_real(actual, alice, status):
     outside = take(alice, actual, message().replace(b"<status>Actual</status>", f"<status>{status}</status>".encode()))["received"][0]

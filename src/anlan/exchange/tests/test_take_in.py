@@ -251,3 +251,17 @@ def test_a_stranger_cannot_lift_anothers_warning(actual, county, alice):
     take(alice, actual, own)
     first.refresh_from_db()
     assert first.state == "cancelled"
+
+
+@pytest.mark.parametrize("first", ["warning", "cancel"])
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(("issuer", "state"), [("weather_service", "cancelled"), ("other", "received")])
+def test_an_issuers_other_sender_lifts_in_any_order_and_an_unknown_one_in_none(actual, county, alice, first, many, issuer, state):
+    source = FeedSource.objects.create(name="feed", url="https://example.invalid/feed", issuer=issuer, issuer_name="气象台")
+    texts = [message(), message(identifier="x1", sent="2026-07-20T07:00:00+08:00", kind="Cancel", references="met@example.invalid,a1,2026-07-20T06:00:00+08:00").replace(*OTHER)]
+    for raw in texts if first == "warning" else texts[::-1]:
+        if many:
+            actions.take_in_many(Act(alice, actual), documents=[raw, message(identifier=f"z{texts.index(raw)}", sent="2026-07-20T05:00:00+08:00")], digest="d", source="test", heard_by="feed", link=source.pk)
+        else:
+            take(alice, actual, raw, link=source.pk)
+    assert Alert.plain.get(identifier="a1").state == state
