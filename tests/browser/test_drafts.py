@@ -20,6 +20,8 @@ def test_the_editor_is_worked_by_keyboard_alone(open_browser, alice, actual):
         if not wait:
             page.keyboard.press(key)
             return
+        if key == "Enter":
+            page.wait_for_selector("button[autofocus]:focus")  # a browser focuses it when it first paints, which may be after the page has loaded
         with page.expect_navigation():
             page.keyboard.press(key)
 
