@@ -336,7 +336,7 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
     scope = _scope(text, lead, whole)
     body = re.match(r"(?:\(\d+\)|\(?[一二三四五六七八九十]+\)|\d+[.、]|[①-⑳]|[a-z][)）])?", text)
     base = body.end() if body else 0
-    running, offset = here, 0
+    running, offset, begun = here, 0, False
     for sentence in re.split(r"(?<=[;。])", text):
         first, offset = offset, offset + len(sentence)
         if here and here[1] == "response" and (named := NAMED_LEVEL.fullmatch(sentence)):
@@ -366,7 +366,9 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
                 running = here
         if level is None and COLOURED.match(sentence):
             level = ("", "warning")  # each part says its own
-        if level is None or mode == "level" and _acts(piece, sentence, first, chain, level, titled, inclusive, out):
+        # "应对重大地震灾害,启动Ⅱ级响应。由省抗震救灾指挥部领导…": what follows the start of a level is done under it.
+        begun = begun or here is None and mode == "" and bool(_only(sentence)) and sentence.endswith("。")
+        if level is None or (mode == "level" or begun and not _only(sentence)) and _acts(piece, sentence, first, chain, level, titled, inclusive, out):
             continue
         at = first
         for segment in re.split(r"(?<=,)(?=或)|(?<=,)(?=[红橙黄蓝]色预警(?:对应|为|是))", sentence):
@@ -388,10 +390,31 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
             for row in rows:
                 x, y = row.pop("at")
                 out["conditions"].append({"level": level[0], "kind": level[1], "hazard": row.pop("hazard") or hazard, "scope": scope, "text": piece.exact(x, y), **row, "clause": clause.id, "span": list(piece.span(x, y))})
+            if level[1] == "response" and not rows and mode != "action" and (higher := HIGHER.search(text, max(a, base), b)) and _rank(higher[1]) > _rank(whole):
+                # "国家防总启动Ⅲ级以上应急响应": a level above does it first.
+                x, y = higher.span()
+                said = ROMAN.get(higher[2], higher[2])
+                out["conditions"].append({
+                    "level": level[0], "kind": level[1], "hazard": hazard, "scope": scope, "text": piece.exact(x, y), "quantity": "higher_response", "op": ">=", "value": said, "unit": "",
+                    "cel": f'higher_response("area", "{said}")', "clause": clause.id, "span": list(piece.span(x, y)),
+                })
+                continue
             if not rows and mode == "condition" and not CLOSING.match(inner) and not re.fullmatch(r"[^,。;]{0,16}?(?:条件|标准|情形|程序):?", inner):
                 first_at = text.index(inner, a)
                 why = "left to judgement" if OTHER.match(inner) else "no threshold that the vocabulary knows"
                 out["unmatched"].append({"level": level[0], "kind": level[1], "text": piece.exact(first_at, first_at + len(inner)), "why": why, "clause": clause.id, "span": list(piece.span(first_at, first_at + len(inner)))})
+
+
+HIGHER = re.compile(r"(?<![由经报请])((?:国家|国务院|中央|上级|省|自治区|市)[^,。;:、]{0,14}?)(?:已|发布|宣布|决定)?启动[^,。;]{0,12}?(Ⅰ|Ⅱ|Ⅲ|Ⅳ|I{1,3}|IV|[一二三四])级(?:及?以上)?[^,。;]{0,8}?响应(?=[,。;]|$)")
+
+
+def _rank(place: str) -> int:
+    """How high a body or a plan's own place stands: the country's 3, a province's 2, a city's 1, a county's 0; a plan that names none is taken for a province's."""
+    if re.match(r"国家|国务院|中央|上级|全国", place):
+        return 3
+    if re.match(r"省|自治区", place) or re.search(r"(?:省|自治区)$", place):
+        return 2
+    return 1 if re.match("市", place) or re.search(r"[市州]$", place) else 0 if place else 2
 
 
 def _acts(piece: _Slice, sentence: str, first: int, chain: list[Clause], level: tuple[str, str], titled: str, inclusive: dict[str, Any], out: dict[str, Any]) -> bool:

@@ -39,6 +39,8 @@ OVER_MARK = re.compile(r"(\d+(?:\.\d+)?)(?:米|m)?(?:(?:~|-+|至|到)(\d+(?:\.\d
 AIR = re.compile(r"(?:AQI|空气质量指数)(?:\([^)]{0,12}\))?(?:日均值|小时值|指数|将|预计|连续)*(>=|[≥>]|大于|超过|高于|达到或超过|达到|达)(\d{2,3})(?!\d|级)")
 AIR_RANGE = re.compile(r"(?:AQI|空气质量指数)(?:\([^)]{0,12}\))?(?:日均值|小时值|指数|将|预计|在|为|介于|达到|达)*(\d{2,3})[~-](\d{2,3})(?!\d|级)")
 VALUE = re.compile(rf"({NUMBER})(?:多|余)?({SCALES})?({UNIT})?")
+SHARE = re.compile(r"(\d{1,2}/\d{1,2}|[二三四五]分之[一二三四]|半数)(?:及)?以上(?:的)?(县|市|区|乡|镇|街道|村|社区)")
+SHARES = {"半数": "1/2", "二分之一": "1/2", "三分之一": "1/3", "三分之二": "2/3", "四分之一": "1/4", "四分之三": "3/4", "五分之一": "1/5", "五分之二": "2/5", "五分之三": "3/5", "五分之四": "4/5"}
 BEFORE = re.compile(r"(?P<less>(?:小于|低于|少于)(?:或|和)?等于|不足|不满|未满|未达到?|少于|低于|小于|降至|降到|≤|<=|<|[不未]超过|不大于|不高于)$|(?P<more>(?:大于|超过|高于)(?:或|和)?等于|>=|≥|不小于)$|(?P<over>超过|大于|高于|多于|超|>)$|(?P<reach>达到或超过|达到|达|至少|不少于|不低于|满)$")
 INCLUDED = r"\((?P<{}>不?)(?:含|包括)(?:本[数级]?|该数|\d[^)]*)?\)"
 AFTER = re.compile(rf"(?:{INCLUDED.format('pre')})?(?:\((?:或)?{NUMBER}(?:{SCALES})?(?:{UNIT})\)|\)|\((?=或以上))?(?:(?:及|和|或)?以(?P<way>上|下|内))(?:{INCLUDED.format('not')})?")
@@ -76,6 +78,9 @@ def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any], unnam
     for match in re.finditer(rf"({NUMBER})个?(?:及)?(?:以上)?个?(?:的)?(?:县|市|区|省|乡|镇)[^,;。]{{0,10}}启动[^,;。、或]{{0,10}}?([ⅠⅡⅢⅣ]|I{{1,3}}V?|IV|[一二三四])级(?:及?以上)?[^,;。]{{0,8}}?响应", segment):
         said, value = ROMAN.get(match[2], match[2]), tidy(value_of(match[1], None))
         row("response_counties", ">=", value, "县", _begin(segment, match.start()), match.end(), f'response_counties("area", "{said}") >= {value}')
+        taken.append(match.span())
+    for match in SHARE.finditer(segment):
+        row("share_of_places", ">=", SHARES.get(match[1], match[1]), match[2], match.start(), match.end(), "")
         taken.append(match.span())
     for match in NAMED.finditer(segment):
         if any(a <= match.start() < b for a, b in taken):
@@ -225,7 +230,7 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
         end = match.end() + (tail.end() if tail else 0)
         lead = BEFORE.search(re.sub(r"(?<!低|高|大|小|多|少|等)[约到于在为](?=$)", "", before) if not re.search(r"达到$|降到$", before) else before)
         if word:
-            op = "≥" if word == "上" else "≤"
+            op = "≥" if word == "上" else "≤" if word == "下" else "<="  # 以内 holds its number (Civil Code, art. 1259)
             if tail and (tail["pre"] == "不" or tail["not"] == "不"):
                 op = ">" if word == "上" else "<"
             elif tail and (tail["pre"] is not None or tail["not"] is not None):

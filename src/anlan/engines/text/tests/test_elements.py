@@ -26,6 +26,9 @@ def rows(found: dict) -> list[tuple]:
         ("（1）紧急转移安置 10 万人以上；", [("people_relocated", ">=", 100_000, "人")]),
         ("（1）倒塌和严重损坏房屋 20 万间或 6 万户以上；", [("houses_damaged_rooms", ">=", 200_000, "间"), ("houses_damaged_households", ">=", 60_000, "户")]),
         ("（1）24小时降雨量100毫米以上；", [("rain", ">=", 100, "毫米")]),
+        ("（1）距国界5公里以内的火灾；", [("border_distance", "<=", 5, "公里")]),
+        ("（1）1/3以上县（市、区）出现暴雨；", [("share_of_places", ">=", "1/3", "县")]),
+        ("（1）半数以上的乡镇受灾；", [("share_of_places", ">=", "1/2", "乡")]),
         ("（1）水位超过警戒水位；", [("water_level", ">", "警戒水位", "")]),
         ("（1）水位达到 56m ；", [("water_level", ">=", 56, "米")]),
         ("（1）3个以上县市区发布暴雨红色预警；", [("warning_counties", ">=", 3, "县")]),
@@ -192,3 +195,28 @@ def test_a_list_is_done_by_whoever_opens_it():
     found = [(row["unit"], row["text"][:4]) for row in elements(read("省自然灾害救助应急预案\n" + text))["actions"]]
     assert ("省减灾委主任", "组织专家") in found and ("省财政厅", "省财政厅") in found
     assert ("", "加强值守") in found, "two are named: nobody is guessed"
+
+
+@pytest.mark.parametrize(("place", "body", "found"), [("清河市", "省防指", 1), ("清河市", "市防指", 0), ("清河县", "市防指", 1), ("清河省", "国家防总", 1), ("国家", "省防指", 0)])
+def test_a_response_of_a_higher_level_is_a_condition_and_ones_own_is_none(place, body, found):
+    text = f"{place}防汛应急预案\n\n2.1 Ⅲ级响应\n\n2.1.1 启动条件\n\n发生下列情况之一者：\n\n（1）{body}启动Ⅱ级以上应急响应，且涉及本地；\n"
+    assert [(row["level"], row["quantity"], row["value"]) for row in elements(read(text))["conditions"]] == [("III", "higher_response", "II")] * found
+
+
+def test_what_follows_the_start_of_a_level_in_prose_is_done_under_it():
+    text = "省地震应急预案\n\n3.2 分级响应\n\n应对重大地震灾害，启动Ⅱ级响应。由灾区所在市级抗震救灾指挥部领导灾区应急工作；省抗震救灾指挥部组织协调有关部门。\n应对较大地震灾害，启动Ⅲ级响应。在市级指挥部支持下，由灾区所在县级抗震救灾指挥部领导灾区应急工作。\n"
+    assert [(row["level"], row["unit"]) for row in elements(read(text))["actions"]] == [("II", "灾区所在市级抗震救灾指挥部"), ("II", "省抗震救灾指挥部"), ("III", "灾区所在县级抗震救灾指挥部")]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "unit"),
+    [
+        ("省防指副指挥主持会商，作出部署。", "省防指副指挥"),
+        ("受影响地区防指在2小时内报告情况。", "受影响地区防指"),
+        ("受省防指委托，可由办公室副主任主持会商。", "办公室副主任"),
+        ("按照职责分工，综合调度、水情测报和工情险情组等人员上岗到位。", "综合调度、水情测报和工情险情组等人员"),
+    ],
+)
+def test_whoever_acts_is_found_behind_what_goes_before(sentence, unit):
+    found = elements(read(f"某省防汛应急预案\n\n4.1 Ⅳ级响应\n\n4.1.2 响应行动\n\n（1）{sentence}\n"))
+    assert [row["unit"] for row in found["actions"]] == [unit]
