@@ -28,7 +28,9 @@ VERB = (r"(?:科学|商(?![务贸业])|停止|按照|按|根据|依据|迅速|�
         r"邀请|履行|叫应|因|针对|具体|注意|提醒|进|了解|掌握|随时|随|通过|利用|关注|结合|带领|带|全天|坚守|充实|取消|快速|立刻|马上|火速|尽量|避免|防范|防御|限制|暂停|共同|当|从|给予|尽|执行|受|把|依托|按需|出动|集结|待命|搜救|营救|扑救|扑灭|封锁|隔离|划定|疏导|清理|清除|拆除|加固|转达|传达|传递|播报|滚动|报请|报|请|提请|(?<!\d)\d+(?:小时|分钟|日))")
 # A sentence that begins with a verb names nobody ("组织专家组赴现场" is no act of the 专家组), unless the verb is part of a name.
 NAMED_SO = re.compile(rf"(?:应急(?!响应|处置)|预报|监测|监视|指挥|救援|抢险|通信|管理|评估|宣传|保障|组织部|检查|巡查|转移|报道|调度|处置|统计|编辑|接待|联合|支援|警戒|维护|防范|防御|搜救|扑救)[^,、]{{0,6}}?{UNIT_END}")
-SUBJECTLESS = re.compile(rf"(?:{VERB}|派|使|让|和|或|及|等|经|由于|如|若|并|且|也|已|未|不|其中|包括|有是|指|提出|决定)")
+# Verbs that also begin the names of bodies ("运输部门", "检测中心"): they tell who acts from behind, and not that nobody is named.
+FOLLOWING = rf"(?:{VERB}|启用|派员|派|加密|责令|查明|查封|深入|驻守|驻点|加大|严防|测报|检测|检验|检疫|消毒|收治|接诊|供应|筹措|补充|运送|运输|投放|下发|印发|公布|公开|回应|澄清|编发|播发|推送|停工|停课|停产|停运|关停|切断|带班|值守|包保|摸排|复核|核实|核定|会诊|勘查|踏勘|评价|对接|联动|联络|沟通|通告|提示|劝导|引领|服从|参战|增援|驰援|前往|开设|搭建|搭设|修复|恢复|护送|护航|巡护|看护|照料|救助|抚慰|安抚)"
+SUBJECTLESS = re.compile(rf"(?:{VERB}|就近|酌情|逐级|派|使|让|和|或|及|等|经|由于|如|若|并|且|也|已|未|不|其中|包括|有是|指|提出|决定)")
 RELATIVE = re.compile(r"(?:进入|参加|参与|受|负责|涉及|到达|执行|承担)[^,、]{0,14}的")
 STARTS_STRICT = r"(?:由?[省市县区州镇]|自治[县州]|由|国家|中央|全[省市县区]|各|事发地|灾区|当地|受灾|属地|有关|相关|其[他它]|宣传|应急|气象|水利|水文|公安|交通|消防|卫生|卫健|民政|财政|教育|住建|住房|农业|林业|自然资源|国土|环境|生态|电力|通信|供电|工信|发[改展]|商务|文旅|武警|解放军|民航|铁路|海事|海洋|驻|指挥部|防[指办]|防汛|森|减灾|安委|国务院|专家|现场|前线|[省市县]委)"
 STRONG = r"(?:部门|单位|[局厅]|支队|总队|大队|指挥部|委员会|办公室|防指|减灾委|军分区|公司|政府|红十字会)(?:\([^)]{0,60}\))?$"
@@ -55,7 +57,7 @@ def parts(text: str, gaps: frozenset[int] = frozenset()) -> Iterator[Part]:
     """The acts of a clause's text, in order; labels ("指挥调度。") are none."""
     for number, (a, b) in enumerate(_sentences(text, gaps)):
         body = text[a:b]
-        cut = re.match(r"(?:\(\d+\)|\(?[一二三四五六七八九十]+[)、]|\d+[.、]|[①-⑳]|-{2}|[●◆])+", body)
+        cut = re.match(r"(?:[:,;]|第[一二三四五六七八九十百]+条|\(\d+\)|\(?[一二三四五六七八九十]+[)、]|\d+[.、]|[①-⑳]|-{2}|[●◆])+", body)
         a += cut.end() if cut else 0
         body = text[a:b].rstrip("。;:")
         if not body or len(body) < 4 or re.search(r"(?:以下|下列|如下)(?:[^,。]{0,8})?(?:措施|工作|行动)$", body) and all(re.search("按|根据|依据|结合|视", words) for words in body.split(",")[:-1]):
@@ -115,10 +117,14 @@ def _split(text: str, a: int, b: int, found: tuple[int, int, str, str] | None) -
 ON_HEARING = re.compile(rf"((?!接|收|到|根据|按)[^,。;:]{{1,30}}?{UNIT_END})(?=(?:接[到报]|收到|到达|抵达|赶到|赶赴|获悉|得知)[^,。;]{{0,40}}(?:后|时),)")
 
 
+# "区住建局:组织除雪铲冰": the label of a line is who acts in it.
+LABEL = re.compile(rf"((?!其中|一是|二是|主要|责任单位|成员单位|参加单位|牵头单位|配合单位)[\u4e00-\u9fff()、]{{2,30}}?{UNIT_END}):(?=.{{4}})")
+
+
 def who(body: str, bare: bool = False) -> tuple[int, int, str, str] | None:
     """(start, end, role, those it acts with) of the unit that acts in a sentence; None when none is named. `bare`: no circumstances before it."""
     found = _who(body, bare)
-    if found is None and not bare and (heard := ON_HEARING.match(body)):
+    if found is None and not bare and (heard := ON_HEARING.match(body) or LABEL.match(body)):
         return 0, len(heard[1]), "", ""
     return found
 
@@ -146,7 +152,7 @@ def _who(body: str, bare: bool) -> tuple[int, int, str, str] | None:
             continue
         if re.match(rf"[\u4e00-\u9fff]{{1,6}}的[^,。;]{{0,10}}?{UNIT_END}", head[end:]):
             continue  # "分管领导带队的检查组"
-        if not re.match(rf"(?:,(?=应))?{VERB}", head[end:]) and not (re.search(STRONG, candidate) and re.match(r"[\u4e00-\u9fff]", head[end:]) and not re.match(rf"[长内外门员之]|主要|所属|系统|.{{0,8}}?{UNIT_END}", head[end:])):
+        if not re.match(rf"(?:,(?=应))?{FOLLOWING}", head[end:]) and not (re.search(STRONG, candidate) and re.match(r"[\u4e00-\u9fff]", head[end:]) and not re.match(rf"[长内外门员之]|主要|所属|系统|.{{0,8}}?{UNIT_END}", head[end:])):
             continue
         if SUBJECTLESS.match(candidate) and not RELATIVE.match(candidate) and not NAMED_SO.match(candidate) and not re.match(r"当地|应急|受灾|受影响|受威胁", candidate):
             return None

@@ -45,6 +45,7 @@ RATED = re.compile(rf"响应(?:级别|等级)为{LEVEL.pattern}")
 NAMED_LEVEL = re.compile(rf"(?:-{{2}})?{LEVEL.pattern}[^,。;]{{0,12}}?响应[,。]")
 # "较大事故,是指…", and the grade as a line of its own that the page ran into its text: "较大森林火灾受害森林面积在…".
 MEANT = re.compile(r"^(?:[^;。:]{0,80}:)?(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.])?\s*(特别重大|特大|重大|较大|一般)(?:[^,。;]{0,14}?,?是?指(?!挥|导|定|示)|[^,。;:为]{0,8}(?:灾害|事件|事故|险情|灾情|火灾|疫情)(?=受害|死亡|造成|过火|直接|[(（]?1[)）.、]))")
+GRADED = re.compile(r"(?:[(（]?[\d一二三四五六七八九十]{1,3}[)）、.])?(特别重大|特大型|特大|重大|大型|较大|中型|一般|小型)(?:[^,。;:级]{0,8}(?:灾害|事件|事故|险情|灾情|火灾|疫情))?:")
 MEANS = re.compile(r"(?:初判为|定为|属于?|(?<![视认])为)(特别重大|重大|较大|一般|特大型|大型|中型|小型)[^,。;]{0,14}[。;]?$")
 
 
@@ -138,7 +139,7 @@ def elements(paper: Paper) -> dict[str, Any]:
         chain = above[id(clause)]
         if clause.kind != "table":
             mode = _mode(clause, chain, headed)
-            if mode == "action":
+            if mode == "action" or mode == "" and here is None and STARTED.match(piece.text):
                 _actions(piece, chain, here, titled, out)
             elif mode != "neither":
                 _conditions(piece, clause, chain, here, mode, inclusive, titled, whole, out)
@@ -274,7 +275,7 @@ def _levels(paper: Paper, above: dict[int, list[Clause]], out: dict[str, Any]) -
         if id(clause) not in headings:
             continue
         body = plain("。".join(f"{one.heading}。{one.text}" for one in [clause, *_below(clause)]))
-        decided = re.search(rf"(?:由|报|经)?([^,。;]{{0,22}}?{UNIT_END}(?:\([^)]{{0,60}}\))?)(?:研究|共同|直接)*(?:决定|批准|签发|宣布|下令|同意)(?:启动|后启动|后,?启动|进入)", body)
+        decided = re.search(rf"(?:由|报|经)?([^,。;:]{{0,22}}?{UNIT_END}(?:\([^)]{{0,60}}\))?)(?:研究|共同|直接)*(?:决定|批准|签发|宣布|下令|同意)(?:启动|后启动|后,?启动|进入)", body)
         level, what = found[id(clause)]
         who_decides = decided[1].lstrip("由报经") if decided else signs.get(level, "") if what == "response" else ""
         out["levels"].append({"level": level, "kind": what, "name": re.sub(r"\s+", "", clause.heading or clause.text), "decides": who_decides, "clause": clause.id, "span": list(clause.span)})
@@ -323,7 +324,8 @@ def _mode(clause: Clause, chain: list[Clause], headed: set[int]) -> str:
         if NEITHER.search(heading) and not one.text.startswith(one.heading):
             return "neither"
         if id(one) in headed:
-            return "level"
+            # "3.2 响应措施" above "3.2.1 Ⅱ级响应": what the levels are listed for.
+            return "action" if any(ACTIONS.search(plain(up.heading)) for up in chain[depth + 1 : depth + 3]) else "level"
     return ""
 
 
@@ -360,6 +362,8 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
                 # "死亡200人以上;转移100万人以上对应一级响应。": what the whole sentence starts, its parts do.
                 running = _only(text[first : text.find("。", first) + 1]) or running
             level = _only(sentence) or running
+            if graded := GRADED.match(sentence):
+                level = running = dict(ADJECTIVE)[graded[1]], "grade"
             if meant := MEANT.match(sentence) or MEANS.search(sentence):
                 level = running = dict(ADJECTIVE)[meant[1]], "grade"
             if sentence.endswith("。") and running and running[1] == "grade" and not INLINE.match(sentence):
@@ -399,7 +403,7 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
                     "cel": f'higher_response("area", "{said}")', "clause": clause.id, "span": list(piece.span(x, y)),
                 })
                 continue
-            if not rows and mode == "condition" and not CLOSING.match(inner) and not re.fullmatch(r"[^,。;]{0,16}?(?:条件|标准|情形|程序):?", inner):
+            if not rows and mode == "condition" and not CLOSING.match(inner) and not DECIDED.search(inner) and not re.fullmatch(r"[^,。;]{0,16}?(?:条件|标准|情形|程序):?", inner):
                 first_at = text.index(inner, a)
                 why = "left to judgement" if OTHER.match(inner) else "no threshold that the vocabulary knows"
                 out["unmatched"].append({"level": level[0], "kind": level[1], "text": piece.exact(first_at, first_at + len(inner)), "why": why, "clause": clause.id, "span": list(piece.span(first_at, first_at + len(inner)))})
@@ -417,11 +421,14 @@ def _rank(place: str) -> int:
     return 1 if re.match("市", place) or re.search(r"[市州]$", place) else 0 if place else 2
 
 
+DECIDED = re.compile(r"(?:决定|宣布|签发|下令|报请)[^,。;]{0,12}(?:启动|进入)|由[^,。;]{2,30}启动[^,。;]{0,10}响应[。;]?$")
+
+
 def _acts(piece: _Slice, sentence: str, first: int, chain: list[Clause], level: tuple[str, str], titled: str, inclusive: dict[str, Any], out: dict[str, Any]) -> bool:
     """Below a level's heading, with nothing to say which is which: a sentence in which somebody acts is an action and no condition."""
     if level[1] == "grade" or not who(sentence) or thresholds(sentence, 0, len(sentence), inclusive):
         return False
-    if re.search(r"(?:决定|宣布|签发|下令|报请)[^,。;]{0,12}(?:启动|进入)|由[^,。;]{2,30}启动[^,。;]{0,10}响应[。;]$", sentence):
+    if DECIDED.search(sentence):
         return True  # who decides: the level's own row says it
     _actions(piece, chain, level, titled, out, first, first + len(sentence))
     return True
@@ -448,12 +455,18 @@ def _actions(piece: _Slice, chain: list[Clause], here: tuple[str, str] | None, t
     gaps = frozenset(place - first for place in piece.gaps if first < place < (last or len(piece.text)))
     unit = _opener(chain)
     for part in parts(text, gaps):
+        if started := STARTED.match(text, part.a):
+            here = ROMAN.get(started[1], started[1]), "response"
         if part.unit:
             unit = piece.words(first + part.unit[0], first + part.unit[1])
         out["actions"].append({
             "level": here[0] if here else "", "kind": here[1] if here else "", "hazard": hazard, "unit": unit, "role": part.role, "text": piece.exact(first + part.a, first + part.b),
             "deadline": part.deadline[0] if part.deadline else "", "minutes": minutes(part.deadline) if part.deadline else None, "with": part.partner, "clause": clause.id, "span": list(piece.span(first + part.a, first + part.b)),
         })
+
+
+# "启动Ⅲ级应急响应后,县安委办…": the acts of a paragraph under no heading that names a level.
+STARTED = re.compile(r"(?:当|在)?(?:[\u4e00-\u9fff]{0,6}?(?:启动|进入|发布|宣布))?[\u4e00-\u9fff]{0,6}?(?<!第)(Ⅰ|Ⅱ|Ⅲ|Ⅳ|I{1,3}|IV|[一二三四])级[^,。;]{0,10}?响应(?:启动)?(?:命令)?(?:发布|下达)?(?:以?后|期间|状态下),")
 
 
 def _opener(chain: list[Clause]) -> str:

@@ -199,6 +199,7 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
     while match := VALUE.search(segment, at):
         at = match.end()
         number, scale, unit = match[1], match[2] or "", match[3] or ""
+        below = -1 if unit in ("摄氏度", "℃", "°C") and re.search(r"零下$|(?<!\d)(?<![℃度C])-$", segment[max(0, match.start() - 3) : match.start()]) else 1  # "-10℃以下"
         # What stands further off says nothing of this number, and a sentence of a megabyte stays cheap.
         before, after = segment[max(0, match.start() - 60) : match.start()], segment[match.end() : match.end() + 80]
         if not unit and scale and scale[-1] in "万亿" and re.match("以[上下]", after) and re.search("经济损失|财产损失", before[-20:] + after[:30]):
@@ -228,6 +229,7 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
         tail = AFTER.match(after)
         word = tail["way"] if tail else ""
         end = match.end() + (tail.end() if tail else 0)
+        before = before if below == 1 else re.sub(r"(?:零下|-)$", "", before)
         lead = BEFORE.search(re.sub(r"(?<!低|高|大|小|多|少|等)[约到于在为](?=$)", "", before) if not re.search(r"达到$|降到$", before) else before)
         if word:
             op = "≥" if word == "上" else "≤" if word == "下" else "<="  # 以内 holds its number (Civil Code, art. 1259)
@@ -247,13 +249,15 @@ def _ranges(segment: str) -> Iterator[tuple[int, int, list[tuple[str, float, str
             op = ">="  # "紧急状态持续10天"
         elif re.search(r"人数$", before) and unit in ("人", "名", "例") or re.search(r"(?:风力|阵风|平均风)$", before) and unit == "级":
             op = ">="  # "中毒人数100人", "海上风力7级": so much, or more
+        elif unit in ("人", "名") and re.search(r"(?:造成|导致|致|发生|出现|有)$", before) and re.match(r"(?:人员)?(?:死亡|失踪|遇难|重伤|受伤|中毒|被困)", after):
+            op = ">="  # "造成1人死亡": it has happened, or more
         elif later := re.match(rf"(?:或|、)({NUMBER})({SCALES})?({UNIT})以(上|下)", after):
             op = "≥" if later[4] == "上" else "≤"  # "20万间或6万户以上": the comparison stands after the second number
         elif unit in ("个", "座", "条", "起") and not (unit == "个" and number in ("一", "1") and re.match(r"[县市区乡镇省地]|平均", after)) and not re.search(r"[分为共设]有?$|某$|(?<![区域内,])有$", before):
             op = "≥"  # "2 条河流": so many of them, or more
         else:
             continue
-        yield match.start(), end, [(op, value_of(number, scale), scale, unit)]
+        yield match.start(), end, [(op, below * value_of(number, scale), scale, unit)]
         if "(或" not in segment[match.end() : end]:
             at = max(at, end)
 
@@ -265,8 +269,8 @@ def _unnamed(segment: str, a: int, b: int, unit: str, value: float) -> Quantity 
     """A threshold of something the vocabulary does not know keeps the plan's own noun, before the number or behind it, as its quantity: listed, never drafted."""
     if unit in ("小时", "天", "日", "周", "年", "个月") or unit == "个" and value == 1:
         return None  # a span of time is a window or a limit, unless a word says what lasts
-    before = COMPARED.sub("", re.split(r"[,;。、:()]", segment[max(0, a - 40) : a])[-1])
-    noun = re.search(r"[\u4e00-\u9fff]{2,12}$", before) or re.match(r"(?:的)?([\u4e00-\u9fff]{2,8})", segment[b : b + 12])
+    before = COMPARED.sub("", re.split(r"[,;。、:()]|\d(?:小时|天|日)内?", segment[max(0, a - 40) : a])[-1])
+    noun = re.search(r"[\u4e00-\u9fff]{2,12}$", before) or re.match(r"(?:的)?(?:(?!出现|发生|遭受)[\u4e00-\u9fff]){2,8}", segment[b : b + 12])
     return Quantity(noun[0].removeprefix("的"), "", (unit,)) if noun else None
 
 

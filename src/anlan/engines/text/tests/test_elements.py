@@ -26,6 +26,9 @@ def rows(found: dict) -> list[tuple]:
         ("（1）紧急转移安置 10 万人以上；", [("people_relocated", ">=", 100_000, "人")]),
         ("（1）倒塌和严重损坏房屋 20 万间或 6 万户以上；", [("houses_damaged_rooms", ">=", 200_000, "间"), ("houses_damaged_households", ">=", 60_000, "户")]),
         ("（1）24小时降雨量100毫米以上；", [("rain", ">=", 100, "毫米")]),
+        ("（1）最低气温降至-10℃以下；", [("temperature", "<", -10, "摄氏度")]),
+        ("（1）气温降至零下15℃以下；", [("temperature", "<", -15, "摄氏度")]),
+        ("（1）造成1人死亡或3人以上重伤；", [("deaths", ">=", 1, "人"), ("injured", ">=", 3, "人")]),
         ("（1）距国界5公里以内的火灾；", [("border_distance", "<=", 5, "公里")]),
         ("（1）1/3以上县（市、区）出现暴雨；", [("share_of_places", ">=", "1/3", "县")]),
         ("（1）半数以上的乡镇受灾；", [("share_of_places", ">=", "1/2", "乡")]),
@@ -220,3 +223,35 @@ def test_what_follows_the_start_of_a_level_in_prose_is_done_under_it():
 def test_whoever_acts_is_found_behind_what_goes_before(sentence, unit):
     found = elements(read(f"某省防汛应急预案\n\n4.1 Ⅳ级响应\n\n4.1.2 响应行动\n\n（1）{sentence}\n"))
     assert [row["unit"] for row in found["actions"]] == [unit]
+
+
+def test_grades_before_a_colon_acts_after_a_start_and_labels_of_lines():
+    text = """清河市地质灾害应急预案
+
+1 总则
+
+甲。
+
+2 应急响应
+
+2.1 灾害分级
+
+1.大型：因灾死亡10人以上；受灾害威胁，需搬迁转移人数在500人以上。
+2.中型：因灾死亡3人以上。
+
+2.2 响应措施
+
+2.2.1 Ⅱ级响应
+
+（1）市指挥部：副总指挥坐镇指挥。
+（2）市住建局：组织抢修道路，2小时内报告。
+（3）就近调派队伍支援。
+
+2.3 其他
+
+第十五条 启动Ⅲ级应急响应后，市安委办30分钟内报告；供水企业启用备用水源。
+"""
+    found = elements(read(text))
+    assert [(row["level"], row["kind"], row["quantity"], row["value"]) for row in found["conditions"]] == [("II", "grade", "deaths", 10), ("II", "grade", "people_threatened", 500), ("III", "grade", "deaths", 3)]
+    assert [(row["level"], row["unit"]) for row in found["actions"]] == [("II", "副总指挥"), ("II", "市住建局"), ("II", ""), ("III", "市安委办"), ("III", "供水企业")]
+    assert found["actions"][3]["text"].startswith("启动Ⅲ级"), "the number of the article is not of the sentence"
