@@ -20,7 +20,7 @@ from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import REASON_NEEDED, STALE
 from anlan.kernel.ids import derived_id, new_id
 from anlan.kernel.journal import canonical
-from anlan.kernel.models import Region
+from anlan.kernel.models import Region, WorkItem
 from anlan.kernel.models.base import home
 
 from . import compute, hazards, issuers, queries, texts
@@ -65,6 +65,7 @@ from .gate import BY_HAND, chain, content_hash, not_prepared, not_silent
 from .models import RANK, Alert, AlertRegion, Attempt, Channel, IssuerTable, Original, Proposal, Receipt
 
 DEFAULT_HOURS = 6  # how long a warning without a stated end is taken to hold; the author may set any other end
+STILL_SENDING = timedelta(minutes=15)  # looked at again: an end that has not gone out to all does not expire
 FEW = 8  # messages for which places are asked for one by one: reading all boundaries pays from here on
 KEPT_BYTES = 1024 * 1024  # of a message that could not be used; its digest covers the whole
 COLOUR_ZH = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色"}
@@ -564,11 +565,14 @@ def _let_out(act: Act, row: Alert, person: UUID) -> Alert:
     if before is not None and before.state == Alert.ISSUED:
         end(act.child(cause=row.last_fact), before, Alert.CANCELLED if row.msg_type == "Cancel" else Alert.UPDATED, row.reason)
     following.left_out(act, row)
-    if row.msg_type == "Cancel":
-        due.at(act, act.now + timedelta(hours=DEFAULT_HOURS), "warning.expire", subject=f"alert:{row.pk}")
-    elif row.expires:
-        due.at(act, row.expires, "warning.expire", subject=f"alert:{row.pk}")
+    if row.expires:
+        due.at(act, max(row.expires, act.now), "warning.expire", subject=f"alert:{row.pk}")
     return row
+
+
+def end_holds(act: Act, row: Alert) -> datetime:
+    """Until when an end stands: at least as long as its warning would have, for whoever fetches messages late and still holds that."""
+    return max(act.now + timedelta(hours=DEFAULT_HOURS), row.expires or act.now)
 
 
 def end(act: Act, row: Alert, state: str, reason: str) -> None:
@@ -634,7 +638,7 @@ def _ended(act: Act, row: Alert, how: str, reason: str, places: list[str] | None
         status=row.status, scope=row.scope, msg_type="Cancel", hazard=row.hazard, event=row.event, colour=row.colour, category=row.category,
         severity=row.severity, urgency="Past", certainty=row.certainty, language=row.language, headline=words["headline"],
         description=words["description"], translations=words.get("translations", {}), contact=row.contact, channels=row.channels,
-        expires=act.now + timedelta(hours=DEFAULT_HOURS), predecessor=row, series=row.thread, ending=how, reason=reason.strip(), state=Alert.APPROVED,
+        expires=end_holds(act, row), predecessor=row, series=row.thread, ending=how, reason=reason.strip(), state=Alert.APPROVED,
         author=row.author, approver=row.approver, approved_at=row.approved_at,
     )
     ended.identifier = f"urn:uuid:{ended.pk}"
@@ -677,7 +681,7 @@ def cancel(act: Act, *, alert: UUID, reason: str) -> Alert:
     draft = compose(
         act, kind=row.kind, hazard=row.hazard, colour=row.colour, regions=row.region_ids, headline=_cancelled(row.headline), description=reason.strip(),
         urgency="Past", certainty=row.certainty, channels=row.channels, scope=row.scope, contact=row.contact, status=row.status, predecessor=row.pk,
-        msg_type="Cancel", area=bytes(row.area_wkb) if row.area_wkb else None,
+        msg_type="Cancel", area=bytes(row.area_wkb) if row.area_wkb else None, expires=end_holds(act, row),
     )
     act.state(AlertCancelled(alert=row.pk, by=person, reason=reason.strip()), about=row, cause=draft.last_fact)
     if row.audience == "internal":
@@ -691,9 +695,14 @@ def _cancelled(headline: str) -> str:
 
 @action("warning.expire")
 def expire(act: Act, *, alert: UUID) -> None:
-    """Timer: the end of an alert has come on the realm's clock."""
+    """Timer: the end of an alert has come on the realm's clock. A cancel that still waits for somebody stands: whoever heard the warning hears its end, however long the queue."""
     row = act.lock(Alert, alert)
-    if row.state in Alert.LIVE:
+    waits = Attempt.plain.filter(alert=row, state__in=[Attempt.QUEUED, Attempt.CLAIMED]).exists() or WorkItem.objects.everything().filter(
+        realm=act.realm, kind="warning.call_down", subject=f"alert:{row.pk}", state=WorkItem.OPEN
+    ).exists()
+    if row.state == Alert.ISSUED and row.msg_type == "Cancel" and waits:
+        due.at(act, act.now + STILL_SENDING, "warning.expire", subject=f"alert:{row.pk}")
+    elif row.state in Alert.LIVE:
         end(act, row, Alert.EXPIRED, "")
 
 
@@ -998,9 +1007,10 @@ def receive(act: Act, came: Came) -> Alert | None:
                     end(inner, earlier, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED, "")
                 named.append(earlier)
         row.repairs = [*row.repairs, *(f"not applied to {one.identifier}: that is another sender's ({one.sender})" for one in strange)]
+        row.also = [str(one.pk) for one in named if one.pk not in (row.predecessor_id, *chain(row))]
         if row.predecessor or strange:
             row.content_hash = content_hash(row)
-            row.save(update_fields=["predecessor", "series", "content_hash", "repairs"])
+            row.save(update_fields=["predecessor", "also", "series", "content_hash", "repairs"])
     for earlier in named:
         following.followed(inner, earlier, row, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED)
     if over:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
+from django.db.models import Sum as Total
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
@@ -33,7 +33,7 @@ from . import ports
 from .errors import IN_FLIGHT, NOT_POSSIBLE, NOT_SENT
 from .facts import ChannelTested, DeliveryAsked, DeliveryFinished, DeliveryQueued
 from .gate import heard, may_be_sent
-from .models import Alert, Attempt, Channel, Receipt
+from .models import Alert, Attempt, Channel, Pace, Receipt
 
 log = logging.getLogger("anlan.warning")
 
@@ -164,19 +164,14 @@ def send_waiting(alert_id: UUID, channel: Channel) -> None:
     """Send what waits on a channel, claimed in portions; two workers never send the same row. Stops at the channel's pace: the rest waits for the next turn."""
     now = clock.now()
     _take_back(alert_id, channel, now)
-    room: int | None = None
-    if channel.per_minute:
-        gone = Attempt.plain.filter(channel=channel, claimed_at__gt=now - timedelta(minutes=1)).count()
-        room = max(0, channel.per_minute - gone)
     waiting = Attempt.plain.filter(alert_id=alert_id, channel=channel, state=Attempt.QUEUED).exclude(not_before__gt=now)
     size = ports.adapters()[channel.adapter].batch(channel)
     if connection.in_atomic_block or waiting[: MANY * size].count() < MANY * size:  # another connection would not see rows that are not committed
-        _send_all(alert_id, channel.pk, size, Room(room))
+        _send_all(alert_id, channel, size)
         return
     # A thousand messages must not wait for one another's answers. The claim keeps two senders off one row.
-    shared = Room(room)
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="send") as pool:
-        for done in [pool.submit(_in_thread, alert_id, channel.pk, size, shared, get_language()) for _sender in range(SENDERS)]:
+        for done in [pool.submit(_in_thread, alert_id, channel, size, get_language()) for _sender in range(SENDERS)]:
             done.result()
 
 
@@ -198,31 +193,16 @@ def _take_back(alert_id: UUID, channel: Channel, now: datetime) -> None:
                 again(row)
 
 
-class Room:
-    """How many messages the channel's pace still allows; shared by the senders."""
-
-    def __init__(self, left: int | None) -> None:
-        self.left, self.lock = left, threading.Lock()
-
-    def take(self, wanted: int) -> int:
-        with self.lock:
-            if self.left is None:
-                return wanted
-            got = min(wanted, self.left)
-            self.left -= got
-            return got
-
-
-def _in_thread(alert_id: UUID, channel_id: UUID, size: int, room: Room, language: str | None) -> None:
+def _in_thread(alert_id: UUID, channel: Channel, size: int, language: str | None) -> None:
     try:
         with override(language):
-            _send_all(alert_id, channel_id, size, room)
+            _send_all(alert_id, channel, size)
     finally:
         connection.close()
 
 
-def _send_all(alert_id: UUID, channel_id: UUID, size: int, room: Room) -> None:
-    while (allowed := room.take(size)) and _send(alert_id, channel_id, allowed):
+def _send_all(alert_id: UUID, channel: Channel, size: int) -> None:
+    while _send(alert_id, channel, size):
         pass
 
 
@@ -232,16 +212,34 @@ CLAIM = """UPDATE warning_attempt SET state = 'claimed', claimed_at = %s, versio
     LIMIT %s FOR UPDATE SKIP LOCKED)) RETURNING id"""
 
 
-def _send(alert_id: UUID, channel_id: UUID, size: int) -> bool:
-    """Claim up to so many rows, hand them over, write what became of each. False when nothing waits."""
-    now = clock.now()
-    with connection.cursor() as cursor:
-        cursor.execute(CLAIM, [now, alert_id, channel_id, now, size])
+def _claim(alert_id: UUID, channel: Channel, size: int, now: datetime) -> list[UUID]:
+    """Keys of up to so many rows, now this sender's, and no more than the channel's pace has left for all alerts and all senders of the last minute.
+
+    The tally is apart from the rows: a row that goes back into the queue has been sent all the same.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        second = now.replace(microsecond=0)
+        if channel.per_minute:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"warning.pace:{channel.pk}"])
+            # A second's figure counts until the last of it is a minute old.
+            Pace.objects.filter(channel=channel, second__lte=now - timedelta(seconds=61)).delete()
+            size = min(size, channel.per_minute - (Pace.objects.filter(channel=channel).aggregate(taken=Total("taken"))["taken"] or 0))
+            if size <= 0:
+                return []
+        cursor.execute(CLAIM, [now, alert_id, channel.pk, now, size])
         keys = [row[0] for row in cursor.fetchall()]
+        if channel.per_minute and keys:
+            Pace.objects.update_or_create(channel=channel, second=second, defaults={"taken": F("taken") + len(keys)}, create_defaults={"taken": len(keys)})
+    return keys
+
+
+def _send(alert_id: UUID, channel: Channel, size: int) -> bool:
+    """Claim up to so many rows, hand them over, write what became of each. False when nothing waits, or the pace allows no more."""
+    keys = _claim(alert_id, channel, size, clock.now())
     if not keys:
         return False
     # Rows read this instant: a cancel or a hold a second ago still counts. The gate is asked last, inside `send`.
-    alert, channel = Alert.plain.select_related("realm").get(pk=alert_id), Channel.objects.get(pk=channel_id)
+    alert, channel = Alert.plain.select_related("realm").get(pk=alert_id), Channel.objects.get(pk=channel.pk)
     attempts = list(Attempt.plain.filter(pk__in=keys))
     for attempt in attempts:
         attempt.alert, attempt.channel = alert, channel

@@ -114,7 +114,7 @@ def _passed_on(act: Act, source: Alert, before: Alert) -> Alert:
         identifier=source.identifier, sender=source.sender, sent=source.sent, issuer=source.issuer, issuer_name=source.issuer_name,
         language=source.language or before.language, headline=source.headline or actions._cancelled(before.headline or before.event), description=source.description,
         instruction=source.instruction, translations=source.translations, contact=source.contact, effective=source.effective, original_id=source.original_id,
-        signature=source.signature, repairs=source.repairs, expires=act.now + timedelta(hours=actions.DEFAULT_HOURS),
+        signature=source.signature, repairs=source.repairs, expires=actions.end_holds(act, before),
     )
     by_hand = source.heard_by in gate.BY_HAND
     if by_hand:

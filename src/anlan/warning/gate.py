@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.conf import settings
@@ -80,12 +81,13 @@ ISSUERS = "issuer"  # an end in the issuer's words, of what we passed on
 
 
 def chain(alert: Alert) -> list[Any]:
-    """Keys of what an alert updates or ends, and what that did, nearest first."""
+    """Keys of what an alert updates or ends, and what that did, nearest first; a message from outside may name warnings of several threads."""
     found: list[Any] = []
-    before = alert.predecessor_id
-    while before is not None and before not in found and len(found) < 100:
-        found.append(before)
-        before = Alert.plain.filter(pk=before).values_list("predecessor_id", flat=True).first()
+    front = [alert.predecessor_id, *map(UUID, alert.also)]
+    while (front := [key for key in front if key is not None and key not in found]) and len(found) < 100:
+        found += front
+        before = {key: [up, *map(UUID, also)] for key, up, also in Alert.plain.filter(pk__in=front).values_list("pk", "predecessor_id", "also")}
+        front = list(dict.fromkeys(up for key in front for up in before.get(key, [])))
     return found
 
 

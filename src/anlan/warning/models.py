@@ -171,6 +171,7 @@ class Alert(RealmRow):
 
     predecessor = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="successors", help_text="what it updates or cancels")
     relay_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="relays")
+    also = models.JSONField(default=list, db_default=models.Value([], models.JSONField()), help_text="keys of further warnings, of other threads, that a message from outside updates or cancels")  # type: ignore[call-overload]
     proposal = models.ForeignKey(Proposal, null=True, on_delete=models.PROTECT, related_name="alerts")
     # Issued by nobody's hand, under an authorisation two persons gave beforehand; author and approver are those two.
     standing = models.ForeignKey("Standing", null=True, on_delete=models.PROTECT, related_name="alerts")
@@ -485,6 +486,20 @@ class Attempt(RealmRow):
 
     def __str__(self) -> str:
         return f"{self.channel_id} {self.state}"
+
+
+class Pace(models.Model):
+    """How many messages a channel was given in one second: what its pace is held to, whichever alert and process they came from."""
+
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="+")
+    second = models.DateTimeField(help_text="wall time")
+    taken = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["channel", "second"], name="pace_once")]
+
+    def __str__(self) -> str:
+        return f"{self.channel_id} {self.second}"
 
 
 class Receipt(RealmRow):

@@ -41,6 +41,8 @@ def bundle(actor: Any, alert: UUID) -> Iterator[bytes]:
         raise NOT_FOUND(kind="alert", key=alert)
     access.require(actor, "warning.read", region=row.region_id)
     thread = list(Alert.plain.filter(realm=row.realm, series=row.thread).order_by("created_at")) if row.series else [row]
+    # A message of its issuer that ends several warnings stands in the thread of one of them.
+    thread += Alert.plain.filter(pk__in={one.relay_of_id for one in thread if one.relay_of_id} - {one.pk for one in thread}).order_by("created_at")
     return written(_records(row, thread), journal.sign_bytes)
 
 

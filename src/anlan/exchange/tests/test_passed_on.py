@@ -250,3 +250,25 @@ def test_what_its_issuer_did_not_mean_for_anybody_is_not_passed_on_as_real(actua
     assert Alert.plain.get(pk=outside).status == status
     with pytest.raises(Problem):
         actions.relay(act(alice, actual), alert=outside)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_end_of_two_unrelated_warnings_is_passed_on_for_both(passed, actual, county2, alice, bob, drain, late):
+    first, sign, other = passed
+    outside = take(alice, actual, message(identifier="b1", sent="2026-07-20T06:30:00+08:00"))["received"][0]
+    row = actions.relay(act(alice, actual), alert=outside, channels=[str(other.pk)])
+    actions.approve(act(bob, actual), alert=row.pk, seen_hash=row.content_hash)
+    second = actions.issue(act(bob, actual), alert=row.pk)
+    drain()
+    names = [FIRST, "met@example.invalid,b1,2026-07-20T06:30:00+08:00"]
+    raw = message(identifier="c2", sent="2026-07-20T09:00:00+08:00", kind="Cancel", references=" ".join(reversed(names) if late else names))
+    said = Alert.plain.get(pk=take(alice, actual, raw)["received"][0])
+    assert said.also and {row.pk for row in following.relays_of(said)} == {first.pk, second.pk}
+    following.pass_on_end(act(bob, actual), alert=said.pk)
+    drain()
+    journal.seal()
+    for before, way in ((first, sign), (second, other)):
+        end = Alert.plain.get(predecessor=before, kind="relay")
+        assert end.msg_type == "Cancel" and Attempt.plain.get(alert=end, channel=way).state == "delivered"
+        lines = prove(proof.bundle(bob, end.pk))
+        assert all(line.ok for line in lines), [line.what for line in lines if not line.ok]

@@ -120,7 +120,7 @@ def test_the_content_list_covers_every_field_a_reader_gets():
     not_content = {
         "id", "version", "home", "created_at", "realm", "state", "region", "sent", "cap_xml", "table_version", "original", "heard_by", "heard_at",
         "repairs", "signature", "author", "editor", "approver", "approved_at", "approved_hash", "content_hash", "issued_by", "issued_at", "ended_at",
-        "reason", "proposal", "last_fact", "unmapped", "standing", "sources", "series", "drawn",
+        "reason", "proposal", "last_fact", "unmapped", "standing", "sources", "series", "drawn", "also",
     }
     fields = {field.name for field in Alert._meta.fields} | {field.attname for field in Alert._meta.fields}
     unknown = {name for name in fields if name not in inside and name not in not_content and name.removesuffix("_id") not in not_content and f"{name}_id" not in inside}

@@ -1,13 +1,16 @@
 """An alert's life: corrections that wake nobody, ends that were approved beforehand, one thread, and the proof of it all."""
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 
 from anlan.engines import cap
 from anlan.engines.cap.proving import prove
-from anlan.kernel import journal
+from anlan.kernel import clock, journal
 from anlan.kernel.errors import Problem
+from anlan.kernel.models import Due
 from anlan.warning import actions, gate, proof, queries, texts
 from anlan.warning.forms import Compose, names
 from anlan.warning.gate import may_be_sent
@@ -85,6 +88,29 @@ def test_an_end_whose_words_were_changed_does_not_leave(out, actual, alice):
 
 
 TIBETAN = {"headline": "ཆུ་ལོག", "description": "ཆུ་ལོག་ཡོང་གི་འདུག"}
+
+
+@pytest.mark.parametrize("how", ["prepared", "written"])
+def test_an_end_stands_as_long_as_its_warning_would_and_until_the_last_has_it(actual, county, alice, bob, how):
+    paced = channel("text_file", settings={"folder": "slow"})
+    row = issued(alice, bob, actual, county, expires=clock.now() + timedelta(days=2))
+    Attempt.plain.create(realm=actual, alert=row, channel=paced, target="a", state="sent")
+    if how == "prepared":
+        clear = actions.end_as_prepared(act(alice, actual), alert=row.pk, how="all_clear")
+    else:
+        clear = actions.cancel(act(alice, actual), alert=row.pk, reason="误报")
+        actions.approve(act(bob, actual), alert=clear.pk, seen_hash=clear.content_hash)
+        clear = actions.issue(act(bob, actual), alert=clear.pk)
+    timer = Due.objects.get(timer="warning.expire", subject=f"alert:{clear.pk}")
+    assert clear.expires == timer.due_at == row.expires, "whoever fetches late still holds the warning until then"
+    waits = Attempt.plain.create(realm=actual, alert=clear, channel=paced, target="a")
+    actions.expire(act(alice, actual), alert=clear.pk)
+    clear.refresh_from_db()
+    assert clear.state == "issued" and may_be_sent(clear, paced) and Due.objects.filter(timer="warning.expire", subject=f"alert:{clear.pk}").exists()
+    Attempt.plain.filter(pk=waits.pk).update(state="delivered")
+    actions.expire(act(alice, actual), alert=clear.pk)
+    clear.refresh_from_db()
+    assert clear.state == "expired"
 
 
 @pytest.mark.parametrize("said", [{}, {"all_clear": "ཉེན་ཁ་མེད\nཕྱིར་ལོག", "cancel": "ནོར་འཁྲུལ"}])

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from anlan.kernel import journal
+from anlan.kernel import clock, journal
 from anlan.kernel.errors import Problem
 from anlan.runtime.testing import together
 from anlan.warning import actions, delivery
@@ -55,3 +55,19 @@ def test_the_simulator_refuses_is_busy_and_takes_as_a_real_gateway(actual, count
     states = dict(Attempt.plain.filter(alert=row, channel__adapter="sms", number=1).values_list("target", "state"))
     assert states == {"13800000001": "failed", "13800000002": "failed", "13800000009": "sent"}
     assert Attempt.plain.get(alert=row, target="13800000001", number=1).permanent and not Attempt.plain.get(alert=row, target="13800000002", number=1).permanent
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_alerts_at_once_share_the_pace_of_a_channel(actual, county, alice, bob, settings, monkeypatch):
+    settings.OUTBOUND_ALLOW = ["127.0.0.1"]
+    at = clock.now()  # a machine that stands still for a minute must not let a minute of pace pass
+    monkeypatch.setattr(clock, "now", lambda realm=None: at)
+    with Simulator() as gateway:
+        one = channel("sms", settings=SETTINGS | {"url": gateway.url, "numbers": [f"1380000{n:04d}" for n in range(10, 60)]}, per_minute=20, again_if_unsure=True)
+        rows = [issued(alice, bob, actual, county), issued(alice, bob, actual, county)]
+        together(*[lambda row=row: delivery.deliver(row.pk) for row in rows])
+        assert len(gateway.messages) == 20
+        # What goes back into the queue, because its sender died, has been sent all the same.
+        Attempt.plain.filter(channel=one, state="sent").update(state="claimed", claimed_at=at - 2 * delivery.STUCK)
+        together(*[lambda row=row: delivery.deliver(row.pk) for row in rows])
+        assert len(gateway.messages) == 20
