@@ -33,7 +33,7 @@ from .words import (
 )
 
 CONDITIONS = re.compile(r"启动条件|启动标准|响应条件|分级标准|响应启动|启动等级|预警标准|预警条件|预警分级|响应标准|适用情形|级预警$|启动情形|启动指标|灾害分级|事件分级|灾情分级|险情分级|火灾分级|级别划分|响应分级|损失情况|灾情标准")
-ACTIONS = re.compile(r"响应行动|响应措施|应急措施|行动措施|处置措施|应对措施|响应内容|应急联动|工作措施|预警行动|预警响应措施|响应工作|应急行动|叫应|响应程序及措施|分灾种响应|分部门响应|先期处置|响应处置|防御措施|响应要求|应急处置$")
+ACTIONS = re.compile(r"响应行动|响应措施|应急措施|行动措施|处置措施|应对措施|响应内容|应急联动|工作措施|预警行动|预警响应措施|响应工作|应急行动|叫应|响应程序及措施|分灾种响应|分部门响应|先期处置|响应处置|防御措施|响应要求|应急处置$|反应措施")
 NEITHER = re.compile(r"启动程序|启动与|响应终止|响应结束|职责|终止|解除|附则|术语|总则|培训|演练|保障$|恢复重建|善后")
 LEADIN = re.compile(r"(?:下列|以下|如下|上述)(?:情况|情形|条件|标准)(?:之一|中的)?|之一的?[，,:：]?\s*(?:时|启动|为)|符合.{0,10}(?:之一|条件)|有下列|达到以下")
 OTHER = re.compile(r"^[（(]?\d*[）)]?(?:其他|其它|符合其他|.{0,12}认为|.{0,8}需要启动|.{0,16}要求启动)")
@@ -409,16 +409,18 @@ def _conditions(piece: _Slice, clause: Clause, chain: list[Clause], here: tuple[
                 out["unmatched"].append({"level": level[0], "kind": level[1], "text": piece.exact(first_at, first_at + len(inner)), "why": why, "clause": clause.id, "span": list(piece.span(first_at, first_at + len(inner)))})
 
 
-HIGHER = re.compile(r"(?<![由经报请])((?:国家|国务院|中央|上级|省|自治区|市)[^,。;:、]{0,14}?)(?:已|发布|宣布|决定)?启动[^,。;]{0,12}?(Ⅰ|Ⅱ|Ⅲ|Ⅳ|I{1,3}|IV|[一二三四])级(?:及?以上)?[^,。;]{0,8}?响应(?=[,。;]|$)")
+HIGHER = re.compile(r"(?<![由经报请])((?:国家|国务院|中央|上级|省|自治区|市|县|区)[^,。;:、]{0,14}?)(?:已|宣布|决定)?(?:启动|发布)[^,。;]{0,12}?(Ⅰ|Ⅱ|Ⅲ|Ⅳ|I{1,3}|IV|[一二三四])级(?:及?以上)?[^,。;]{0,8}?响应(?=[,。;]|$)")
 
 
 def _rank(place: str) -> int:
-    """How high a body or a plan's own place stands: the country's 3, a province's 2, a city's 1, a county's 0; a plan that names none is taken for a province's."""
+    """How high a body or a plan's own place stands: the country's 3, a province's 2, a city's 1, a county's 0, a town's -1; a plan that names none is taken for a province's."""
     if re.match(r"国家|国务院|中央|上级|全国", place):
         return 3
     if re.match(r"省|自治区", place) or re.search(r"(?:省|自治区)$", place):
         return 2
-    return 1 if re.match("市", place) or re.search(r"[市州]$", place) else 0 if place else 2
+    if not place or re.match("市", place) or re.search(r"[市州]$", place):
+        return 1 if place else 2
+    return -1 if re.search(r"[镇乡]$", place) else 0
 
 
 DECIDED = re.compile(r"(?:决定|宣布|签发|下令|报请)[^,。;]{0,12}(?:启动|进入)|由[^,。;]{2,30}启动[^,。;]{0,10}响应[。;]?$")
@@ -469,11 +471,16 @@ def _actions(piece: _Slice, chain: list[Clause], here: tuple[str, str] | None, t
 STARTED = re.compile(r"(?:当|在)?(?:[\u4e00-\u9fff]{0,6}?(?:启动|进入|发布|宣布))?[\u4e00-\u9fff]{0,6}?(?<!第)(Ⅰ|Ⅱ|Ⅲ|Ⅳ|I{1,3}|IV|[一二三四])级[^,。;]{0,10}?响应(?:启动)?(?:命令)?(?:发布|下达)?(?:以?后|期间|状态下),")
 
 
+BODY = re.compile(rf"[各市省县区镇乡国]?[\u4e00-\u9fff、()]{{2,20}}?(?<!成员)(?<!组织)(?<!救援)(?<!指挥){UNIT_END}")
+
+
 def _opener(chain: list[Clause]) -> str:
-    """Who acts in a list that its parent opens ("省减灾委视情采取以下措施：(1)组织…"); nobody where its sentence names more than one."""
+    """Who acts in a list that its parent opens ("省减灾委视情采取以下措施：(1)组织…", or a heading that is a body's name); nobody where its sentence names more than one."""
     if len(chain) < 2:
         return ""
     said = plain(chain[1].text).rstrip()
+    if not said and BODY.fullmatch(name := plain(chain[1].heading)) and not ACTIONS.search(name):
+        return re.sub(r"\s+", "", chain[1].heading)
     if not said.endswith(":"):
         return ""
     last = max(said.rfind(stop) for stop in "。;") + 1

@@ -43,7 +43,7 @@ QUANTITIES = (
     Quantity("trapped", r"被困|受困|涉险|遇险|掩埋", ("人", "名"), after=r"(?:人员)?(?:被困|受困|涉险|遇险|被?掩埋|被埋)", term="trapped_persons"),
     Quantity("stranded", r"滞留(?:人员|旅客|乘客|游客|群众|司乘人员)?", ("人", "名"), after=r"(?:以上)?[^,。;]{0,6}滞留", term="stranded_persons"),
     Quantity("stranded_vehicles", r"滞留(?:车辆)?|车辆", ("辆",), after=r"[^,。;]{0,6}(?:滞留|车辆)", term="stranded_vehicles"),
-    Quantity("cases", r"发病|病例|患病|确诊|感染", ("人", "例"), "epidemic", after=r"(?![并且或和及、])[^,、。;并且]{0,8}(?:(?<!死亡)病例|发病|患者)", term="cases_of_illness"),
+    Quantity("cases", r"发病|病例|患病|确诊|感染", ("人", "例"), "epidemic", after=r"(?![并且或和及、])[^,。;并且死]{0,16}?(?:(?<!死亡)病例|发病|患者)", term="cases_of_illness"),
     Quantity("people_relocated", r"转移|安置|生活救助(?!人数)|疏散|撤离", ("人", "名"), term="moved_persons"),
     Quantity("people_threatened", r"受?威胁(?:人数|人员|人口)?|搬迁转移(?:人数)?|转移人数|危及", ("人", "名"), after=r"(?:以上|以下)?(?:的)?生命(?:财产)?安全", term="threatened_persons"),
     Quantity("households_threatened", r"受?威胁", ("户",), term=""),

@@ -29,6 +29,8 @@ def rows(found: dict) -> list[tuple]:
         ("（1）最低气温降至-10℃以下；", [("temperature", "<", -10, "摄氏度")]),
         ("（1）气温降至零下15℃以下；", [("temperature", "<", -15, "摄氏度")]),
         ("（1）造成1人死亡或3人以上重伤；", [("deaths", ">=", 1, "人"), ("injured", ">=", 3, "人")]),
+        ("（1）水库水位超汛限；", [("water_level", ">", "汛限", "")]),
+        ("（1）一个平均潜伏期内发生5例以上肺鼠疫、肺炭疽病例；", [("cases", ">=", 5, "例")]),
         ("（1）距国界5公里以内的火灾；", [("border_distance", "<=", 5, "公里")]),
         ("（1）1/3以上县（市、区）出现暴雨；", [("share_of_places", ">=", "1/3", "县")]),
         ("（1）半数以上的乡镇受灾；", [("share_of_places", ">=", "1/2", "乡")]),
@@ -200,7 +202,7 @@ def test_a_list_is_done_by_whoever_opens_it():
     assert ("", "加强值守") in found, "two are named: nobody is guessed"
 
 
-@pytest.mark.parametrize(("place", "body", "found"), [("清河市", "省防指", 1), ("清河市", "市防指", 0), ("清河县", "市防指", 1), ("清河省", "国家防总", 1), ("国家", "省防指", 0)])
+@pytest.mark.parametrize(("place", "body", "found"), [("清河市", "省防指", 1), ("清河市", "市防指", 0), ("清河县", "市防指", 1), ("清河省", "国家防总", 1), ("清河镇", "县防指", 1), ("国家", "省防指", 0)])
 def test_a_response_of_a_higher_level_is_a_condition_and_ones_own_is_none(place, body, found):
     text = f"{place}防汛应急预案\n\n2.1 Ⅲ级响应\n\n2.1.1 启动条件\n\n发生下列情况之一者：\n\n（1）{body}启动Ⅱ级以上应急响应，且涉及本地；\n"
     assert [(row["level"], row["quantity"], row["value"]) for row in elements(read(text))["conditions"]] == [("III", "higher_response", "II")] * found
@@ -216,6 +218,11 @@ def test_what_follows_the_start_of_a_level_in_prose_is_done_under_it():
     [
         ("省防指副指挥主持会商，作出部署。", "省防指副指挥"),
         ("受影响地区防指在2小时内报告情况。", "受影响地区防指"),
+        ("各村网格员每2小时巡查1次。", "各村网格员"),
+        ("镇派出所做好道路管制准备。", "镇派出所"),
+        ("区人武部抢险队伍集结待命。", "区人武部抢险队伍"),
+        ("涉事企业或其他生产经营者要立即切断污染源。", "涉事企业或其他生产经营者"),
+        ("a.镇长在岗带班。", "镇长"),
         ("受省防指委托，可由办公室副主任主持会商。", "办公室副主任"),
         ("按照职责分工，综合调度、水情测报和工情险情组等人员上岗到位。", "综合调度、水情测报和工情险情组等人员"),
     ],
@@ -255,3 +262,8 @@ def test_grades_before_a_colon_acts_after_a_start_and_labels_of_lines():
     assert [(row["level"], row["kind"], row["quantity"], row["value"]) for row in found["conditions"]] == [("II", "grade", "deaths", 10), ("II", "grade", "people_threatened", 500), ("III", "grade", "deaths", 3)]
     assert [(row["level"], row["unit"]) for row in found["actions"]] == [("II", "副总指挥"), ("II", "市住建局"), ("II", ""), ("III", "市安委办"), ("III", "供水企业")]
     assert found["actions"][3]["text"].startswith("启动Ⅲ级"), "the number of the article is not of the sentence"
+
+
+def test_a_list_under_a_bodys_name_is_done_by_it():
+    text = "清河市公共卫生应急预案\n\n1 总则\n\n甲。\n\n2 应急反应措施\n\n2.1 各级人民政府\n\n（1）组织协调有关部门参与处理。\n（2）调集各类人员参加处理。\n\n2.2 医疗机构\n\n（1）开展病人接诊工作。\n"
+    assert [row["unit"] for row in elements(read(text))["actions"]] == ["各级人民政府", "各级人民政府", "医疗机构"]
