@@ -214,7 +214,7 @@ def _levels(paper: Paper, above: dict[int, list[Clause]], out: dict[str, Any]) -
         words = plain(clause.heading or (clause.text if len(clause.text) <= 30 else re.split(r"[\n。]", clause.text, maxsplit=1)[0])).rstrip("。:")
         if (run_in or not clause.heading) and (not LEVEL.search(words) or len(words) > 24) and not GRADE.fullmatch(words):
             continue  # a sentence that names a colour or a grade is no heading
-        if words and not words.startswith(("其他", "其它")) and len(words) <= 32 and HEADED.search(words) and not re.search(r"情况|情形|措施$|程序|终止|[。;]$|以上|以下$", words) and (said := level_of(words)):
+        if words and not words.startswith(("其他", "其它")) and len(words) <= 32 and HEADED.search(words) and not re.search(r"情况|情形|条件之一|措施$|程序|终止|[。;]$|以上|以下$", words) and (said := level_of(words)):
             headings[id(clause)] = said
     for clause in paper.clauses:
         known = [headings.get(id(child), "") for child in clause.children]

@@ -58,8 +58,8 @@ def thresholds(text: str, start: int, end: int, inclusive: dict[str, Any], unnam
     for match in WARNED.finditer(segment):
         what = match[1] or ""
         what = WARNED_OF.get(what) or what
-        count = re.search(rf"({NUMBER})个?(?:及)?以上(?:的)?个?(?:县|市|区|省|乡|镇)[^,;。]{{0,6}}", segment[max(0, match.start() - 40) : match.end()])
-        begin = min(count.start() + max(0, match.start() - 40), match.start()) if count else match.start()
+        count = re.search(rf"({NUMBER})个?(?:及)?以上(?:的)?个?(?:县|市|区|省|乡|镇)[^,;。]{{0,6}}", segment[(near := max(0, match.start() - 40, *(segment.rfind(stop, 0, match.start()) + 1 for stop in ",;。"))) : match.end()])
+        begin = min(count.start() + near, match.start()) if count else match.start()
         for colour in re.findall(COLOUR, match[2]):
             term, shade = WARNED_TERM.get(what, "any" if not what else ""), COLOUR_WORD[colour]
             value = tidy(value_of(count[1], None)) if count else None
@@ -307,6 +307,8 @@ def _quantity(segment: str, a: int, b: int, unit: str) -> tuple[Quantity | None,
     nearest = min(((found.end(), name) for name, shape in COUNTS.items() if (found := re.search(shape, after))), default=None)
     if nearest:
         return BY_NAME[nearest[1]], ""
+    if unit == "个" and (placed := re.search(r"([县市区乡镇])(?:\([^)]{1,8}\))?(?:数量?)?(?:达到?|超过|有|为)?$", before)):
+        return BY_NAME[{"市": "cities", "乡": "towns", "镇": "towns"}.get(placed[1], "counties")], ""  # "…的县(市、区)达到10个以上"
     if unit == "个" and re.search(r"站(?:点|水位)?$", before):
         return BY_NAME["stations"], ""
     for quantity in fit:
