@@ -340,6 +340,7 @@ class _Marker:
 MARKERS: tuple[tuple[str, re.Pattern], ...] = (
     ("chapter", re.compile(rf"第\s*([{CN}\d]+)\s*([编章节条])\s*")),
     ("cn", re.compile(rf"([{CN}]{{1,4}})\s*[、．.]\s*")),
+    ("cn_gap", re.compile(rf"([{CN}]{{1,4}})\s+(?=[\u4e00-\u9fff])")),
     ("cnp", re.compile(rf"[（(]\s*([{CN}]{{1,4}})\s*[）)]\s*[、.]?\s*")),
     ("arp", re.compile(r"[（(]\s*(\d{1,3})\s*[）)]\s*[、.]?\s*")),
     # OCR loses the point to a blank or to a character of no meaning (private use).
@@ -365,9 +366,11 @@ def _marker(text: str, at: int, style: str, pattern: re.Pattern) -> _Marker | No
     if style == "chapter":
         value = cn_number(match[1])
         return None if value is None else _Marker("chapter" + match[2], (value,), match[0].strip(), size)
-    if style in ("cn", "cnp"):
+    if style == "cn_gap" and (at or len(text) > 20 or not _titled(text[match.end() :])):
+        return None  # "一 总则" alone on its line
+    if style in ("cn", "cn_gap", "cnp"):
         value = cn_number(match[1])
-        return None if not value else _Marker(style, (value,), match[0].strip(), size)
+        return None if not value else _Marker(style.removesuffix("_gap"), (value,), match[0].strip(), size)
     if style == "circled":
         return _Marker(style, (CIRCLED[match[1]],), match[1], size)
     if style == "dash":

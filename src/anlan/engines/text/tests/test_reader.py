@@ -277,3 +277,8 @@ def test_readings_that_a_web_mirror_put_behind_characters_are_not_the_papers():
     clause = paper.clauses[-1]
     assert clause.text == "加強氣象災害（AQI）防范。"
     assert source[slice(*clause.span)].endswith("加強(qiáng)氣象災(zāi)害（AQI）防范。")
+
+
+def test_a_number_and_a_blank_alone_on_a_line_open_a_chapter():
+    paper = reader.read("平湖市抗旱应急预案\n一 总则\n1 目的\n甲。\n二 干旱预警与应急响应\n2.1 干旱等级\n乙。\n")
+    assert [(clause.number, clause.heading) for clause in paper.clauses if clause.level == 1] == [("", ""), ("一", "总则"), ("二", "干旱预警与应急响应")]
