@@ -103,7 +103,7 @@ def _split(text: str, a: int, b: int, found: tuple[int, int, str, str] | None) -
         if len(rest) < 6 or (found and place < a + found[1]) or not re.match(STARTS_STRICT, rest):
             continue
         said = who(rest, bare=True)
-        if said is None or re.match(r"参加|为|任|是|在内|因|将|应当?为|当|与|对|受|到(?!岗|位)|进(?!行)|从|给|请|报(?!告|送)", rest[said[1] :]) or re.match(r"(?:根据|按照|由|经|向|会同|包括|如|对|为|在|当)", text[a : place - 1].rsplit(",", 1)[-1]) and found is None:
+        if said is None or "组成的" in rest[: said[1]] or re.match(r"参加|为|任|是|在内|因|将|应当?为|当|与|对|受|到(?!岗|位)|进(?!行)|从|给|请|报(?!告|送)", rest[said[1] :]) or re.match(r"(?:根据|按照|由|经|向|会同|包括|如|对|为|在|当)", text[a : place - 1].rsplit(",", 1)[-1]) and found is None:
             continue
         cuts.append((place, said))
     if len(cuts) == 2 and cuts[0][1] is None and text[cuts[1][0]] == "由" and (last := cuts[1][1]):

@@ -58,9 +58,9 @@ class _Slice:
         gone = {k for match in READING.finditer(source, start, end) for k in range(*match.span())}
         self.where = [k for k in range(start, end) if not source[k].isspace() and not "\ue000" <= source[k] <= "\uf8ff" and source[k] != "\\" and k not in gone]
         self.text = "".join(source[k] for k in self.where)
-        if skip and self.text.startswith(skip):
+        if skip and (head := re.match(skip, self.text)):
             # Number and heading are no sentence of the clause.
-            self.where, self.text = self.where[len(skip) :], self.text[len(skip) :]
+            self.where, self.text = self.where[head.end() :], self.text[head.end() :]
         self.text = re.sub(r"(?<![A-Za-z])l(?=[至~\d-])", "1", simplified(self.text).translate(HALF_WIDTH))  # a scanner's "l至4人"
 
     @property
@@ -86,10 +86,11 @@ class _Slice:
 
 
 def _skip(clause: Clause) -> str:
-    """Number and heading as they stand in the source, without blanks, when the heading is a line of its own."""
+    """A pattern for number and heading as they stand in the source, without blanks, when the heading is a line of its own."""
     if not clause.heading or clause.text.startswith(clause.heading):
         return ""
-    return re.sub(r"[\s\ue000-\uf8ff\\]+", "", clause.number + clause.heading)
+    number, heading = (re.escape(re.sub(r"[\s\ue000-\uf8ff\\]+", "", words)) for words in (clause.number, clause.heading))
+    return f"{number}[.．、]?{heading}"
 
 
 def _own(paper: Paper) -> dict[int, tuple[int, int]]:
@@ -202,6 +203,7 @@ CLOSING = re.compile(r"(?:凡|当)?(?:符合|具备|达到|出现|发生|满足)
 
 # A grade of events by its name alone: "特别重大危险化学品事故".
 GRADE = re.compile(r"(?:特别重大|重大|较大|一般)[^,。;:为]{0,12}(?:灾害|事件|事故|险情|灾情|火灾|疫情|地震)")
+COLOUR_ACTS = re.compile(r"[红橙黄蓝]色(?:等级)?预警(?:信号)?(?:行动|响应|措施|响应行动|响应措施)")
 HEADED = re.compile(r"响应|预警|状态|启动|级\)?$|级[(:]|灾害|事件|事故|险情|灾情|火灾|地震|疫情|标准")
 
 
@@ -212,9 +214,9 @@ def _levels(paper: Paper, above: dict[int, list[Clause]], out: dict[str, Any]) -
     for clause in paper.clauses:
         run_in = bool(clause.heading) and clause.text.startswith(clause.heading)
         words = plain(clause.heading or (clause.text if len(clause.text) <= 30 else re.split(r"[\n。]", clause.text, maxsplit=1)[0])).rstrip("。:")
-        if (run_in or not clause.heading) and (not LEVEL.search(words) or len(words) > 24) and not GRADE.fullmatch(words):
+        if (run_in or not clause.heading) and (not LEVEL.search(words) or len(words) > 24) and not GRADE.fullmatch(words) and not COLOUR_ACTS.fullmatch(words):
             continue  # a sentence that names a colour or a grade is no heading
-        if words and not words.startswith(("其他", "其它")) and len(words) <= 32 and HEADED.search(words) and not re.search(r"情况|情形|条件之一|措施$|程序|终止|[。;]$|以上|以下$", words) and (said := level_of(words)):
+        if words and not words.startswith(("其他", "其它")) and not words.endswith("事项") and len(words) <= 32 and HEADED.search(words) and not re.search(r"情况|情形|条件之一|措施$|程序|终止|[。;]$|以上|以下$", words) and (said := level_of(words)):
             headings[id(clause)] = said
     for clause in paper.clauses:
         known = [headings.get(id(child), "") for child in clause.children]

@@ -274,3 +274,9 @@ def test_grades_before_a_colon_acts_after_a_start_and_labels_of_lines():
 def test_a_list_under_a_bodys_name_is_done_by_it():
     text = "清河市公共卫生应急预案\n\n1 总则\n\n甲。\n\n2 应急反应措施\n\n2.1 各级人民政府\n\n（1）组织协调有关部门参与处理。\n（2）调集各类人员参加处理。\n\n2.2 医疗机构\n\n（1）开展病人接诊工作。\n"
     assert [row["unit"] for row in elements(read(text))["actions"]] == ["各级人民政府", "各级人民政府", "医疗机构"]
+
+
+def test_headings_of_measures_are_no_part_of_their_sentences():
+    text = "西岭县地质灾害应急预案\n\n一、总则\n\n甲。\n\n二、应急响应\n\n（一）预警行动\n\n1.蓝色预警行动：县自然资源局加强值班。\n\n（二）响应行动\n\n1.四级响应行动\n县指挥部副指挥长带队赴现场。派出由县政府负责同志带队，有关部门组成的工作组赴灾区指导。\n"
+    found = [(row["level"], row["unit"], row["text"][:6]) for row in elements(read(text))["actions"]]
+    assert found == [("蓝色", "县自然资源局", "蓝色预警行动"), ("IV", "县指挥部副指挥长", "县指挥部副指"), ("IV", "县指挥部副指挥长", "派出由县政府")]
