@@ -15,7 +15,7 @@ from django.utils.translation import gettext_noop
 from shapely.geometry.base import BaseGeometry
 
 from anlan.engines import cap
-from anlan.kernel import access, due, parties, search, work
+from anlan.kernel import access, due, journal, parties, search, work
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import REASON_NEEDED, STALE
 from anlan.kernel.ids import derived_id, new_id
@@ -465,7 +465,7 @@ def approve(act: Act, *, alert: UUID, seen_hash: str) -> Alert:
     person = _person(act)
     if row.state not in (Alert.REVIEW, Alert.DRAFT):
         raise NOT_POSSIBLE(state=row.get_state_display())
-    if row.author is None or person in (row.author, row.editor) or act.actor.on_behalf_of is not None:
+    if row.author is None or person in {row.author, row.editor} | wrote(row) or act.actor.on_behalf_of is not None:
         raise SECOND_PERSON()
     if seen_hash != row.content_hash or content_hash(row) != row.content_hash:
         raise CONTENT_CHANGED()
@@ -477,6 +477,11 @@ def approve(act: Act, *, alert: UUID, seen_hash: str) -> Alert:
     row.save(update_fields=["last_fact"])
     work.close(act, kind="warning.approve", subject=f"alert:{row.pk}", outcome="approved")
     return row
+
+
+def wrote(row: Alert) -> set[UUID | None]:
+    """Every person who ever changed its content, by the journal: the row names the first and the last."""
+    return {fact.person for fact in journal.about(f"alert:{row.pk}") if fact.kind == "warning.AlertComposed"}
 
 
 @action("warning.send_back")
@@ -581,6 +586,8 @@ def end(act: Act, row: Alert, state: str, reason: str) -> None:
     row.reason = reason or row.reason
     act.save(row)
     due.cancel(act, "warning.expire", f"alert:{row.pk}")
+    if row.issued_at:
+        due.at(act, act.now + timedelta(minutes=10), "warning.recount", subject=f"alert:{row.pk}")  # what came back until the end
     row.last_fact = act.state(
         WarningEnded(
             alert=row.pk, kind=row.kind, hazard=row.hazard, colour=row.colour, regions=row.region_ids, outcome=state, reason=row.reason
@@ -1140,12 +1147,21 @@ def confirm_channel(act: Act, *, channel: UUID, seen_version: int) -> Channel:
     if row.version != seen_version:
         raise STALE(expected=seen_version, found=row.version)
     person = _person(act)
-    if row.added_by == person:
+    if person in {row.added_by} | _changed_by(row):
         raise SECOND_PERSON()
     row.confirmed_by, row.enabled = person, True
     act.save(row)
     act.state(ChannelChanged(channel=row.pk, change="confirmed"), about=row)
     return row
+
+
+def _changed_by(row: Channel) -> set[UUID | None]:
+    """Every person who changed its entry since a second one last gave their word, by the journal: the row names the last."""
+    found: set[UUID | None] = set()
+    for fact in journal.about(f"channel:{row.pk}"):
+        if fact.kind == "warning.ChannelChanged" and fact.payload["change"] != "off":
+            found = set() if fact.payload["change"] == "confirmed" else found | {fact.person}
+    return found
 
 
 @action("warning.switch_off_channel")

@@ -21,7 +21,7 @@ from django.db.models import Sum as Total
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
-from anlan.engines.cap.proving import BY_VOICE, Sum
+from anlan.engines.cap.proving import BY_VOICE, FINISHED, Sum, attempt_line, receipt_line
 from anlan.kernel import access, clock, due
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.facts import PersonalErased
@@ -42,6 +42,8 @@ PORTION = 2000  # targets made into rows at a time
 TRIES = 4
 MANY, SENDERS = 16, 8
 BY_CHANNEL = ~Q(target__startswith=BY_VOICE)  # rows a channel was given; a place told by voice is a row, too
+SETTLED = timedelta(minutes=1)  # a receipt this old has been written, or never will be
+RECOUNT = timedelta(minutes=10)
 BEFORE = datetime.min.replace(tzinfo=UTC)
 BACK_OFF = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
 
@@ -302,33 +304,72 @@ def again(attempt: Attempt, wait: timedelta = timedelta()) -> Attempt:
 
 @action("warning.sum_up")
 def sum_up(act: Act, *, alert: UUID) -> None:
-    """State one fact per channel whose attempts have all ended, again when more of them have: counts and digest; arm the timer for what is tried again; pass on what failed."""
-    from anlan.kernel import journal
-
+    """State one fact per channel whose attempts have all ended, again when more of them have; arm the timer for what is tried again; pass on what failed."""
     from . import passing
 
     row = act.lock(Alert, alert, check_version=False)
-    stated = {fact.payload["channel"]: fact.recorded_at for fact in journal.about(f"alert:{alert}", act.realm) if fact.kind == "warning.DeliveryFinished"}
+    stated, until = _stated(row), clock.now()
     still = _open(row.pk)
     if still:
         # Retries wait on wall time; the realm's clock is wall time wherever anything can leave.
         due.at(act, act.now + BACK_OFF[0], "warning.retry", subject=f"alert:{row.pk}")
     for key in sorted(set(Attempt.plain.filter(alert=row).values_list("channel_id", flat=True).distinct()) - still, key=str):
-        tried = Attempt.plain.filter(BY_CHANNEL, alert=row, channel_id=key)
-        if tried.filter(ended_at__gt=stated.get(str(key), BEFORE)).exists():
-            counts: Counter[str] = Counter()
-            digest = hashlib.sha256()
-            last = tried.order_by("target", "-number").distinct("target").values_list("target", "state")
-            for target, state in last.iterator(20_000):
-                counts[state] += 1
-                digest.update(f"{target} {state}\n".encode())
-            act.state(
-                DeliveryFinished(alert=row.pk, channel=key, counts=dict(sorted(counts.items())), digest=f"sha256:{digest.hexdigest()}"), about=row,
-                cause=act.cause or row.last_fact,
-            )
+        before = stated.get(str(key))
+        if Attempt.plain.filter(BY_CHANNEL, alert=row, channel_id=key, ended_at__gt=before.recorded_at if before else BEFORE).exists():
+            _count(act, row, key, until)
         passing.pass_on(act, row, Channel.objects.get(pk=key))
     passing.call_again(act, row)
     passing.watch(act, row)
+
+
+def _stated(row: Alert) -> dict[str, Any]:
+    """The journal's last count of each channel."""
+    from anlan.kernel import journal
+
+    return {fact.payload["channel"]: fact for fact in journal.about(f"alert:{row.pk}", row.realm) if fact.kind == FINISHED}
+
+
+def _count(act: Act, row: Alert, channel: UUID, until: datetime) -> None:
+    """State what stands of a channel whose attempts have all ended, so that no row of it can be changed, removed or added unseen; once more when more receipts have come."""
+    counts: Counter[str] = Counter()
+    tried, heard_until = Sum(), act.now - SETTLED
+    rows = Attempt.plain.filter(BY_CHANNEL, alert=row, channel_id=channel)
+    came = Receipt.plain.filter(attempt__in=rows)
+    failed_after_all = set(came.filter(kind="failed").values_list("attempt_id", flat=True))
+    last = None
+    for target, state, key, number, reference, claimed, ended in (
+        rows.order_by("target", "-number").values_list("target", "state", "pk", "number", "reference", "claimed_at", "ended_at").iterator(20_000)
+    ):
+        if target != last:
+            counts[state] += 1
+            last = target
+        at = claimed or ended
+        if at is not None and at <= until:
+            tried.add(attempt_line(str(key), number, state, reference, at, key in failed_after_all))
+    told = Sum()
+    for key, kind, at, text in came.filter(at__lte=heard_until).values_list("attempt_id", "kind", "at", "text").iterator(20_000):
+        told.add(receipt_line(str(key), kind, at, text))
+    act.state(
+        DeliveryFinished(
+            alert=row.pk, channel=channel, counts=dict(sorted(counts.items())), attempts=tried.count, receipts=told.count, until=until.isoformat(), heard_until=heard_until.isoformat(),
+            digest=str(Sum([str(tried), str(told)])),
+        ),
+        about=row, cause=act.cause or row.last_fact,
+    )
+    due.at(act, act.now + RECOUNT, "warning.recount", subject=f"alert:{row.pk}")
+
+
+@action("warning.recount")
+def recount(act: Act, *, alert: UUID) -> None:
+    """Timer: count the channels anew that have had receipts since they were counted; again after a while, for as long as more come."""
+    row = act.lock(Alert, alert, check_version=False)
+    still, until = _open(row.pk), clock.now()
+    for key, fact in sorted(_stated(row).items()):
+        since = datetime.fromisoformat(fact.payload["heard_until"]) if fact.payload.get("heard_until") else BEFORE
+        if UUID(key) not in still and Receipt.plain.filter(attempt__alert=row, attempt__channel=UUID(key), at__gt=since, at__lte=act.now - SETTLED).filter(
+            ~Q(attempt__target__startswith=BY_VOICE)
+        ).exists():
+            _count(act, row, UUID(key), until)
 
 
 @action("warning.ask_again")

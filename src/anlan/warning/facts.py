@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from anlan.kernel.journal import fact
+from anlan.kernel.journal import fact, upcaster
 
 
 @fact("warning.ProposalMade")
@@ -184,14 +185,27 @@ class OutsideMessageRefused:
     reason: str
 
 
-@fact("warning.DeliveryFinished")
+@fact("warning.DeliveryFinished", version=2)
 class DeliveryFinished:
-    """Every target of one channel was tried; counts by state, and a digest over targets and states (sha256)."""
+    """Every target of one channel was tried, or more receipts came; counts by state of the last tries.
+
+    `digest` is a sum (sha256sum) that needs no order over every attempt up to `until` and every receipt up to `heard_until`: what `anlan cap prove` holds the rows against.
+    """
 
     alert: UUID
     channel: UUID
     counts: dict
+    attempts: int
+    receipts: int
+    until: str
+    heard_until: str
     digest: str
+
+
+@upcaster("warning.DeliveryFinished", from_version=1)
+def _finished_without_receipts(payload: dict[str, Any]) -> dict[str, Any]:
+    """Its digest was over numbers, and nobody could check it from a bundle that masks them."""
+    return {**payload, "attempts": 0, "receipts": 0, "until": "", "heard_until": "", "digest": ""}
 
 
 @fact("warning.DeliveryQueued")

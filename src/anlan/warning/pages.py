@@ -145,7 +145,7 @@ def alert(request: HttpRequest, key: UUID) -> HttpResponse:
     """One alert: content, who wrote and approved it, whom it reaches, attempts and receipts by channel, why."""
     row = _alert(request, key)
     delivery.note_shown(request.actor, [row.pk])
-    person, author_side = request.actor.person_id, (row.author, row.editor)
+    person, author_side = request.actor.person_id, {row.author, row.editor} | actions.wrote(row)
     region = row.region_id
     public = row.audience == "public"
     steps = set()

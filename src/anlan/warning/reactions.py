@@ -79,6 +79,11 @@ def on_retry(act: Act, subject: str, params: dict) -> None:
     delivery.ask_again(act, alert=UUID(subject.partition(":")[2]))
 
 
+def on_recount(act: Act, subject: str, params: dict) -> None:
+    """Timer: receipts that came since a channel was counted."""
+    delivery.recount(act, alert=UUID(subject.partition(":")[2]))
+
+
 def on_unheard(act: Act, subject: str, params: dict) -> None:
     """Timer: receipts that had to be here by now are not."""
     passing.look_for_silence(act, alert=UUID(subject.partition(":")[2]))

@@ -15,7 +15,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,15 @@ HEADER = (
 )
 TIMES = ("occurred_at", "received_at")
 OUT = ("sent", "delivered")
+TAKEN = (*OUT, "unsure")
 MASKED = "masked:"  # in place of a person's number or address
 BY_VOICE = "voice:"  # a place told by a person, which no channel was given
+FINISHED = "warning.DeliveryFinished"
 LONGEST = 1 << 26  # bytes of a line
 
 
 class Sum:
-    """One figure for a set of targets, whatever their order: what was asked for and what has rows are compared without a list of either."""
+    """One figure for a set of lines (targets, attempts, receipts), whatever their order: what was said and what is there are compared without a list of either."""
 
     def __init__(self, digests: Iterable[str] = ()) -> None:
         """Empty, or the sum of sums."""
@@ -51,6 +53,24 @@ class Sum:
 
     def __str__(self) -> str:
         return f"sha256sum:{self.total:064x}"
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _micros(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def attempt_line(key: str, number: int, state: str, reference: str, at: datetime, failed_after_all: bool) -> str:
+    """What the journal's digest holds of an attempt. That it arrived, or failed after all, is its receipts' to say: until those come it was taken by the channel."""
+    taken = state in TAKEN or failed_after_all
+    return f"{key} {number} {'taken' if taken else state} {_micros(at)} {reference}"
+
+
+def receipt_line(attempt: str, kind: str, at: datetime, text: str) -> str:
+    """What the journal's digest holds of a receipt."""
+    return f"{attempt} {kind} {_micros(at)} {text}"
 
 
 @dataclass(frozen=True)
@@ -133,7 +153,9 @@ def _proved(bundle: Iterator[bytes], public_key: str) -> list[Line]:
             heads.append(value)
         elif kind == "alert":
             alerts[value["id"]] = value
-            ways[value["id"]] = Ways(value["issued_at"])
+            # The journal's last count of each channel.
+            counted = {fact["payload"]["channel"]: fact["payload"] for fact in facts.values() if fact["kind"] == FINISHED and fact["subject"] == f"alert:{value['id']}"}
+            ways[value["id"]] = Ways(value["issued_at"], counted)
         elif kind == "attempt":
             ways[value["alert"]].add(value)
         else:
@@ -166,13 +188,17 @@ class Way:
     ends: Counter[str] = field(default_factory=Counter)
     refused: str | None = None  # the gate refused the whole channel once: one row says why
     bare: bool = True
+    adapter: str = ""
+    attempts: Sum = field(default_factory=Sum)  # and receipts, as far as the journal's last count went
+    receipts: Sum = field(default_factory=Sum)
 
 
 class Ways:
     """The attempts of one alert, added one by one."""
 
-    def __init__(self, issued_at: str | None) -> None:
+    def __init__(self, issued_at: str | None, counted: dict[str, dict[str, Any]]) -> None:
         self.by_channel: dict[str, Way] = {}
+        self.counted = counted
         self.told: set[str] = set()
         self.out = self.early = 0
         self._issued = datetime.fromisoformat(issued_at) if issued_at else None
@@ -191,7 +217,8 @@ class Ways:
             self.told.add(target.removeprefix(BY_VOICE))
             return
         way = self.by_channel.setdefault(channel, Way())
-        way.outward |= row["outward"]
+        way.outward, way.adapter = way.outward | row["outward"], row["adapter"]
+        self._hold(way, row)
         if not target:
             way.refused = state
             return
@@ -202,6 +229,20 @@ class Ways:
             # A number that is masked, or erased after a year, is counted; any other target is compared itself.
             way.bare &= not target.startswith((MASKED, "erased:"))
         way.ends[state] += 1
+
+
+    def _hold(self, way: Way, row: dict[str, Any]) -> None:
+        """Add it, and its receipts, to what is held against the journal's last count; what came later has not been counted yet."""
+        said = self.counted.get(row["channel"])
+        at = row["claimed_at"] or row["ended_at"]
+        if said is None or not said.get("until") or at is None:
+            return
+        if (when := datetime.fromisoformat(at)) <= datetime.fromisoformat(said["until"]):
+            failed = any(receipt["kind"] == "failed" for receipt in row["receipts"])
+            way.attempts.add(attempt_line(row["id"], row["number"], row["state"], row["reference"], when, failed))
+        for receipt in row["receipts"]:
+            if (when := datetime.fromisoformat(receipt["at"])) <= datetime.fromisoformat(said["heard_until"]):
+                way.receipts.add(receipt_line(row["id"], receipt["kind"], when, receipt["text"]))
 
 
 def _journal(bundle: dict[str, Any], facts: dict[str, Any]) -> list[Line]:
@@ -276,7 +317,7 @@ def _alert(bundle: dict[str, Any], alert: dict[str, Any], facts: dict[str, Any],
 def _counted(ways: Ways, name: str, stated: Any) -> list[Line]:
     """Whom each channel was given, by the facts of then, against the rows of now: nobody skipped, nobody added."""
     lines = []
-    given, finished = stated("warning.DeliveryQueued"), stated("warning.DeliveryFinished")
+    given, finished = stated("warning.DeliveryQueued"), stated(FINISHED)
     spoken_of = {fact["payload"]["channel"] for fact in [*given, *finished]}
     for channel in sorted(spoken_of | {key for key, way in ways.by_channel.items() if way.outward}):
         way = ways.by_channel.get(channel, Way())
@@ -289,10 +330,22 @@ def _counted(ways: Ways, name: str, stated: Any) -> list[Line]:
         same = same and (not bare or str(way.targets) == str(Sum(fact["digest"] for fact in queued)))
         ends = ", ".join(f"{state} {n}" for state, n in way.ends.most_common(4) if n)
         lines.append(Line(same, f"{name}: {said} targets as the journal counted them{', the same ones' if bare else ''}; now {ends or way.refused or 'none'}"))
+        if (last := ways.counted.get(channel, {})).get("until"):
+            lines.append(_as_counted(way, last, f"{name}: {way.adapter or channel}"))
     places = {str(fact["payload"]["region"]) for fact in stated("warning.PlaceTold")}
     if ways.told or places:
         lines.append(Line(ways.told == places, f"{name}: {len(places)} places told by voice, each noted by a person"))
     return lines
+
+
+def _as_counted(way: Way, last: dict[str, Any], name: str) -> Line:
+    """The rows of one channel against the journal's last count of them: none changed, none removed, none added."""
+    now, said = (way.attempts.count, way.receipts.count), (last["attempts"], last["receipts"])
+    if now == said and str(Sum([str(way.attempts), str(way.receipts)])) == last["digest"]:
+        return Line(True, f"{name}: its {said[0]} attempts and {said[1]} receipts are those the journal counted")
+    what = "attempts" if now[0] != said[0] else "receipts" if now[1] != said[1] else "attempts or receipts"
+    how = {1: "were added", -1: "were removed", 0: "were changed"}[(sum(now) > sum(said)) - (sum(now) < sum(said))]
+    return Line(False, f"{name}: {what} {how} since the journal counted {said[0]} attempts and {said[1]} receipts; now {now[0]} and {now[1]}")
 
 
 def _two(bundle: dict[str, Any], alert: dict[str, Any], name: str, stated: Any) -> Line:
@@ -312,6 +365,8 @@ def _two(bundle: dict[str, Any], alert: dict[str, Any], name: str, stated: Any) 
         return Line(len({line["source"] for line in alert["sources"]}) >= 2, f"{name}: by a standing authorisation of two persons, on {len(alert['sources'])} independent sources")
     said = stated("warning.AlertApproved", content_hash=alert["content_hash"], author=author, approver=approver)
     by = [fact for fact in said if fact["person"] == approver]
+    if any(fact["person"] == approver for fact in stated("warning.AlertComposed")):
+        return Line(False, f"{name}: whoever approved it had written at it")
     return Line(bool(by), f"{name}: written by one person, approved by another as it stands; the journal says so")
 
 

@@ -103,6 +103,47 @@ def test_what_was_passed_on_and_told_by_voice_stands_in_the_proof_and_no_number_
     assert not believed(lambda attempts: attempts.remove(next(one for one in attempts if one["target"].startswith("voice:"))))
 
 
+def test_an_attempt_or_receipt_changed_removed_or_added_since_it_was_counted_shows_in_the_proof(actual, town, alice, bob, gateway, drain, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(delivery, "SETTLED", timedelta())
+    one = sms(gateway)
+    row = issued(alice, bob, actual, town)
+    drain()
+    keys = [str(attempt.pk) for attempt in Attempt.plain.filter(alert=row, channel=one).order_by("target")]
+    delivery.record_receipt(one, keys[0], True, kind="read")
+    delivery.record_receipt(one, keys[1], False, "空号")
+    delivery.recount(act(alice, actual), alert=row.pk)
+    counted = [fact.payload for fact in journal.about(f"alert:{row.pk}") if fact.kind == "warning.DeliveryFinished" and fact.payload["channel"] == str(one.pk)]
+    assert [(said["attempts"], said["receipts"], said["counts"]) for said in counted] == [(2, 0, {"sent": 2}), (2, 2, {"delivered": 1, "failed": 1})]
+    delivery.recount(act(alice, actual), alert=row.pk)
+    delivery.record_receipt(one, keys[0], True, kind="acknowledged")  # not counted yet, and no lie
+    journal.seal()
+    made = list(proof.bundle(bob, row.pk))
+    lines = prove(made)
+    assert all(line.ok for line in lines), [line.what for line in lines if not line.ok]
+    assert any("its 2 attempts and 2 receipts are those the journal counted" in line.what for line in lines)
+
+    def found(change):
+        def changed(records):
+            change({record["attempt"]["id"]: record["attempt"] for record in records if "attempt" in record}, records)
+
+        return [line.what for line in prove(lie(made, changed)) if not line.ok]
+
+    assert found(lambda rows, records: None) == []
+    lies = [
+        lambda rows, records: rows[keys[0]].update(state="failed"),
+        lambda rows, records: rows[keys[0]].update(reference="another"),
+        lambda rows, records: rows[keys[0]].update(claimed_at=(clock.now() + timedelta(hours=1)).isoformat()),
+        lambda rows, records: rows[keys[1]].update(receipts=[], state="delivered"),
+        lambda rows, records: rows[keys[1]]["receipts"][0].update(text="已收到"),
+        lambda rows, records: rows[keys[1]]["receipts"][0].update(kind="read"),
+        lambda rows, records: rows[keys[1]]["receipts"].append({"kind": "read", "at": rows[keys[1]]["receipts"][0]["at"], "text": ""}),
+        lambda rows, records: records.remove({"attempt": rows[keys[1]]}),
+        lambda rows, records: records.insert(records.index({"attempt": rows[keys[1]]}) + 1, {"attempt": {**rows[keys[1]], "number": 2, "state": "sent", "receipts": []}}),
+    ]
+    for lied in lies:
+        assert any("sms" in what and "since the journal counted 2 attempts and 2 receipts" in what for what in found(lied)), lies.index(lied)
+
+
 def test_the_end_goes_by_the_channel_that_stood_in_and_only_to_whom_it_told(actual, town, alice, bob, gateway, drain):  # noqa: F811
     gateway.answers[:] = [(200, {"code": 17}), (200, {"code": 0, "id": "v"})]
     second = sms(gateway, name="second", settings={"numbers": ["13900000001"]})
@@ -322,6 +363,22 @@ def test_switching_a_channel_off_does_not_let_its_author_confirm_it(actual, alic
     with pytest.raises(Problem):
         actions.confirm_channel(act(bob, actual), channel=row.pk, seen_version=Channel.objects.get(pk=row.pk).version)
     actions.confirm_channel(act(alice, actual), channel=row.pk, seen_version=Channel.objects.get(pk=row.pk).version)
+
+
+def test_nobody_confirms_what_they_set_in_a_channel_before_another_touched_it(actual, alice, bob, commander):
+    body = {"url": "https://sms.invalid/send", "body": {"n": "{number}", "t": "{text}"}, "numbers": ["13800000001"]}
+    row = registers.create(act(alice, actual), register="warning.channel", values={"name": "甲", "adapter": "sms", "settings": body})
+    registers.change(act(bob, actual), register="warning.channel", row=row.pk, changes={"per_minute": 60})
+
+    def confirmed(actor):
+        return actions.confirm_channel(act(actor, actual), channel=row.pk, seen_version=Channel.objects.get(pk=row.pk).version).enabled
+
+    for actor in (alice, bob):
+        with pytest.raises(Problem):
+            confirmed(actor)
+    assert confirmed(commander)
+    registers.change(act(bob, actual), register="warning.channel", row=row.pk, changes={"per_minute": 90})
+    assert confirmed(alice), "what stood was confirmed: she has changed nothing since"
 
 
 def test_the_pace_of_a_channel_holds_and_the_rest_waits(actual, county, alice, bob, gateway, drain, monkeypatch):  # noqa: F811

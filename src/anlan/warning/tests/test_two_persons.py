@@ -42,6 +42,16 @@ def test_whoever_edited_cannot_approve(actual, county, alice, bob):
     assert code(caught) == "warning.second_person"
 
 
+def test_whoever_edited_before_somebody_else_did_cannot_approve(actual, county, alice, bob, commander):
+    row = draft(alice, actual, county)
+    actions.edit(act(bob, actual), alert=row.pk, headline="山洪红色预警（续）")
+    row = actions.edit(act(alice, actual), alert=row.pk, contact="12345")
+    with pytest.raises(Problem) as caught:
+        actions.approve(act(bob, actual), alert=row.pk, seen_hash=row.content_hash)
+    assert code(caught) == "warning.second_person"
+    assert actions.approve(act(commander, actual), alert=row.pk, seen_hash=row.content_hash).state == Alert.APPROVED
+
+
 def test_a_machine_and_a_decision_given_on_behalf_are_no_second_person(actual, county, alice, bob, machine):
     row = draft(alice, actual, county)
     with pytest.raises(Problem):
