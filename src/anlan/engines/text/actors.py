@@ -30,6 +30,8 @@ VERB = (r"(?:科学|商(?![务贸业])|停止|按照|按|根据|依据|迅速|�
 NAMED_SO = re.compile(rf"(?:应急(?!响应|处置)|预报|监测|监视|指挥|救援|抢险|通信|管理|评估|宣传|保障|组织部|检查|巡查|转移|报道|调度|处置|统计|编辑|接待|联合|支援|警戒|维护|防范|防御|搜救|扑救)[^,、]{{0,6}}?{UNIT_END}")
 # Verbs that also begin the names of bodies ("运输部门", "检测中心"): they tell who acts from behind, and not that nobody is named.
 FOLLOWING = rf"(?:{VERB}|启用|派员|派|加密|责令|查明|查封|深入|驻守|驻点|加大|严防|测报|检测|检验|检疫|消毒|收治|接诊|供应|筹措|补充|运送|运输|投放|下发|印发|公布|公开|回应|澄清|编发|播发|推送|停工|停课|停产|停运|关停|切断|带班|值守|包保|摸排|复核|核实|核定|会诊|勘查|踏勘|评价|对接|联动|联络|沟通|通告|提示|劝导|引领|服从|参战|增援|驰援|前往|开设|搭建|搭设|修复|恢复|护送|护航|担任|任(?=[^,。]{{0,6}}(?:指挥|组长))|巡护|看护|入户|到村|到场|照料|救助|抚慰|安抚)"
+NAMES = re.compile(rf"{UNIT_END}(?:\([^)]{{0,60}}\))?(?:等)?")
+FOLLOWS = re.compile(rf"(?:,(?=应))?{FOLLOWING}")
 SUBJECTLESS = re.compile(rf"(?:{VERB}|就近|酌情|逐级|派|使|让|和|或|及|等|经|由于|如|若|并|且|也|已|未|不|其中|包括|有是|指|提出|决定)")
 RELATIVE = re.compile(r"(?:进入|参加|参与|受|负责|涉及|到达|执行|承担)[^,、]{0,14}的")
 STARTS_STRICT = r"(?:由?[省市县区州镇]|自治[县州]|由|国家|中央|全[省市县区]|各|事发地|灾区|当地|受灾|属地|有关|相关|其[他它]|宣传|应急|气象|水利|水文|公安|交通|消防|卫生|卫健|民政|财政|教育|住建|住房|农业|林业|自然资源|国土|环境|生态|电力|通信|供电|工信|发[改展]|商务|文旅|武警|解放军|民航|铁路|海事|海洋|驻|指挥部|防[指办]|防汛|森|减灾|安委|国务院|专家|现场|前线|[省市县]委)"
@@ -141,7 +143,7 @@ def _who(body: str, bare: bool) -> tuple[int, int, str, str] | None:
     head = body[start : start + 90]
     if not head:
         return None
-    for match in re.finditer(rf"{UNIT_END}(?:\([^)]{{0,60}}\))?(?:等)?", head):
+    for match in NAMES.finditer(head):
         if re.match(r"[、和与或]|及(?!时)|以及|\)", head[match.end() :]):
             continue
         end = match.end()
@@ -154,7 +156,7 @@ def _who(body: str, bare: bool) -> tuple[int, int, str, str] | None:
             continue
         if re.match(rf"[\u4e00-\u9fff]{{1,6}}的[^,。;]{{0,10}}?{UNIT_END}", head[end:]):
             continue  # "分管领导带队的检查组"
-        if not re.match(rf"(?:,(?=应))?{FOLLOWING}", head[end:]) and not (re.search(STRONG, candidate) and re.match(r"[\u4e00-\u9fff]", head[end:]) and not re.match(rf"[长内外门员之]|主要|所属|系统|.{{0,8}}?{UNIT_END}", head[end:])):
+        if not FOLLOWS.match(head, end) and not (re.search(STRONG, candidate) and re.match(r"[\u4e00-\u9fff]", head[end:]) and not re.match(rf"[长内外门员之]|主要|所属|系统|.{{0,8}}?{UNIT_END}", head[end:])):
             continue
         if SUBJECTLESS.match(candidate) and not RELATIVE.match(candidate) and not NAMED_SO.match(candidate) and not re.match(r"当地|应急|受灾|受影响|受威胁", candidate):
             return None

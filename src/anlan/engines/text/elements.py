@@ -58,9 +58,10 @@ class _Slice:
         gone = {k for match in READING.finditer(source, start, end) for k in range(*match.span())}
         self.where = [k for k in range(start, end) if not source[k].isspace() and not "\ue000" <= source[k] <= "\uf8ff" and source[k] != "\\" and k not in gone]
         self.text = "".join(source[k] for k in self.where)
-        if skip and (head := re.match(skip, self.text)):
-            # Number and heading are no sentence of the clause.
-            self.where, self.text = self.where[head.end() :], self.text[head.end() :]
+        for head in [skip.replace("\0", mark) for mark in ("", ".", "．", "、")] if skip else ():
+            if self.text.startswith(head):  # number and heading are no sentence of the clause
+                self.where, self.text = self.where[len(head) :], self.text[len(head) :]
+                break
         self.text = re.sub(r"(?<![A-Za-z])l(?=[至~\d-])", "1", simplified(self.text).translate(HALF_WIDTH))  # a scanner's "l至4人"
 
     @property
@@ -86,11 +87,10 @@ class _Slice:
 
 
 def _skip(clause: Clause) -> str:
-    """A pattern for number and heading as they stand in the source, without blanks, when the heading is a line of its own."""
+    """Number and heading, a NUL between them, as they stand in the source without blanks, when the heading is a line of its own."""
     if not clause.heading or clause.text.startswith(clause.heading):
         return ""
-    number, heading = (re.escape(re.sub(r"[\s\ue000-\uf8ff\\]+", "", words)) for words in (clause.number, clause.heading))
-    return f"{number}[.．、]?{heading}"
+    return "\0".join(re.sub(r"[\s\ue000-\uf8ff\\]+", "", words) for words in (clause.number, clause.heading))
 
 
 def _own(paper: Paper) -> dict[int, tuple[int, int]]:
