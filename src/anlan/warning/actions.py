@@ -637,8 +637,8 @@ def end_as_prepared(act: Act, *, alert: UUID, how: str, reason: str = "") -> Ale
     return _ended(act, row, how, reason)
 
 
-def _ended(act: Act, row: Alert, how: str, reason: str, places: list[str] | None = None) -> Alert:
-    """The end prepared with an alert, let out: for all it warned, or for some of its places."""
+def _ended(act: Act, row: Alert, how: str, reason: str, places: list[str] | None = None, only_left_by: Alert | None = None) -> Alert:
+    """The end prepared with an alert, let out: for all it warned, for some of its places, or only for whom an update's area leaves out."""
     person, words = _person(act), row.endings[how]
     ended = Alert(
         realm_id=act.realm.pk, kind=row.kind, audience=row.audience, identifier="", sender=row.sender, issuer=row.issuer, issuer_name=row.issuer_name,
@@ -646,13 +646,15 @@ def _ended(act: Act, row: Alert, how: str, reason: str, places: list[str] | None
         severity=row.severity, urgency="Past", certainty=row.certainty, language=row.language, headline=words["headline"],
         description=words["description"], translations=words.get("translations", {}), contact=row.contact, channels=row.channels,
         expires=end_holds(act, row), predecessor=row, series=row.thread, ending=how, reason=reason.strip(), state=Alert.APPROVED,
-        author=row.author, approver=row.approver, approved_at=row.approved_at,
+        author=row.author, approver=row.approver, approved_at=row.approved_at, only_left_by=only_left_by,
     )
     ended.identifier = f"urn:uuid:{ended.pk}"
     ended.save(force_insert=True)
     _set_regions(act, ended, places or row.region_ids)
     if not places:
         ended.area_wkb, ended.drawn, ended.area_text = row.area_wkb, row.drawn, row.area_text
+    if only_left_by is not None:  # its regions are warned still, and no shape without holes says where it is over
+        ended.area_wkb, ended.area_text = None, f"原预警范围以内、更新后的范围以外（{ended.area_text}）"
     _settle(act, ended, save=False)
     ended.approved_hash = ended.content_hash
     ended.save()
@@ -889,6 +891,8 @@ def _as_row(act: Act, came: Came, ground: compute.Ground | None = None) -> tuple
     places, unmapped, shape = compute.place_areas(areas, ground)
     hazard = hazards.guess(f"{info.event} {info.headline}", info.event_codes) if info else ""
     colour, said = compute.colour_of(info) if info else ("", False)
+    if value.msg_type != "Cancel" and not areas:
+        unmapped = [value.infos[0].headline or value.infos[0].event if value.infos else value.identifier]  # it names no place at all: shown with those we could not place
     repairs = list(message.repairs) + [f"not valid: {f.where}: {f.message}" for f in message.findings if not f.note][:10]
     if colour and not said:
         repairs.append("colour taken from severity, by convention")
@@ -964,11 +968,11 @@ def receive_many(act: Act, cames: list[Came]) -> tuple[list[Alert], list[Came]]:
 
 
 def _speaks_for(row: Alert, earlier: Alert) -> bool:
-    """Whether a message may change or lift another one, whichever came first: it has the same sender, or came over a link of the same known issuer.
+    """Whether a message may change or lift another one, whichever came first: it has the same sender, or came over a link of the same known issuer, and is not badly signed.
 
     What else a link says of others' warnings is kept and not applied.
     """
-    return row.sender == earlier.sender or row.issuer == earlier.issuer != UNKNOWN
+    return row.signature != "invalid" and (row.sender == earlier.sender or row.issuer == earlier.issuer != UNKNOWN)
 
 
 def receive(act: Act, came: Came) -> Alert | None:
@@ -1013,7 +1017,8 @@ def receive(act: Act, came: Came) -> Alert | None:
                 if earlier.state == Alert.RECEIVED:
                     end(inner, earlier, Alert.CANCELLED if value.msg_type == "Cancel" else Alert.UPDATED, "")
                 named.append(earlier)
-        row.repairs = [*row.repairs, *(f"not applied to {one.identifier}: that is another sender's ({one.sender})" for one in strange)]
+        why = "its signature is missing or wrong" if row.signature == "invalid" else "that is another sender's"
+        row.repairs = [*row.repairs, *(f"not applied to {one.identifier}: {why} ({one.sender})" for one in strange)]
         row.also = [str(one.pk) for one in named if one.pk not in (row.predecessor_id, *chain(row))]
         if row.predecessor or strange:
             row.content_hash = content_hash(row)
@@ -1024,14 +1029,26 @@ def receive(act: Act, came: Came) -> Alert | None:
         end(inner, row, Alert.EXPIRED, "")
     elif counts and value.msg_type == "Cancel":
         end(inner, row, Alert.CANCELLED, "")
-        post = parties.duty_post(row.region_id) if strange else None
-        if post is not None:
-            asked = {**_asks(inner, strange[0]), "msgid": gettext_noop("{issuer} lifts “{headline}”, which another sender issued: it is not lifted here. Ask its issuer."), "cause": row.last_fact}
-            asked["params"] = {**asked["params"], "issuer": row.issuer_name}
-            work.open(inner, post=post, kind="warning.outside", subject=f"alert:{row.pk}", **asked)
+        _ask_what_is_lifted(inner, row, strange, lost=not value.references)
     elif real:
         _ended_before_it_came(inner, row)
     return row
+
+
+def _ask_what_is_lifted(act: Act, row: Alert, strange: list[Alert], lost: bool) -> None:
+    """A cancel that is not applied, or names nothing that can be read, while warnings of its sender stand: a person asks the issuer."""
+    said = gettext_noop("{issuer} lifts “{headline}”, which another sender issued: it is not lifted here. Ask its issuer.")
+    if strange and row.signature == "invalid":
+        said = gettext_noop("“{headline}” is lifted by a message whose signature is missing or wrong: it is not lifted here. Ask {issuer}.")
+    about = strange[:1]
+    if not about and lost:
+        said = gettext_noop("{issuer} lifts a warning and does not say which; “{headline}” stands. Ask its issuer which one is over.")
+        about = list(Alert.plain.filter(realm=act.realm, kind=Alert.OUTSIDE, state=Alert.RECEIVED, sender=row.sender).order_by("-sent")[:1])
+    post = parties.duty_post(row.region_id or (about[0].region_id if about else None)) if about else None
+    if post is not None:
+        asked = {**_asks(act, about[0]), "msgid": said, "cause": row.last_fact}
+        asked["params"] = {**asked["params"], "issuer": row.issuer_name}
+        work.open(act, post=post, kind="warning.outside", subject=f"alert:{row.pk}", **asked)
 
 
 def _ended_before_it_came(act: Act, row: Alert) -> None:

@@ -89,6 +89,9 @@ def places(alerts: Iterable[Alert]) -> dict[UUID, list[Place]]:
         told[alert].add(region)
     found: dict[UUID, dict[UUID, Place]] = {alert: {} for alert in rows}
     for alert in rows:
+        if rows[alert].only_left_by_id:  # for those only it was sent to: its regions are warned still
+            found[alert] = {key: Place(known[key]) for key in told[alert] if key in known}
+            continue
         for chain in (chains[leaf] for region in warned[alert] for leaf in leaves[region]):
             key = next((region for region in chain if region in told[alert]), chain[-1])
             if key in known:

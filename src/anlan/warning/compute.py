@@ -385,6 +385,8 @@ def villages(shape: BaseGeometry, regions: Iterable[UUID]) -> Villages:
 
 
 def area_of(alert: Alert) -> BaseGeometry | None:
+    if alert.only_left_by_id:
+        return None
     shape = shapely.from_wkb(bytes(alert.area_wkb)) if alert.area_wkb else shape_of([UUID(key) for key in alert.region_ids])
     return None if shape is None or shape.is_empty else shape
 
@@ -440,8 +442,9 @@ def message_of(alert: Alert) -> cap.Alert:
     areas: list[cap.Area] = []
     if alert.msg_type != "Cancel" or alert.event:
         shape = shapely.from_wkb(bytes(alert.area_wkb)) if alert.area_wkb else None
-        geocodes = [("anlan:region", key) for key in alert.region_ids]
-        codes = RegionCode.objects.filter(region_id__in=alert.region_ids, valid_to=None).values_list("system", "code")
+        whole = [] if alert.only_left_by_id else alert.region_ids  # these are warned still
+        geocodes = [("anlan:region", key) for key in whole]
+        codes = RegionCode.objects.filter(region_id__in=whole, valid_to=None).values_list("system", "code")
         areas = [cap.Area(description=alert.area_text or "—", polygons=_rings(shape), geocodes=tuple([*codes, *geocodes]))]
     parameters = [("colour", alert.colour)] if alert.colour else []
     parameters += [("anlan:hazard", alert.hazard)] if alert.hazard else []

@@ -29,7 +29,7 @@ from anlan.kernel.ids import derived_id
 from anlan.kernel.models import Due, Installation, Operation, RegionPath
 from anlan.kernel.retention import BASIS
 
-from . import ports
+from . import gate, ports
 from .errors import IN_FLIGHT, NOT_POSSIBLE, NOT_SENT
 from .facts import ChannelTested, DeliveryAsked, DeliveryFinished, DeliveryQueued
 from .gate import heard, may_be_sent
@@ -78,6 +78,9 @@ def _open(alert_id: UUID) -> set[UUID]:
 
 def _channels(alert: Alert) -> list[Channel]:
     chosen = list(Channel.objects.filter(pk__in=[UUID(key) for key in alert.channels]))
+    if alert.only_left_by is not None:
+        told = gate.out_of_area(alert.only_left_by).values("channel_id")
+        return sorted(Channel.objects.filter(pk__in=told), key=_turn)
     # Our own posts always hear of it, also in an exercise and also when nothing else was chosen.
     own = list(Channel.objects.filter(adapter="in_app", enabled=True).exclude(pk__in=[channel.pk for channel in chosen]))
     if alert.msg_type == "Cancel":  # an end goes wherever the warning was taken, also by a channel that stood in for another
@@ -110,7 +113,7 @@ def _queue(alert: Alert, channel: Channel) -> None:
                 seen.add(mark)
                 yield target
         # Whoever was taken off its list since: the warning was read under this number, and so is its end.
-        for address, name, region in _knew(alert, channel).iterator(20_000) if alert.msg_type == "Cancel" and ports.adapters()[channel.adapter].personal else ():
+        for address, name, region in _knew(alert, channel).iterator(20_000) if alert.msg_type == "Cancel" and alert.only_left_by_id is None and ports.adapters()[channel.adapter].personal else ():
             mark = hashlib.sha256(address.encode()).digest()[:16]
             if mark not in seen:
                 seen.add(mark)
@@ -133,7 +136,9 @@ def _knew(alert: Alert, channel: Channel) -> Any:
     """(address, name, region) of whoever may have heard by this channel what an alert ends, in its places or nowhere in particular."""
     here = RegionPath.objects.filter(hierarchy="administrative", ancestor_id__in=alert.region_ids).values("descendant_id")
     found = heard(alert).filter(Q(region_id__in=here) | Q(region_id__in=alert.region_ids) | Q(region=None), channel=channel)
-    return found.exclude(target__startswith=ERASED).values_list("target", "target_name", "region_id")
+    # Whom an update had left out has heard the end already.
+    cleared = Attempt.plain.filter(alert__only_left_by__in=gate.chain(alert), channel=channel, state__in=gate.TAKEN).values("target")
+    return found.exclude(target__startswith=ERASED).exclude(target__in=cleared).values_list("target", "target_name", "region_id")
 
 
 def _queued(alert: Alert, channel: Channel) -> UUID:
@@ -305,7 +310,7 @@ def again(attempt: Attempt, wait: timedelta = timedelta()) -> Attempt:
 @action("warning.sum_up")
 def sum_up(act: Act, *, alert: UUID) -> None:
     """State one fact per channel whose attempts have all ended, again when more of them have; arm the timer for what is tried again; pass on what failed."""
-    from . import passing
+    from . import following, passing
 
     row = act.lock(Alert, alert, check_version=False)
     stated, until = _stated(row), clock.now()
@@ -320,6 +325,7 @@ def sum_up(act: Act, *, alert: UUID) -> None:
         passing.pass_on(act, row, Channel.objects.get(pk=key))
     passing.call_again(act, row)
     passing.watch(act, row)
+    following.out_of_area(act, row)
 
 
 def _stated(row: Alert) -> dict[str, Any]:

@@ -79,6 +79,17 @@ def left_out(act: Act, row: Alert) -> None:
         _ask(act, row, DROPPED, row, gettext_noop("The update of “{headline}” leaves out places that were warned: give them the all-clear ({places})."), params)
 
 
+def out_of_area(act: Act, row: Alert) -> None:
+    """An update has been given to its targets: whoever heard what it replaces and is none of them stands outside its area now, and a person is asked to tell them."""
+    if row.state != Alert.ISSUED or waits(row) != "end_dropped" or given(row, row) or gate.left_out(row.predecessor):
+        return
+    count = gate.out_of_area(row).values("channel_id", "target").distinct().count()
+    _ask(
+        act, row, DROPPED, row, gettext_noop("The update of “{headline}” has a smaller area: {count} persons who were warned are outside it now. Give them the all-clear."),
+        {"headline": row.headline or row.event, "count": count},
+    )
+
+
 def _ask(act: Act, row: Alert, kind: str, about: Alert, msgid: str, params: dict[str, Any]) -> None:
     post = parties.duty_post(row.region_id) or parties.duty_post(None)
     if post is not None:
@@ -148,7 +159,10 @@ def end_dropped(act: Act, *, alert: UUID) -> Alert:
     if before is None or waits(update) != "end_dropped":
         raise NOT_POSSIBLE(state=update.get_state_display())
     actions._must(act, before, "warning.issue_internal")
-    row = actions._ended(act, before, "all_clear", "", gate.left_out(before))
+    if (places := gate.left_out(before)) and not given(update):
+        row = actions._ended(act, before, "all_clear", "", places)
+    if not given(update, update) and gate.out_of_area(update).exists():
+        row = actions._ended(act, before, "all_clear", "", update.region_ids, only_left_by=update)
     work.close(act, kind=DROPPED, subject=f"alert:{update.pk}", outcome="done")
     return row
 
@@ -159,11 +173,11 @@ def waits(row: Alert) -> str:
         return "pass_on_end" if row.msg_type == "Cancel" and relays_of(row) else ""
     before = row.predecessor
     # Also when the update is over itself: its end goes to its own places.
-    if row.issued_at is None or row.msg_type != "Update" or before is None or "all_clear" not in before.endings or given(row):
+    if row.issued_at is None or row.msg_type != "Update" or before is None or "all_clear" not in before.endings:
         return ""
-    return "end_dropped" if gate.left_out(before) else ""
+    return "end_dropped" if (not given(row) and gate.left_out(before)) or (not given(row, row) and gate.out_of_area(row).exists()) else ""
 
 
-def given(update: Alert) -> bool:
-    """Whether the places an update leaves out have had their all-clear."""
-    return Alert.plain.filter(predecessor=update.predecessor_id, ending="all_clear").exists()
+def given(update: Alert, only_left_by: Alert | None = None) -> bool:
+    """Whether the places an update leaves out have had their all-clear, or the persons only its area leaves out."""
+    return Alert.plain.filter(predecessor=update.predecessor_id, ending="all_clear", only_left_by=only_left_by).exists()

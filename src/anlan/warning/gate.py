@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
 from anlan.kernel import clock
@@ -29,7 +29,7 @@ CONTENT = (
     "geocodes", "issuer", "issuer_name", "channels", "predecessor_id", "relay_of_id",
 )
 
-CONTENT_SINCE = ("silent", "ending", "endings")
+CONTENT_SINCE = ("silent", "ending", "endings", "only_left_by_id")
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,27 @@ def left_out(before: Alert) -> list[str]:
     return compute.dropped(before.region_ids, sorted(warned)) if warned else []
 
 
+def out_of_area(update: Alert) -> Any:
+    """Attempts by which persons heard what an update replaces, who are in its regions and on no list of it or of a later update: its area holds them no more.
+
+    Persons only: posts, devices and feeds are told by region, and hear the update itself.
+    """
+    before = update.predecessor
+    while before is not None and before.silent:
+        before = before.predecessor
+    if before is None or update.msg_type != "Update" or update.silent:
+        return Attempt.plain.none()
+    later, front = {update.pk}, [update.pk]
+    while front := list(Alert.plain.filter(predecessor__in=front, msg_type="Update", issued_at__isnull=False).values_list("pk", flat=True)):
+        later |= set(front)
+    here = RegionPath.objects.filter(hierarchy="administrative", ancestor_id__in=update.region_ids).values("descendant_id")
+    told = Attempt.plain.filter(alert__in=later, channel=OuterRef("channel"), target=OuterRef("target"))
+    # Only where the update went by the same channel: elsewhere nobody of it was told, and nobody is out of it.
+    went = set(Attempt.plain.filter(alert=update, state__in=TAKEN).values_list("channel_id", flat=True).distinct())
+    found = Attempt.plain.filter(Q(region_id__in=here) | Q(region_id__in=update.region_ids), alert=before, state__in=TAKEN, channel__in=went, channel__adapter__in=ports.personal())
+    return found.filter(~Exists(told)).exclude(target__startswith="erased:")
+
+
 def not_prepared(alert: Alert) -> str:
     """Why an end is not the one its predecessor had prepared and approved; empty when it is.
 
@@ -140,6 +161,8 @@ def not_prepared(alert: Alert) -> str:
     if not same or alert.instruction or any(getattr(alert, name) != getattr(before, name) for name in ("kind", "audience", "hazard", "scope", "status")):
         return _("it says something else than was prepared")
     places = left_out(before) if before.state == Alert.UPDATED and alert.ending == "all_clear" else before.region_ids
+    if alert.only_left_by:
+        places = alert.only_left_by.region_ids if alert.only_left_by.predecessor_id == before.pk and alert.ending == "all_clear" else []
     return "" if set(alert.region_ids) == set(places) else _("it says something else than was prepared")
 
 
@@ -261,6 +284,8 @@ def may_be_sent(alert: Alert, channel: Channel) -> Verdict:
         return no(why)
     if alert.expires is not None and alert.expires <= clock.now(alert.realm) and alert.msg_type != "Cancel":
         return no(_("it has expired"))
+    if alert.only_left_by_id and channel.adapter not in ports.personal():
+        return no(_("it is for the persons an update leaves out; this channel reaches others, too"))
     if channel.outward and str(channel.pk) not in alert.channels and not stood_in(alert, channel) and not takes_over(alert, channel):
         return no(_("this channel was not chosen for it"))
     if channel.outward and channel.region_id is not None and not touches(channel, alert):

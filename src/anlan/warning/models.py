@@ -171,6 +171,7 @@ class Alert(RealmRow):
 
     predecessor = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="successors", help_text="what it updates or cancels")
     relay_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="relays")
+    only_left_by = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+", help_text="an end for those only whom this update's area holds no more")
     also = models.JSONField(default=list, db_default=models.Value([], models.JSONField()), help_text="keys of further warnings, of other threads, that a message from outside updates or cancels")  # type: ignore[call-overload]
     proposal = models.ForeignKey(Proposal, null=True, on_delete=models.PROTECT, related_name="alerts")
     # Issued by nobody's hand, under an authorisation two persons gave beforehand; author and approver are those two.
@@ -185,6 +186,7 @@ class Alert(RealmRow):
         constraints = [
             SameRealm("predecessor", name="alert_predecessor_same_realm", to="warning_alert"),
             SameRealm("relay_of", name="alert_relay_same_realm", to="warning_alert"),
+            SameRealm("only_left_by", name="alert_left_by_same_realm", to="warning_alert"),
             SameRealm("proposal", name="alert_proposal_same_realm", to="warning_proposal"),
             SameRealm("original", name="alert_original_same_realm", to="warning_original"),
             SameRealm("standing", name="alert_standing_same_realm", to="warning_standing"),

@@ -99,7 +99,7 @@ def _hand_to(alert: Alert, channel: Channel, lost: list[Attempt]) -> tuple[set[U
 
 def call_again(act: Act, alert: Alert) -> None:
     """Places that a person told of what this alert changes or ends hear of that by a person, too."""
-    if alert.state != Alert.ISSUED or alert.predecessor_id is None or alert.silent:
+    if alert.state != Alert.ISSUED or alert.predecessor_id is None or alert.silent or alert.only_left_by_id:
         return
     here = RegionPath.objects.filter(hierarchy="administrative", ancestor_id__in=alert.region_ids).values("descendant_id")
     # Only there: an all-clear for some places is none for the others.

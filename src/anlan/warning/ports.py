@@ -129,7 +129,12 @@ class Adapter(ABC):
 
     @final
     def within(self, channel: Channel, alert: Alert) -> Iterable[Target]:
-        """Its targets in the area it is registered for; one that lies nowhere counts, and our own posts are everywhere."""
+        """Its targets in the area it is registered for; one that lies nowhere counts, and our own posts are everywhere. Of an end for those an update leaves out: these, as they were told."""
+        if alert.only_left_by is not None:
+            from .gate import out_of_area
+
+            rows = out_of_area(alert.only_left_by).filter(channel=channel).order_by("target", "-number").distinct("target")
+            return (Target(row.target, row.target_name, row.region_id) for row in rows.iterator(2000))
         if channel.region_id is None or not channel.outward:
             return self.targets(channel, alert)
         inside = set(RegionPath.objects.filter(hierarchy="administrative", ancestor=channel.region_id).values_list("descendant_id", flat=True)) | {channel.region_id}

@@ -15,7 +15,7 @@ from anlan.kernel.registers import actions as registers
 from anlan.runtime.testing import make_region
 from anlan.warning import actions, arrival, delivery, following, gate, passing, people, ports, proof, queries
 from anlan.warning.adapters.sms import adapter as sms_adapter
-from anlan.warning.models import Alert, AlertRegion, Attempt, Channel, Device, Receipt
+from anlan.warning.models import Alert, AlertRegion, Attempt, Channel, Device, Receipt, Responsible
 
 from .builders import act, channel, issued, lie, of, read_lines
 from .test_delivery import gateway, sms, states  # noqa: F401
@@ -255,6 +255,49 @@ def test_places_an_update_leaves_out_get_the_all_clear_that_was_approved(actual,
     assert not gate.may_be_sent(end, one), "never for what is still warned"
     journal.seal()
     AlertRegion.plain.filter(alert=end).update(region_id=far.pk)
+    lines = prove(proof.bundle(bob, row.pk))
+    assert all(line.ok for line in lines), [line.what for line in lines if not line.ok]
+
+
+def test_whom_a_smaller_area_in_the_same_places_holds_no_more_is_told_and_nobody_else(actual, county, town, alice, bob, gateway, drain):  # noqa: F811
+    west, south, east, north = town.west, town.south, town.east, town.north
+
+    def part(share):
+        right = west + (east - west) * share
+        return {"polygon": [[west, south], [right, south], [right, north], [west, north], [west, south]]}
+
+    for code, share in (("in", 0.2), ("out", 0.8)):
+        Responsible.objects.create(
+            code=code, kind="village", place=code, name="张三", mobile=f"1380000000{int(share * 10)}", region=town, lon=west + (east - west) * share, lat=(south + north) / 2,
+        )
+    feed = channel("cap_feed")
+    one = sms(gateway, settings={"numbers": ["13911111111"], "entries": [{"register": "warning.responsible", "phone": "mobile"}]})
+    row = issued(alice, bob, actual, town, channels=[str(one.pk), str(feed.pk)], drawn=part(0.95))
+    drain()
+    assert {"13800000002", "13800000008"} <= set(Attempt.plain.filter(alert=row, channel=one, state="sent").values_list("target", flat=True))
+
+    def narrowed(earlier, share):
+        newer = actions.update(act(alice, actual), alert=earlier.pk, changes={"drawn": part(share), "regions": [str(town.pk)]})
+        actions.submit(act(alice, actual), alert=newer.pk)
+        actions.approve(act(bob, actual), alert=newer.pk, seen_hash=newer.content_hash)
+        newer = actions.issue(act(bob, actual), alert=newer.pk)
+        drain()
+        return newer
+
+    newer = narrowed(row, 0.5)
+    (item,) = [item for item in work.waiting_for(alice, actual) if item.kind == following.DROPPED]
+    assert item.params["count"] == 1 and following.waits(newer) == "end_dropped"
+    end = following.end_dropped(act(bob, actual), alert=newer.pk)
+    drain()
+    assert [(one.channel.adapter, one.target, one.state) for one in Attempt.plain.filter(alert=end)] == [("sms", "13800000008", "sent")], "the others are warned still"
+    assert not gate.may_be_sent(end, feed) and b"<geocode>" not in bytes(end.cap_xml) and b"<polygon>" not in bytes(end.cap_xml)
+    assert not work.waiting_for(alice, actual).filter(kind__in=[following.DROPPED, passing.CALL], subject=f"alert:{end.pk}").exists() and following.waits(newer) == ""
+    assert following.waits(narrowed(newer, 0.45)) == "", "told already"
+    last = Alert.plain.filter(series=row.series, state="issued", msg_type="Update").get()
+    over = actions.end_as_prepared(act(bob, actual), alert=last.pk, how="all_clear")
+    drain()
+    assert set(Attempt.plain.filter(alert=over, channel=one).values_list("target", flat=True)) == {"13800000002", "13911111111"}, "nobody hears the end twice"
+    journal.seal()
     lines = prove(proof.bundle(bob, row.pk))
     assert all(line.ok for line in lines), [line.what for line in lines if not line.ok]
 
