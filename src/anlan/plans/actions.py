@@ -50,6 +50,7 @@ from .facts import (
     ConditionEnded,
     ConditionMet,
     ConditionUnknown,
+    DraftAskNamed,
     DraftItemDecided,
     DraftItemsDecided,
     DraftItemsJoined,
@@ -157,9 +158,20 @@ def _item(act: Act, key: UUID) -> DraftItem:
 
 
 @action("plans.decide_item")
-def decide_item(act: Act, *, item: UUID, state: str, said: dict[str, Any] | None = None) -> DraftItem:
-    """Confirm an item (as found, or as corrected by `said`), mark it for people only, leave it out, or open it again. plans.bad_rule."""
+def decide_item(act: Act, *, item: UUID, state: str, said: dict[str, Any] | None = None, asks: dict[str, str] | None = None) -> DraftItem:
+    """Confirm an item (as found, or as corrected by `said`), mark it for people only, leave it out, or open it again. plans.bad_rule.
+
+    `asks` names for terms that nobody feeds the post that will be asked, by its name in the document: for the whole draft.
+    """
     row = _item(act, item)
+    known = row.draft.about.get("asks", {})
+    for term, post in sorted((asks or {}).items()):
+        if vocabulary().get(term) and (post := " ".join(post.split())[:200]) != known.get(term, ""):
+            known = {**known, term: post}
+            act.state(DraftAskNamed(draft=row.draft_id, term=term, post=post), about=row.draft)
+    if known != row.draft.about.get("asks", {}):
+        row.draft.about = {**row.draft.about, "asks": {term: post for term, post in known.items() if post}}
+        act.save(row.draft)
     changed = {key: value for key, value in (said or {}).items() if key in ("level", "when", "post", "deadline_min") and value != row.found.get(key)}
     now = {**row.found, **changed}
     if state == DraftItem.CONFIRMED and row.kind == DraftItem.CONDITION:

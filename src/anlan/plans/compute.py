@@ -664,8 +664,10 @@ def plan_of(draft: Any, items: Iterable[Any], key: str) -> dict[str, Any]:
          "approver": post(decides.get(code, "")), "clause": next(entry["clause"] for entry in conditions if entry["level"] == code)}
         for code in [*reversed(order), *(code for code in codes if code not in order)]
     ]
+    used = {term for entry in conditions for term, _source in rule_terms(entry.get("when", ""))}
+    asks = {term: post(name) for term, name in sorted(draft.about.get("asks", {}).items()) if term in used}
     return {
         "anlan_plan": 1, "id": key, "title": {"zh": draft.title}, "number": draft.about.get("number", ""), "hazard": draft.hazard, "adopted": draft.about.get("date", ""), "source": draft.digest,
         **({"issuer": {"zh": draft.about["issuer"]}} if draft.about.get("issuer") else {}),
-        "places": places, "posts": {code: {"zh": name} for code, name in posts.items()}, "levels": levels, "clauses": clauses, "conditions": conditions, "actions": actions,
+        "places": places, "posts": {code: {"zh": name} for code, name in posts.items()}, "levels": levels, "clauses": clauses, "conditions": conditions, "actions": actions, **({"asks": asks} if asks else {}),
     }

@@ -209,6 +209,15 @@ class DraftItemsDecided:
     item_state: str
 
 
+@fact("plans.DraftAskNamed")
+class DraftAskNamed:
+    """A person said which post will be asked for a term that nobody feeds; an empty `post`: the one named when the plan is adopted."""
+
+    draft: UUID
+    term: str
+    post: str
+
+
 @fact("plans.DraftItemSplit")
 class DraftItemSplit:
     """An item of a draft became two of the same words; the second is `half`."""

@@ -157,13 +157,23 @@ class ItemForm(forms.Form):
     post = forms.CharField(label=_("Who acts"), max_length=200, required=False)
     deadline_min = forms.IntegerField(label=_("Within (minutes)"), required=False, min_value=0, max_value=100_000)
 
-    def __init__(self, *args: Any, item: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, item: Any, asked: dict[str, str], **kwargs: Any) -> None:
+        """`asked`: label of each term that nobody feeds."""
         super().__init__(*args, **{**kwargs, "initial": item.now})
         for name in ("post", "deadline_min") if item.kind == "condition" else ("when",):
             del self.fields[name]
+        for term, words in asked.items():
+            self.fields[f"ask-{term}"] = forms.CharField(
+                label=_("Asked for “{term}”").format(term=words), max_length=200, required=False, initial=item.draft.about.get("asks", {}).get(term, ""),
+                help_text=_("Nobody feeds it: this post will be asked, in the whole plan. Empty: the post named when the plan is adopted."),
+                widget=forms.TextInput(attrs={"list": "units", "placeholder": _("the post named when the plan is adopted")}),
+            )
 
     def given(self) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] for name in self.fields}
+        return {name: self.cleaned_data[name] for name in self.fields if not name.startswith("ask-")}
+
+    def asks(self) -> dict[str, str]:
+        return {name.removeprefix("ask-"): self.cleaned_data[name] for name in self.fields if name.startswith("ask-")}
 
 
 class PublishForm(forms.Form):

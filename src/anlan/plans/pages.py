@@ -445,7 +445,8 @@ def draft_page(request: HttpRequest, key: UUID) -> HttpResponse:
     form, status = None, 200
     if item is not None:
         item.draft = row
-        form = ItemForm(request.POST or None, item=item)
+        terms = compute.rule_terms(item.now.get("when") or "")
+        form = ItemForm(request.POST or None, item=item, asked={term: str(label(term)) for term, source in terms if source in ("forecast", "reported")})
         if request.method == "POST":
             verb = request.POST.get("do", "confirmed")
             done, answer = attempt(form, lambda: _decide(request, item, verb, form))
@@ -459,7 +460,7 @@ def draft_page(request: HttpRequest, key: UUID) -> HttpResponse:
     if item is not None:
         context |= {
             "near": queries.draft_near(row, item), "before": row.source[max(0, item.start - 200) : item.start], "words": row.source[item.start : item.end], "after": row.source[item.end : item.end + 240],
-            "terms": [{"label": label(term), "source": SOURCES[source], "asked": source in ("forecast", "reported")} for term, source in compute.rule_terms(item.now.get("when") or "")],
+            "terms": [{"label": label(term), "source": SOURCES[source]} for term, source in terms], "units": queries.draft_units(row),
             "section": queries.draft_section(item.clause), "kind": ITEM_KINDS[item.kind], "item_state": ITEM_STATES[item.state], "decider": person_name(item.decided_by) if item.decided_by else "",
         }
     return render(request, "plans/draft.html", context, status=status)
@@ -505,7 +506,7 @@ def _decide(request: HttpRequest, item: DraftItem, verb: str, form: Any) -> Any:
         return actions.split_item(act, item=item.pk)
     if verb in ("&&", "||"):
         return actions.merge_item(act, item=item.pk, joined=verb)
-    return actions.decide_item(act, item=item.pk, state=verb if verb in ("confirmed", "people", "dropped", "open") else "confirmed", said=form.given())
+    return actions.decide_item(act, item=item.pk, state=verb if verb in ("confirmed", "people", "dropped", "open") else "confirmed", said=form.given(), asks=form.asks())
 
 
 @require_POST

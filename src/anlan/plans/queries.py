@@ -266,6 +266,12 @@ def draft_section(clause: str) -> str:
     return ".".join(re.split(r"[(（/]", clause)[0].split(".")[:2])
 
 
+def draft_units(draft: Draft) -> list[str]:
+    """Who acts in a draft, and who decides: the names a person may choose from."""
+    acting = {item.now.get("post") for item in draft.items.filter(kind="action")} | {row.get("decides") for row in draft.about.get("levels", [])}
+    return sorted({" ".join(name.split()) for name in acting if name} | set(draft.about.get("asks", {}).values()))[:300]
+
+
 def draft_sections(draft: Draft) -> dict[str, dict[str, int]]:
     """{section: {total, open}} in the order of the document."""
     found: dict[str, dict[str, int]] = {}

@@ -20,6 +20,7 @@ FACT_WORDS: dict[str, Any] = {
     "plans.PlanDrafted": _("“{subject}” read into a draft: {conditions} conditions and {actions} actions wait for a person"),
     "plans.DraftItemDecided": _("“{subject}”, clause {clause}: {item_state}"),
     "plans.DraftItemsDecided": _("“{subject}”, {number} items: {item_state}"),
+    "plans.DraftAskNamed": _("“{subject}”: asked for {term} will be {post}"),
     "plans.DraftItemSplit": _("“{subject}”, clause {clause}: an item split in two"),
     "plans.DraftItemsJoined": _("“{subject}”, clause {clause}: an item joined to the one before it"),
     "plans.DraftPublished": _("“{subject}” became a plan: {confirmed} items confirmed, {people} for people only, {dropped} left out"),

@@ -32,7 +32,10 @@ def text_of(raw: bytes) -> tuple[str, list[str]]:
     if raw.startswith(b"PK\x03\x04"):
         return _docx(raw)
     if raw.startswith(b"\xd0\xcf\x11\xe0"):
-        raise BadPaper("unknown", "an old Word file (.doc), or a file locked with a password: save it as .docx without one")
+        # A locked .docx lies in the old container, in a stream of this name.
+        if "EncryptedPackage".encode("utf-16-le") in raw:
+            raise BadPaper("encrypted", "the Word file is locked with a password: save it without one")
+        raise BadPaper("unknown", "an old Word file (.doc): save it as .docx")
     return _plain(raw)
 
 

@@ -8,11 +8,13 @@ import signal
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
 from django.utils import translation
 
 from anlan.engines.text import files, reader
 from anlan.kernel.actions import Act
 from anlan.kernel.errors import Problem
+from anlan.kernel.ids import new_id
 from anlan.kernel.models import Fact
 from anlan.plans import actions, compute, queries, words
 from anlan.plans.models import ActionItem, Clause, Draft, DraftItem, PlanVersion
@@ -253,3 +255,26 @@ def test_a_process_killed_in_the_middle_leaves_nothing_half_written(actual, alic
     assert Draft.objects.get().state == ("open" if dies_at == "draft" else "published") and DraftItem.objects.filter(kind="action").count() == 201
     if dies_at == "publish":
         assert PlanVersion.objects.get(plan__key="county-relief").actionitems.count() == 201
+
+
+def test_who_will_be_asked_is_named_while_a_sentence_is_confirmed_and_kept_in_the_plan(actual, alice, client, signed_in):
+    """Deaths come from nobody's gauge: the editor asks which post will be asked, for the whole draft, and the plan asks that post."""
+    signed_in(client, alice)
+    draft = actions.draft(act(alice, actual), document=PAPER.encode())
+    first, second, third, *acts = draft.items.order_by("order")
+    page = client.get(reverse("plans:draft", args=[draft.pk])).content.decode()
+    assert 'name="ask-deaths"' in page and '<option value="县应急管理局">' in page
+    answer = client.post(reverse("plans:draft", args=[draft.pk]) + f"?item={first.pk}", {"do": "confirmed", "level": first.now["level"], "when": first.now["when"], "ask-deaths": " 县应急管理局 ", "version": first.version, "op_id": str(new_id())})
+    assert answer.status_code == 302
+    draft.refresh_from_db()
+    assert draft.about["asks"] == {"deaths": "县应急管理局"}
+    (told,) = Fact.objects.filter(kind="plans.DraftAskNamed")
+    assert told.payload_row.payload["post"] == "县应急管理局"
+    assert "县应急管理局" in client.get(reverse("plans:draft", args=[draft.pk]) + f"?item={first.pk}").content.decode()
+    actions.decide_item(act(alice, actual), item=second.pk, state="confirmed", asks={"deaths": "县应急管理局", "nonsense": "甲"})
+    assert Fact.objects.filter(kind="plans.DraftAskNamed").count() == 1, "nothing new, and no term of that name"
+    for item in (third, *acts):
+        actions.decide_item(act(alice, actual), item=item.pk, state="people")
+    version = actions.publish_draft(act(alice, actual), draft=draft.pk, key="asked")
+    file = compute.plan_file(version)
+    assert file.posts[file.asks["deaths"]]["zh"] == "县应急管理局" and set(file.asks) == {"deaths"}

@@ -204,7 +204,7 @@ def test_a_pdf_we_made_is_read_back():
 @pytest.mark.parametrize(
     ("raw", "code"),
     [
-        (b"", "empty"), (b"  \n", "empty"), (b"%PDF-1.7 nonsense", "broken"), (b"\xd0\xcf\x11\xe0old", "unknown"), (b"PK\x03\x04broken", "broken"), (b"\x00\x01\x02" * 50, "unknown"),
+        (b"", "empty"), (b"  \n", "empty"), (b"%PDF-1.7 nonsense", "broken"), (b"\xd0\xcf\x11\xe0old", "unknown"), (b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le"), "encrypted"), (b"PK\x03\x04broken", "broken"), (b"\x00\x01\x02" * 50, "unknown"),
         (bytes(range(128, 256)) * 40, "encoding"),
     ],
 )
