@@ -65,6 +65,7 @@ TIMERS: list[Timer] = [
     Timer("warning.expire", "anlan.warning.reactions.on_expire"),
     Timer("warning.standing_expire", "anlan.warning.reactions.on_standing_expire"),
     Timer("warning.retry", "anlan.warning.reactions.on_retry"),
+    Timer("warning.model_over", "anlan.warning.reactions.on_model_over"),
     Timer("warning.recount", "anlan.warning.reactions.on_recount"),
     Timer("warning.unheard", "anlan.warning.reactions.on_unheard"),
     Timer("web.desk_check", "anlan.web.reactions.desk_check"),

@@ -113,8 +113,8 @@ def _read(act: Act, raw: bytes, answer: dict[str, Any], source: str, heard_by: s
         body = raw if document.kind == "cap" else message.xml
         original = Original(realm_id=act.realm.pk, raw=body, sha256=hashlib.sha256(body).hexdigest(), source=source[:200])
         signature = ""
-        if message.signature and place is not None and place.certificate:
-            signature = cap.verify(message.xml, place.certificate).state
+        if place is not None and place.certificate:  # two persons said what proves its messages: one without proves as little as one that is wrong
+            signature = cap.verify(message.xml, place.certificate).state if message.signature else "invalid"
         cames.append(warning.Came(message, heard_by, original, place.issuer if place else "other", place.issuer_name if place else "", signature))
     for finding in document.findings:
         if not document.messages and not finding.note:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from anlan.kernel import access
+from anlan.kernel import access, due
 from anlan.kernel.actions import Act, action
 from anlan.kernel.errors import INVALID
 from anlan.kernel.models import Region
@@ -18,7 +19,7 @@ from anlan.kernel.models import Region
 from . import actions, compute, hazards, queries
 from .errors import BAD_COLOUR, BAD_HAZARD, BAD_TIMES, NO_REGION
 from .facts import ModelSpoke
-from .models import RANK
+from .models import RANK, Proposal
 
 MOST_INPUTS = 20_000  # bytes of JSON: what it read, not the reading itself
 
@@ -45,11 +46,13 @@ def hand_in(
     said = json.dumps(inputs or {}, ensure_ascii=False, sort_keys=True)
     if len(said.encode()) > MOST_INPUTS:
         raise INVALID([{"field": "inputs", "why": f"at most {MOST_INPUTS} bytes"}])
-    touched = [place.region for place in compute.by_shape(compute.drawn({"footprint": footprint, "model": model}))] if footprint else [UUID(str(key)) for key in regions or []]
+    # As a drawn area warns: also the town of a village in a sliver of it.
+    touched = compute.warned_by(compute.drawn({"footprint": footprint, "model": model})) if footprint else [UUID(str(key)) for key in regions or []]
     area = hazards.proposal_rules()["area"]
-    counties = list(dict.fromkeys(key for one in Region.objects.filter(pk__in=touched).order_by("pk").values_list("pk", flat=True) if (key := queries.county_of(one, area))))
-    if not counties:
-        raise NO_REGION(fields=[{"field": "footprint" if footprint else "regions", "why": "touches no place of ours"}])
+    known = set(Region.objects.filter(pk__in=touched).values_list("pk", flat=True))
+    counties = list(dict.fromkeys(key for one in sorted(known) if (key := queries.county_of(one, area))))
+    if not counties or known != set(touched):  # one of several that nobody knows would be warned of to nobody
+        raise NO_REGION(fields=[{"field": "footprint" if footprint else "regions", "why": "touches no place of ours" if not counties else "names a place that is none of ours"}])
     shape = {"footprint": {"type": footprint.get("type"), "coordinates": footprint.get("coordinates")}, "model": f"{model} {version}"} if footprint else {}
     fact = act.state(
         ModelSpoke(
@@ -68,4 +71,32 @@ def hand_in(
         )
         for county in counties
     ]
+    for row in found:
+        _arm(act, row)
     return [str(row.pk) for row in found if row is not None]
+
+
+@action("warning.model_over")
+def over(act: Act, *, proposal: UUID) -> None:
+    """Timer: the window a model spoke of has passed and it has said nothing since, so it speaks of nothing there any more. What still runs is looked at again."""
+    row = act.lock(Proposal, proposal, check_version=False)
+    for line in row.evidence if row.state == Proposal.OPEN else []:
+        if (end := _end(line)) is not None and end <= act.now:
+            said = {name: line[name] for name in ("station", "name", "rule", "rule_version", "quantity", "unit", "window", "threshold", "model")}
+            fact = UUID(line["fact"])
+            actions.propose(
+                act.child(cause=fact, step=line["station"]), region=row.region_id, hazard=row.hazard, value=None, colour="", at=act.now.isoformat(), fact=fact, **said,
+            )
+    _arm(act, row)
+
+
+def _end(line: dict[str, Any]) -> datetime | None:
+    """When the window of a model's line ends; None for a gauge's, for what was taken back, and where it named none."""
+    end = (line.get("model") or {}).get("valid_to") if line["colour"] else ""
+    return datetime.fromisoformat(end) if end else None
+
+
+def _arm(act: Act, row: Proposal | None) -> None:
+    ends = [end for line in row.evidence if (end := _end(line)) is not None and end > act.now] if row is not None else []
+    if row is not None and ends:
+        due.at(act, min(ends), "warning.model_over", subject=f"warning_proposal:{row.pk}")

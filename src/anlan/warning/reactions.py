@@ -7,7 +7,7 @@ from anlan.kernel.actions import Act, Actor
 from anlan.kernel.ids import derived_id
 from anlan.kernel.journal import FactView
 
-from . import actions, delivery, hazards, passing, queries, standing
+from . import actions, delivery, hazards, modelled, passing, queries, standing
 from .models import RANK
 
 
@@ -77,6 +77,10 @@ def on_standing_expire(act: Act, subject: str, params: dict) -> None:
 def on_retry(act: Act, subject: str, params: dict) -> None:
     """Timer: what failed for the moment is tried again, as a new row."""
     delivery.ask_again(act, alert=UUID(subject.partition(":")[2]))
+
+
+def on_model_over(act: Act, subject: str, params: dict) -> None:
+    modelled.over(act, proposal=UUID(subject.partition(":")[2]))
 
 
 def on_recount(act: Act, subject: str, params: dict) -> None:

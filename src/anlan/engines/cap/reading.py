@@ -104,19 +104,38 @@ def _read(raw: bytes, original: bytes) -> Document:
         return _rss(root)
     if name.casefold() == "edxldistribution":  # DE 2.0 writes it small
         return _edxl(root)
-    alerts = _alerts(root)
+    alerts = _taken_out(root)
     if alerts:
         finding = Finding("wrapper", name, f"root is <{name}>, a wrapper no standard knows; its {len(alerts)} alerts were taken out one by one")
-        return Document(kind="wrapper", messages=tuple(map(_message, alerts)), findings=(finding,))
+        return Document(kind="wrapper", messages=tuple(alerts), findings=(finding,))
     raise CapError("not_cap", f"no CAP alert in it: the root element is <{name[:60]}>")
 
 
-def _alerts(root: etree._Element) -> list[etree._Element]:
-    found = [one for one in root.iter("{*}alert") if etree.QName(one).namespace in VERSIONS or len(one)]
-    found = found or [one for part in root.iter() if (one := _enclosed(part)) is not None]
+def _alerts(root: etree._Element) -> list[tuple[etree._Element, str]]:
+    """The alerts in it, each with what the envelope around it (EDXL-DE, also inside a feed) says of its status."""
+    found = [(one, _envelope(one)) for one in root.iter("{*}alert") if etree.QName(one).namespace in VERSIONS or len(one)]
+    found = found or [(one, _envelope(part)) for part in root.iter() if (one := _enclosed(part)) is not None]
     if len(found) > MAX_MESSAGES:
         raise CapError("too_many", f"more than {MAX_MESSAGES:,} alerts in one document")
     return found
+
+
+def _envelope(element: etree._Element) -> str:
+    stands = next((_text(one, "distributionStatus") for one in element.iterancestors() if _name(one).casefold() == "edxldistribution"), "")
+    return " ".join(stands.split())
+
+
+def _outranked(message: Message, status: str) -> Message:
+    """An envelope marked as a drill outranks the letter inside: nothing of a drill may be taken for real."""
+    if message.alert is None or not status or status == "Actual" or message.alert.status != "Actual":
+        return message
+    real = status if status in model.STATUS else "Test"
+    said = f"the envelope says {status}: the alert's Actual is read as {real}"
+    return replace(message, alert=replace(message.alert, status=real), repairs=(*message.repairs, said))
+
+
+def _taken_out(root: etree._Element) -> list[Message]:
+    return [_outranked(_message(element), status) for element, status in _alerts(root)]
 
 
 def _enclosed(element: etree._Element) -> etree._Element | None:
@@ -148,7 +167,7 @@ def _atom(root: etree._Element) -> Document:
         parts = {_name(child) for child in entry if etree.QName(child).namespace == ATOM}
         findings += [Finding("feed", "feed/entry", f"Atom entry lacks {name}") for name in ("id", "title", "updated") if name not in parts]
         findings += [Finding("feed", "feed/entry", f"unknown element <{name}> in the Atom namespace") for name in sorted(parts - ATOM_ENTRY)]
-        alerts = _alerts(entry)
+        alerts = _taken_out(entry)
         content = entry.find(f"{{{ATOM}}}content")
         link = _atom_link(entry)
         if not alerts and not link:
@@ -157,7 +176,7 @@ def _atom(root: etree._Element) -> Document:
                 link = src
             else:
                 findings.append(Finding("feed", "feed/entry", "Atom entry lacks a link and has no alert in its content"))
-        messages += [_message(alert) for alert in alerts]
+        messages += alerts
         entries.append(Entry(
             id=_text(entry, "id"), title=_text(entry, "title"), updated=_text(entry, "updated"), link=link, embedded=len(alerts),
         ))
@@ -178,7 +197,7 @@ def _rss(root: etree._Element) -> Document:
     have = {_name(child) for child in channel}
     findings += [Finding("feed", "channel", f"RSS channel lacks {name}") for name in ("title", "link", "description") if name not in have]
     for item in root.iter("{*}item"):
-        alerts = _alerts(item)
+        alerts = _taken_out(item)
         link = _text(item, "link")
         if not link and _text(item, "guid").startswith("http"):
             link = _text(item, "guid")
@@ -186,7 +205,7 @@ def _rss(root: etree._Element) -> Document:
             findings.append(Finding("feed", "channel/item", "RSS item lacks title and description"))
         if not alerts and not link:
             findings.append(Finding("feed", "channel/item", "RSS item lacks a link and has no alert in it"))
-        messages += [_message(alert) for alert in alerts]
+        messages += alerts
         entries.append(Entry(
             id=_text(item, "guid") or link, title=_text(item, "title"), updated=_text(item, "pubDate"), link=link, embedded=len(alerts),
         ))
@@ -199,19 +218,7 @@ def _edxl(root: etree._Element) -> Document:
     for name in ("distributionID", "senderID", "dateTimeSent", "distributionStatus", kind):
         if not _text(root, name):
             findings.append(Finding("envelope", "EDXLDistribution", f"EDXL-DE lacks {name}"))
-    status = _text(root, "distributionStatus")
-    messages = []
-    for element in _alerts(root):
-        message = _message(element)
-        if message.alert and status and status != "Actual" and message.alert.status == "Actual":
-            # An envelope marked as a drill outranks the letter inside: nothing of a drill may be taken for real.
-            real = status if status in model.STATUS else "Test"
-            message = replace(
-                message, alert=replace(message.alert, status=real),
-                repairs=(*message.repairs, f"the envelope says {status}: the alert's Actual is read as {real}"),
-            )
-        messages.append(message)
-    return Document(kind="edxl-de", messages=tuple(messages), findings=tuple(findings))
+    return Document(kind="edxl-de", messages=tuple(_taken_out(root)), findings=tuple(findings))
 
 
 # One alert

@@ -156,6 +156,42 @@ def test_a_signature_is_checked_with_the_links_certificate(actual, county, alice
     assert row.signature == "invalid"
 
 
+@pytest.mark.parametrize("signed", ["wrong", "missing", "right"])
+def test_only_a_message_that_proves_itself_lifts_anything_over_a_link_with_a_certificate(actual, county, alice, signed):
+    from anlan.exchange import keys
+
+    private, certificate = keys.pair()
+    source = link(alice, actual, name="signed", url="https://a.invalid/x", certificate=certificate.decode(), issuer="weather_service")
+    first = Alert.plain.get(pk=take(alice, actual, cap.sign(message(), private, certificate), link=source.pk)["received"][0])
+    raw = message("c1", sent="2026-07-20T09:00:00+08:00", kind="Cancel", references="met@example.invalid,a1,2026-07-20T06:00:00+08:00")
+    if signed != "missing":
+        raw = cap.sign(raw, private, certificate)
+    if signed == "wrong":
+        raw = raw.replace("暴雨红色预警".encode(), "平安无事".encode())
+    said = Alert.plain.get(pk=take(alice, actual, raw, link=source.pk)["received"][0])
+    first.refresh_from_db()
+    assert first.state == ("cancelled" if signed == "right" else "received")
+    asked = work.waiting_for(alice, actual).filter(subject=f"alert:{said.pk}")
+    assert asked.exists() == (signed != "right") and all("signature" in item.msgid for item in asked)
+
+
+@pytest.mark.parametrize("references", ["", "met@example.invalid/a1"])
+def test_a_cancel_that_names_nothing_readable_is_put_to_a_person(actual, county, alice, references):
+    first = Alert.plain.get(pk=take(alice, actual, message())["received"][0])
+    said = Alert.plain.get(pk=take(alice, actual, message("c1", sent="2026-07-20T09:00:00+08:00", kind="Cancel", references=references))["received"][0])
+    first.refresh_from_db()
+    (asked,) = work.waiting_for(alice, actual).filter(subject=f"alert:{said.pk}")
+    assert first.state == "received" and asked.params["headline"] == first.headline and "does not say which" in asked.msgid
+
+
+def test_a_message_without_any_place_is_shown_with_those_we_could_not_place(actual, county, alice):
+    from anlan.exchange import queries
+
+    raw = message().decode().replace(f"<area><areaDesc>某地</areaDesc>{SQUARE}</area>", "").encode()
+    row = Alert.plain.get(pk=take(alice, actual, raw)["received"][0])
+    assert row.region_ids == [] and list(queries.unmapped(alice, actual)) == [row] and row.unmapped == ["暴雨红色预警"]
+
+
 LAUGHS = b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><alert>&b;</alert>'
 
 

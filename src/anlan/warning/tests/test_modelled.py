@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from anlan.kernel import journal, work
+from anlan.kernel import clock, journal, work
 from anlan.kernel.actions import Actor
 from anlan.kernel.errors import Problem
+from anlan.kernel.models import Due
 from anlan.warning import modelled
 from anlan.warning.models import Alert, Attempt, Proposal
 
@@ -77,3 +78,28 @@ def test_it_comes_over_the_interface_from_who_may_enter_and_not_too_late(client,
     assert late.status_code == 422 and late.json()["error"]["code"] == "warning.bad_times"
     with pytest.raises(Problem):
         say(Actor(account_id=None, person_id=None, post_id=None, device="x"), actual)
+
+
+def test_what_a_model_spoke_of_is_over_when_its_window_is(actual, county, machine, monkeypatch):
+    (row,) = say(machine, actual)
+    say(machine, actual, model="other", valid_to=clock.now() + timedelta(hours=9))
+    timer = Due.objects.get(timer="warning.model_over", subject=f"warning_proposal:{row.pk}")
+    assert timer.due_at < clock.now() + timedelta(hours=5), "the first window that ends"
+    modelled.over(act(machine, actual), proposal=row.pk)
+    row.refresh_from_db()
+    assert [line["colour"] for line in row.evidence] == ["orange", "orange"], "not yet"
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda realm=None: real(realm) + timedelta(hours=5))
+    modelled.over(act(machine, actual), proposal=row.pk)
+    row.refresh_from_db()
+    assert row.state == "open" and {line["station"]: line["colour"] for line in row.evidence} == {"model:SWMM": "", "model:other": "orange"}
+    monkeypatch.setattr(clock, "now", lambda realm=None: real(realm) + timedelta(hours=10))
+    modelled.over(act(machine, actual), proposal=row.pk)
+    row.refresh_from_db()
+    assert row.state == "faded"
+
+
+def test_no_place_a_model_names_is_passed_over(actual, county, machine):
+    with pytest.raises(Problem) as caught:
+        say(machine, actual, footprint=None, regions=[str(county.pk), str(actual.pk)])
+    assert caught.value.kind.code == "warning.no_region" and not Proposal.plain.exists()

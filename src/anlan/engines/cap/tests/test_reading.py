@@ -158,6 +158,26 @@ def test_an_envelope_marked_as_exercise_outranks_an_actual_alert_inside():
     assert document.messages[0].alert.status == "Exercise"
 
 
+@pytest.mark.parametrize("way", ["atom", "rss", "wrapper", "base64", "nested"])
+def test_an_envelope_outranks_the_alert_inside_wherever_it_lies(way):
+    import base64
+
+    body = ALERT.partition("?>")[2]
+    inside = f"<contentData>{base64.b64encode(ALERT.encode()).decode()}</contentData>" if way == "base64" else f"<embeddedXMLContent>{body}</embeddedXMLContent>"
+    envelope = (
+        '<EDXLDistribution xmlns="urn:oasis:names:tc:emergency:EDXL:DE:1.0"><distributionID>1</distributionID><senderID>a@b.c</senderID>'
+        f"<dateTimeSent>2026-07-20T06:00:00+08:00</dateTimeSent><distributionStatus>{'<StatusKindDefault>Exercise</StatusKindDefault>' if way == 'nested' else 'Exercise'}</distributionStatus>"
+        f"<distributionType>Report</distributionType><contentObject>{inside}</contentObject></EDXLDistribution>"
+    )
+    raw = {
+        "atom": f'<feed xmlns="http://www.w3.org/2005/Atom"><id>f</id><title>t</title><updated>2026-07-20T06:00:00+08:00</updated><entry><id>b</id><title>t</title><updated>2026-07-20T06:00:00+08:00</updated><content>{envelope}</content></entry></feed>',
+        "rss": f'<rss version="2.0"><channel><title>t</title><link>http://a.invalid/</link><description>d</description><item><title>t</title>{envelope}</item></channel></rss>',
+        "wrapper": f"<box>{envelope}</box>",
+    }.get(way, envelope)
+    (message,) = cap.read(raw.encode()).messages
+    assert message.alert.status == "Exercise" and any("the envelope says Exercise" in repair for repair in message.repairs)
+
+
 def test_a_feed_gives_links_and_embedded_alerts():
     body = ALERT.partition("?>")[2]
     raw = (
