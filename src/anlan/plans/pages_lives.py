@@ -42,7 +42,7 @@ def laws(request: HttpRequest) -> HttpResponse:
         count = lives.law_changed(request.act(expected_version=None), law=law, reason=request.POST.get("reason", ""))  # type: ignore[attr-defined]
         messages.success(request, _("The revision of {n} plans in force was opened.").format(n=count))
         return redirect("plans:matrix")
-    return render(request, "plans/laws.html", {"law": law, "plans": lives.citing(law) if law.strip() else [], "op_id": new_id()})
+    return render(request, "plans/laws.html", {"law": law, "plans": lives.citing(law) if law.strip() else [], "named": lives.named_laws(), "op_id": new_id()})
 
 
 def lint(request: HttpRequest, key: UUID) -> HttpResponse:

@@ -68,6 +68,7 @@ def test_a_changed_post_sends_its_plan_back_and_a_law_every_plan_that_names_it(a
     assert (case.state, case.trigger) == ("revising", "organisation")
     step(alice, case, "keep", finding="仅更名", valid_until=NEXT)
     actions.add_version(act(alice, actual), text=changed_pack("hengyang_flood_2023", lambda data: data["clauses"]["5.4.1(1)"]["text"].update(zh="依据《某某防洪条例》，3个以上县市区发布暴雨红色预警。")))
+    assert {"law": "某某防洪条例", "plans": 1} in lives.named_laws()
     assert [plan.key for plan in lives.citing("《某某防洪条例》")] == [KEY] and lives.citing("《不存在的法》") == []
     assert lives.law_changed(act(alice, actual), law="《某某防洪条例》", reason="修订第三条") == 1
     case.refresh_from_db()
