@@ -40,6 +40,9 @@ if (document.readyState !== 'loading') furnish(document.body);
 document.addEventListener('htmx:configRequest', (event) => { event.detail.headers['Anlan-Visible'] = document.visibilityState; });
 document.addEventListener('htmx:load', (event) => furnish(event.detail.elt));
 
+// What is folded on the page is printed whole.
+addEventListener('beforeprint', () => document.querySelectorAll('main details:not([open])').forEach((el) => { el.open = true; el.dataset.folded = '1'; }));
+addEventListener('afterprint', () => document.querySelectorAll('main details[data-folded]').forEach((el) => { el.open = false; delete el.dataset.folded; }));
 startClock();
 startForms();
 startDrag();

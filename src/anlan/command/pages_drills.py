@@ -199,4 +199,4 @@ def report(request: HttpRequest, key: UUID) -> HttpResponse:
     body["steps"] = [step | step_words(step) for step in body["steps"]]
     findings = case.findings.order_by("number")
     closed = sum(one.state == "closed" for one in findings)
-    return render(request, "command/drill_report.html", {"case": case, "row": row, "body": body, "plan": drills.plan_title(case.plan_key), "findings": findings, "closed": closed, "form_words": case.get_form_display(), "observers": sorted({person_name(one.observer) for one in case.scores.all()})})
+    return render(request, "command/drill_report.html", {"case": case, "row": row, "body": body, "late": [step for step in body["steps"] if step["late"]], "plan": drills.plan_title(case.plan_key), "findings": findings, "closed": closed, "form_words": case.get_form_display(), "observers": sorted({person_name(one.observer) for one in case.scores.all()})})
