@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -361,14 +362,25 @@ def _initial(request: HttpRequest, found: Proposal | None) -> dict[str, Any]:
         return {"kind": request.GET.get("kind", "prompt"), "places": post.region.name if post and post.region else "", "channels": channels}
     hazard = hazards.table()[found.hazard].name_zh
     worst = [line for line in found.evidence if line["colour"] == found.now_colour][:5] or found.evidence[:5]
-    lines = [f"{line['name']}：{_reading(line)}" for line in worst]
-    count = sum(bool(line["colour"]) for line in found.evidence)
+    lines = [f"{_spoken_by(line)}：{_reading(line)}" for line in worst]
+    models = sum(bool(line["colour"] and line.get("model")) for line in found.evidence)
+    stations = sum(bool(line["colour"]) for line in found.evidence) - models
+    counted = "、".join([f"{stations}处监测站超阈值"] * bool(stations) + [f"{models}个模型预报"] * bool(models))
     shape = next((line["model"]["drawn"] for line in worst if line.get("model") and line["model"]["drawn"]), {})
     return (Compose.drawn_as(shape) if shape else {}) | {
         "kind": found.kind, "colour": found.colour, "hazard": found.hazard, "places": found.region.name, "channels": channels,
-        "headline": f"{found.region.name}{hazard}{actions.COLOUR_ZH[found.colour]}信号，{count}处监测站超阈值",
+        "headline": f"{found.region.name}{hazard}{actions.COLOUR_ZH[found.colour]}信号，{counted}",
         "description": "；".join(lines) + "。", "instruction": "请立即核实情况，检查隐患点，做好转移准备，并回复确认。",
     }
+
+
+def _spoken_by(line: dict[str, Any]) -> str:
+    """A gauge by its name; a model as one, with the time it speaks of."""
+    about = line.get("model")
+    if not about:
+        return line["name"]
+    times = [clock.local(datetime.fromisoformat(about[name])).strftime("%m-%d %H:%M") if about[name] else "" for name in ("valid_from", "valid_to")]
+    return f"模型{line['name']}预报" + (f"（{times[0]}至{times[1]}）" if any(times) else "")
 
 
 def _reading(line: dict[str, Any]) -> str:

@@ -45,6 +45,7 @@ def test_it_lies_on_the_proposal_with_all_it_was_made_of_and_warns_nobody(actual
     page = client.get(reverse("warning:proposal", args=[row.pk])).content.decode()
     assert "SWMM" in page and "5.2-a1" in page and "QPF 06:00" in page
     form = client.get(reverse("warning:compose") + f"?proposal={row.pk}").context["form"]
+    assert "1个模型预报" in form.initial["headline"] and "监测站" not in form.initial["headline"] and "模型SWMM预报（" in form.initial["description"]
     assert form.initial["shape"] == "footprint" and json.loads(form.initial["footprint"])["coordinates"] and form.initial["model"] == "SWMM 5.2-a1"
 
 
