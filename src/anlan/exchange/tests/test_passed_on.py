@@ -83,7 +83,7 @@ def test_who_heard_what_we_stop_passing_on_is_seen_to_by_a_person(passed, actual
     assert item.subject == f"alert:{row.pk}" and sign.name in item.params["channels"] and item.params["count"] == gate.heard(row, own=True).count() >= 1
     assert Alert.plain.filter(kind="relay").count() == 1, "nothing of ours says that the issuer's warning is over"
     page = signed_in(client, alice).get(f"/warning/alerts/{row.pk}").content.decode()
-    assert "/do/acknowledge" in page
+    assert "/do/acknowledge" in page and ("并未解除" in page or "has not lifted it" in page), "what the button says is said before it"
     actions.acknowledge(act(alice, actual), alert=row.pk)
     assert not [one for one in work.waiting_for(alice, actual) if one.kind == following.WITHDRAWN]
 
