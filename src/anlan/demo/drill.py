@@ -23,7 +23,7 @@ from anlan.kernel.ids import derived_id
 from anlan.kernel.loops import actions as cases
 from anlan.kernel.models import Account, Order, Realm
 from anlan.plans import actions as plans
-from anlan.plans.models import Question, ResponseProposal
+from anlan.plans.models import PlanBinding, Question, ResponseProposal
 from anlan.sensing.ingest import Sample
 from anlan.sensing.models import Station
 
@@ -87,10 +87,11 @@ class Example:
 
 
 def hold_once(name: str, player_of: Callable[[Realm], Player]) -> DrillReport | None:
-    """Hold a drill that ships where it was not held yet, so that its room shows one; None where it was begun before."""
-    if Drill.plain.filter(title=Example(name).about["name"]["zh"]).exists():
+    """Hold a drill that ships where it was not held yet, so that its room shows one; None where it was. What was killed half-way goes on where it stood."""
+    found = Drill.plain.filter(title=Example(name).about["name"]["zh"]).order_by("created_at").first()
+    if found is not None and found.state in ("evaluated", "cancelled"):
         return None
-    return Exercise(name, player_of).run()
+    return Exercise(name, player_of).run(found)
 
 
 class Exercise:
@@ -125,23 +126,32 @@ class Exercise:
             "parts": {part: [str(self.post(name)) for name in names] for part, names in self.about["parts"].items()}, "injects": injects + readings, "expects": self.about["expects"], "criteria": self.about["criteria"],
         }
 
-    def run(self) -> DrillReport:
-        """Plan, script, hold, score and evaluate it; returns the report."""
+    def run(self, case: Any = None) -> DrillReport:
+        """Plan, script, hold, score and evaluate it, or what is left of a `case` that was begun; returns the report."""
         control = self.about["parts"]["controller"][0]
-        case: Any = cases.open(
-            self.act(control, self.actual), loop="command.drill",
-            values={"title": self.about["name"]["zh"], "year": clock.local(clock.now(self.actual)).year, "form": self.about["form"], "breadth": "comprehensive", "region": str(self.home)},
-        )
-        drills.save_script(self.act(control, self.actual), drill=case.pk, script=self.script())
-        for step in ("prepare", "begin"):
-            case = cases.step(self.act(control, self.actual), loop="command.drill", case=case.pk, step=step)
-        realm = Drill.plain.select_related("exercise").get(pk=case.pk).exercise
-        assert realm is not None
-        self._adopt(realm)
-        self._play(realm)
-        cases.step(self.act(control, self.actual), loop="command.drill", case=case.pk, step="stop")
+
+        def step(name: str, **data: Any) -> Any:
+            return cases.step(self.act(control, self.actual), loop="command.drill", case=case.pk, step=name, **data)
+
+        if case is None:
+            case = cases.open(
+                self.act(control, self.actual), loop="command.drill",
+                values={"title": self.about["name"]["zh"], "year": clock.local(clock.now(self.actual)).year, "form": self.about["form"], "breadth": "comprehensive", "region": str(self.home)},
+            )
+        if case.state == "planned":
+            drills.save_script(self.act(control, self.actual), drill=case.pk, script=self.script())
+            case = step("prepare")
+        if case.state == "prepared":
+            case = step("begin")
+        if case.state == "running":
+            realm = Drill.plain.select_related("exercise").get(pk=case.pk).exercise
+            assert realm is not None
+            if not PlanBinding.objects.filter(only_realm=realm).exists():
+                self._adopt(realm)
+            self._play(realm)
+            case = step("stop")
         drills.score(self.act("observer", self.actual), drill=case.pk, scores=self.about["observed"])
-        cases.step(self.act(control, self.actual), loop="command.drill", case=case.pk, step="evaluate", data={"conclusion": self.about["conclusion"]})
+        step("evaluate", data={"conclusion": self.about["conclusion"]})
         return DrillReport.objects.of(self.actual).select_related("drill").get(drill_id=case.pk)
 
     def _adopt(self, realm: Realm) -> None:
@@ -155,7 +165,8 @@ class Exercise:
         self.player = self.player_of(realm)
         at, steps = self.example.start, []
         while at <= max(samples):
-            steps.append(Step(at, samples.get(at, []), [lambda: self._people(realm)]))
+            if at >= realm.now_at:  # what lies behind was played before the process was killed
+                steps.append(Step(at, samples.get(at, []), [lambda: self._people(realm)]))
             at += every
         self.player.play(steps)
 

@@ -1,6 +1,8 @@
 """The full drill that ships is held from the year's plan to its findings: real ingest, rules, plans, orders, timers and evaluation; scripted players."""
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from anlan.command.models import Drill, Finding, Inject
@@ -34,8 +36,22 @@ def test_the_curve_is_the_record_through_the_tables():
     assert [example.level("hengshan", flow) for flow in (0, 75, 150, 250, 800, 1800, 5000)] == [47.5, 48.25, 49.0, 50.2, 51.8, 53.6, 53.6]
 
 
-def test_the_hengyang_drill_is_held_measured_and_followed_up(actual):
+class Killed(Here):
+    """A process that dies in the middle: after so many readings nothing more is taken or done."""
+
+    def publish(self, realm, samples, ids):
+        super().publish(realm, samples, ids)
+        if realm.now_at >= Example("hengyang-2026").start + timedelta(minutes=100):
+            raise KeyboardInterrupt
+
+
+def test_the_hengyang_drill_is_held_measured_and_followed_up_though_its_process_died_half_way(actual):
+    with pytest.raises(KeyboardInterrupt):
+        hold_once("hengyang-2026", Killed)
+    half = Drill.plain.get()
+    assert half.state == "running" and Order.plain.filter(realm=half.exercise).exists()
     report = hold_once("hengyang-2026", Here)
+    assert Drill.plain.get().pk == report.drill_id == half.pk
     assert report is not None and hold_once("hengyang-2026", Here) is None
     body, drill = report.body, Drill.plain.select_related("exercise").get(pk=report.drill_id)
     assert drill.state == "evaluated" and drill.exercise.is_over
