@@ -55,6 +55,12 @@ CIRCUMSTANCE = re.compile(
     r"(?:根据|当(?!地)|按照|按|依据|视|为|在|针对|遇|遇有|进入(?![^,]{0,12}的)|启动|经|如|若|一旦|接|接到|发生(?!地)|结合|对于|因|随着|具体|涉及|依托|签署|鉴于|收到|受(?=[^,]{2,24}委托,)|市防指启动)[^,。;]{1,60},|[^,。;]{2,44}(?:(?<![及实随适同临])时|后|期间|中|前|情况下|基础上|(?:小时|分钟|日|天|时间)内|的),)")
 
 
+# "Ⅰ级响应为最高级别响应", "每级响应行动包含…": says what levels are, and nothing to do.
+DESCRIBED = re.compile(r"(?:每级|各级|(?:Ⅰ|Ⅱ|Ⅲ|Ⅳ|I{1,3}|IV|[一二三四])级)?(?:应急)?响应(?:行动|级别|等级|措施)?(?:为|是|包含|包括|分为|共分)")
+# "灾情发生24小时内,发慰问电,由救援组负责": whoever is named last, after what is to be done.
+LAST_NAMED = re.compile(rf",由((?:(?!由)[\u4e00-\u9fff()、]){{2,24}}?{UNIT_END})(?:负责|承担|落实|实施)$")
+
+
 def parts(text: str, gaps: frozenset[int] = frozenset()) -> Iterator[Part]:
     """The acts of a clause's text, in order; labels ("指挥调度。") are none."""
     for number, (a, b) in enumerate(_sentences(text, gaps)):
@@ -66,8 +72,12 @@ def parts(text: str, gaps: frozenset[int] = frozenset()) -> Iterator[Part]:
             continue
         if re.fullmatch(r"[一二三四五六七八九十、]*(?:应急)?(?:响应|反应|处置)?(?:行动|措施|程序|条件)", body):
             continue  # a heading in a sentence's place
+        if DESCRIBED.match(body):
+            continue
         found = who(body)
-        if number == 0 and len(body) <= 14 and "," not in body and len(text) > len(body) + 6 and text[b - 1 : b] in "。:" and (found is None or found[1] - found[0] < 3):
+        if found is None and (last := LAST_NAMED.search(body)):
+            found = last.start(1), last.end(1), "", ""
+        if number == 0 and len(body) <= 14 and "," not in body and len(text) > len(body) + 6 and text[b - 1 : b] in "。:" and (found is None or found[1] - found[0] < 3) and not DURATION.search(body):
             continue
         yield from _split(text, a, a + len(body), found)
 

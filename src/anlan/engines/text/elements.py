@@ -319,12 +319,13 @@ def _mode(clause: Clause, chain: list[Clause], headed: set[int]) -> str:
                 return "action"
             if LEADIN.search(tail) and not re.search(r"措施|工作组", tail[-20:]):
                 return "condition"
-        if ACTIONS.search(heading):
+        # "6.1.3 应急响应" below "6.1 Ⅰ级响应" is what is done at that level.
+        if ACTIONS.search(heading) or heading == "应急响应" and depth + 1 < len(chain) and id(chain[depth + 1]) in headed:
             return "action"
         if CONDITIONS.search(heading):
             return "condition"
-        if NEITHER.search(heading) and not one.text.startswith(one.heading):
-            return "neither"
+        if NEITHER.search(heading) and not one.text.startswith(one.heading) and not (heading.endswith("保障") and any(ACTIONS.search(plain(up.heading)) for up in chain[depth + 1 :])):
+            return "neither"  # "1.通信保障" among the measures of a level is one of them, and no chapter of what is kept ready
         if id(one) in headed:
             # "3.2 响应措施" above "3.2.1 Ⅱ级响应": what the levels are listed for.
             return "action" if any(ACTIONS.search(plain(up.heading)) for up in chain[depth + 1 : depth + 3]) else "level"

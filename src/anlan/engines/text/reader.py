@@ -354,7 +354,10 @@ MARKERS: tuple[tuple[str, re.Pattern], ...] = (
     ("dash", re.compile(r"(——|--)\s*(?=[\u4e00-\u9fffⅠ-Ⅻ])")),
 )
 INLINE = ("cnp", "arp", "one", "circled", "cn")
-UNITS = re.compile(r"\s*(?:米|m|M|毫米|mm|公里|km|千米|小时|h|分钟|天|日|月|年|人|座|条|个|县|处(?!置|理)|起|级|万|亿|%|％|～|~|吨|户|间|站|次|名|支|台|时|℃|°)")
+# A unit behind a number; not the word a heading begins with ("1.人员值守", "2.次生灾害", "3.台风").
+UNITS = re.compile(
+    r"\s*(?:米|m|M|毫米|mm|公里|km|千米|小时|h|分钟|天(?!气)|日(?!常)|月|年(?!度)|人(?![员民力身])|座|条(?!件)|个(?!人)|县(?![级政委])|处(?!置|理)|起|级(?!别)|万|亿|%|％|～|~|吨|户|间|站|次(?!生)|名(?![称词])|支(?![持援])|台(?!风(?!力))|时(?![限间])|℃|°)"
+)
 _MEASURED = re.compile(rf"[\d.．\s\ue000-\uf8ff]*(?:{UNITS.pattern})")
 
 
@@ -382,7 +385,7 @@ def _marker(text: str, at: int, style: str, pattern: re.Pattern) -> _Marker | No
     if style == "one_bare" and (at or len(text) > 20 or not _titled(text[match.end() :])):
         return None  # "1总则" alone on its line
     if style in ("one", "one_gap", "one_bare"):
-        if style == "one_gap" and UNITS.match(text, match.end()) and not text.startswith(("人员", "级别", "分级", "个人"), match.end()):
+        if style == "one_gap" and UNITS.match(text, match.end()):
             return None
         return _Marker("one" + (match[2] if style == "one" else " ").replace("．", "."), (int(match[1]),), match[0].strip(), size)
     if style == "arp" and "（" not in match[0]:

@@ -290,6 +290,8 @@ def _quantity(segment: str, a: int, b: int, unit: str) -> tuple[Quantity | None,
     fit = [quantity for quantity in QUANTITIES if unit in quantity.units]
     # "3人以上、10人以下重伤": what stands right behind the (second) number names both.
     follows = re.match(rf"(?:[、,至~-]?(?:{NUMBER}(?:{SCALES})?(?:{UNIT})以[上下]|(?:不足|不满|未满){NUMBER}(?:{SCALES})?(?:{UNIT})))?", segment[b:])
+    if unit in ("小时", "天") and (other := re.match(rf"或[^,。;]{{0,16}}?\d+{unit}", segment[b:])):
+        follows = other  # "2小时或其他地区4小时尚未得到控制": what is not done is said once
     behind = segment[b + (follows.end() if follows else 0) :][:24]
     for quantity in fit:
         if quantity.after and quantity.after != "." and re.match(rf"(?:以上|以下|的|\([^)]{{0,60}}\))*{quantity.after}", behind):

@@ -280,3 +280,43 @@ def test_headings_of_measures_are_no_part_of_their_sentences():
     text = "西岭县地质灾害应急预案\n\n一、总则\n\n甲。\n\n二、应急响应\n\n（一）预警行动\n\n1.蓝色预警行动：县自然资源局加强值班。\n\n（二）响应行动\n\n1.四级响应行动\n县指挥部副指挥长带队赴现场。派出由县政府负责同志带队，有关部门组成的工作组赴灾区指导。\n"
     found = [(row["level"], row["unit"], row["text"][:6]) for row in elements(read(text))["actions"]]
     assert found == [("蓝色", "县自然资源局", "蓝色预警行动"), ("IV", "县指挥部副指挥长", "县指挥部副指"), ("IV", "县指挥部副指挥长", "派出由县政府")]
+
+
+def test_measures_under_a_bare_heading_of_response_and_those_whose_unit_is_named_last():
+    text = """西岭县救助预案
+
+1 总则
+
+甲。
+
+2 应急响应
+
+应急响应行动包含指挥与调度。Ⅰ级响应为最高级别响应。
+
+2.1 Ⅰ级响应
+
+2.1.1 启动条件
+
+发生在重点林区，且3小时或其他地区6小时尚未得到有效控制的森林火灾。
+
+2.1.2 应急响应
+
+接到灾情后2小时内编发快报。县民政局执行零报告制度。及时派出工作组赴灾区。
+
+2.2 Ⅱ级响应
+
+2.2.1 响应措施
+
+应急响应行动包含值守与调度。每级响应包含下级的内容。
+灾情发生24小时内，向灾区发慰问电，由救助（综合）组负责。
+
+2.2.2 工作措施
+
+1.人员值班保障
+县民政局取消休假。
+2.台风防御
+县水利局巡查。
+"""
+    found = elements(read(text))
+    assert [(row["level"], row["op"], row["value"], row["unit"]) for row in found["conditions"]] == [("I", ">=", 3, "小时"), ("I", ">=", 6, "小时")]
+    assert [(row["level"], row["unit"], row["text"][:4]) for row in found["actions"]] == [("I", "", "接到灾情"), ("I", "县民政局", "县民政局"), ("I", "县民政局", "及时派出"), ("II", "救助（综合）组", "灾情发生"), ("II", "县民政局", "县民政局"), ("II", "县水利局", "县水利局")]
