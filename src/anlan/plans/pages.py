@@ -446,7 +446,8 @@ def draft_page(request: HttpRequest, key: UUID) -> HttpResponse:
     if item is not None:
         item.draft = row
         terms = compute.rule_terms(item.now.get("when") or "")
-        form = ItemForm(request.POST or None, item=item, asked={term: str(label(term)) for term, source in terms if source in ("forecast", "reported")})
+        asked = {term: str(label(term)) for term, source in terms if source in ("forecast", "reported")}
+        form = ItemForm(request.POST or None, item=item, asked=asked)
         if request.method == "POST":
             verb = request.POST.get("do", "confirmed")
             done, answer = attempt(form, lambda: _decide(request, item, verb, form))
@@ -460,7 +461,7 @@ def draft_page(request: HttpRequest, key: UUID) -> HttpResponse:
     if item is not None:
         context |= {
             "near": queries.draft_near(row, item), "before": row.source[max(0, item.start - 200) : item.start], "words": row.source[item.start : item.end], "after": row.source[item.end : item.end + 240],
-            "terms": [{"label": label(term), "source": SOURCES[source]} for term, source in terms], "units": queries.draft_units(row),
+            "terms": [{"label": label(term), "source": SOURCES[source]} for term, source in terms], "units": queries.draft_units(row) if asked else [],
             "section": queries.draft_section(item.clause), "kind": ITEM_KINDS[item.kind], "item_state": ITEM_STATES[item.state], "decider": person_name(item.decided_by) if item.decided_by else "",
         }
     return render(request, "plans/draft.html", context, status=status)

@@ -1019,7 +1019,8 @@ def receive(act: Act, came: Came) -> Alert | None:
                 named.append(earlier)
         why = "its signature is missing or wrong" if row.signature == "invalid" else "that is another sender's"
         row.repairs = [*row.repairs, *(f"not applied to {one.identifier}: {why} ({one.sender})" for one in strange)]
-        row.also = [str(one.pk) for one in named if one.pk not in (row.predecessor_id, *chain(row))]
+        before = chain(row) if len(named) > 1 else [row.predecessor_id]
+        row.also = [str(one.pk) for one in named if one.pk not in before]
         if row.predecessor or strange:
             row.content_hash = content_hash(row)
             row.save(update_fields=["predecessor", "also", "series", "content_hash", "repairs"])

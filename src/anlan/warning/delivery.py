@@ -21,7 +21,7 @@ from django.db.models import Sum as Total
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
-from anlan.engines.cap.proving import BY_VOICE, FINISHED, Sum, attempt_line, receipt_line
+from anlan.engines.cap.proving import BY_VOICE, ERASED, FINISHED, Sum, attempt_line, receipt_line
 from anlan.kernel import access, clock, due
 from anlan.kernel.actions import Act, Actor, action
 from anlan.kernel.facts import PersonalErased
@@ -492,7 +492,6 @@ def _key(text: str) -> UUID | None:
 
 
 KEPT = timedelta(days=365)  # as Attempt.PERSONAL says
-ERASED = "erased:"
 
 
 @action("warning.forget_targets")

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
+from anlan.engines.cap.proving import ERASED
 from anlan.kernel import clock
 from anlan.kernel.journal import canonical
 from anlan.kernel.models import Installation, RegionPath
@@ -138,7 +139,7 @@ def out_of_area(update: Alert) -> Any:
     # Only where the update went by the same channel: elsewhere nobody of it was told, and nobody is out of it.
     went = set(Attempt.plain.filter(alert=update, state__in=TAKEN).values_list("channel_id", flat=True).distinct())
     found = Attempt.plain.filter(Q(region_id__in=here) | Q(region_id__in=update.region_ids), alert=before, state__in=TAKEN, channel__in=went, channel__adapter__in=ports.personal())
-    return found.filter(~Exists(told)).exclude(target__startswith="erased:")
+    return found.filter(~Exists(told)).exclude(target__startswith=ERASED)
 
 
 def not_prepared(alert: Alert) -> str:

@@ -33,8 +33,8 @@ HEADER = (
 )
 TIMES = ("occurred_at", "received_at")
 OUT = ("sent", "delivered")
-TAKEN = (*OUT, "unsure")
 MASKED = "masked:"  # in place of a person's number or address
+ERASED = "erased:"  # in place of either, a year after
 BY_VOICE = "voice:"  # a place told by a person, which no channel was given
 FINISHED = "warning.DeliveryFinished"
 LONGEST = 1 << 26  # bytes of a line
@@ -64,7 +64,7 @@ def _micros(at: datetime) -> int:
 
 def attempt_line(key: str, number: int, state: str, reference: str, at: datetime, failed_after_all: bool) -> str:
     """What the journal's digest holds of an attempt. That it arrived, or failed after all, is its receipts' to say: until those come it was taken by the channel."""
-    taken = state in TAKEN or failed_after_all
+    taken = state in (*OUT, "unsure") or failed_after_all
     return f"{key} {number} {'taken' if taken else state} {_micros(at)} {reference}"
 
 
@@ -227,7 +227,7 @@ class Ways:
         else:
             way.targets.add(target)
             # A number that is masked, or erased after a year, is counted; any other target is compared itself.
-            way.bare &= not target.startswith((MASKED, "erased:"))
+            way.bare &= not target.startswith((MASKED, ERASED))
         way.ends[state] += 1
 
 

@@ -419,10 +419,10 @@ def _rank(place: str) -> int:
     """How high a body or a plan's own place stands: the country's 3, a province's 2, a city's 1, a county's 0, a town's -1; a plan that names none is taken for a province's."""
     if re.match(r"国家|国务院|中央|上级|全国", place):
         return 3
-    if re.match(r"省|自治区", place) or re.search(r"(?:省|自治区)$", place):
+    if not place or re.match(r"省|自治区", place) or re.search(r"(?:省|自治区)$", place):
         return 2
-    if not place or re.match("市", place) or re.search(r"[市州]$", place):
-        return 1 if place else 2
+    if re.match("市", place) or re.search(r"[市州]$", place):
+        return 1
     return -1 if re.search(r"[镇乡]$", place) else 0
 
 
